@@ -1,0 +1,111 @@
+package broker
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"datawatch/pkg/config"
+)
+
+// transactionTimeout is how long a transaction that nobody ends holds back readers. Whoever takes over by the same
+// transactional id ends it at once.
+const transactionTimeout = 10 * time.Second
+
+// recordSlack is what the internal topics take beyond max_record_bytes: the headers and the envelope of the largest record.
+const recordSlack = 256 << 10
+
+// ClientConfig is the client's configuration for a cluster: who it is, how it connects, read_committed.
+func ClientConfig(c config.Cluster, clientID string) (*sarama.Config, error) {
+	s := sarama.NewConfig()
+	s.ClientID = clientID
+	s.Version = sarama.V2_8_0_0
+	s.Net.DialTimeout, s.Net.ReadTimeout, s.Net.WriteTimeout = 10*time.Second, 30*time.Second, 30*time.Second
+	s.Metadata.AllowAutoTopicCreation = false
+	s.Metadata.Retry.Max = 5
+	s.Consumer.IsolationLevel = sarama.ReadCommitted
+	s.Consumer.Return.Errors = true
+	s.Consumer.MaxProcessingTime = time.Second
+	s.Consumer.MaxWaitTime = 250 * time.Millisecond
+	if err := setTLS(s, c.TLS); err != nil {
+		return nil, err
+	}
+	if err := setSASL(s, c.SASL); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func setTLS(s *sarama.Config, c config.TLS) error {
+	if !c.Enabled {
+		return nil
+	}
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return fmt.Errorf("tls ca_file: %w", err)
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(pem) {
+			return fmt.Errorf("tls ca_file %s: no certificate in it", c.CAFile)
+		}
+	}
+	if c.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+		if err != nil {
+			return fmt.Errorf("tls cert_file: %w", err)
+		}
+		t.Certificates = []tls.Certificate{pair}
+	}
+	s.Net.TLS.Enable, s.Net.TLS.Config = true, t
+	return nil
+}
+
+// producerConfig is ClientConfig for transactions on the internal broker.
+func producerConfig(c config.Broker, clientID, transactionalID string) (*sarama.Config, error) {
+	s, err := ClientConfig(c.Cluster, clientID)
+	if err != nil {
+		return nil, err
+	}
+	s.Net.MaxOpenRequests = 1
+	s.Producer.Idempotent = true
+	s.Producer.RequiredAcks = sarama.WaitForAll
+	s.Producer.Transaction.ID = transactionalID
+	s.Producer.Transaction.Timeout = transactionTimeout
+	s.Producer.Partitioner = newPartitioner
+	s.Producer.Compression = sarama.CompressionLZ4
+	s.Producer.MaxMessageBytes = int(c.MaxRecordBytes) + recordSlack
+	s.Producer.Return.Successes = true
+	s.Producer.Return.Errors = true
+	s.Producer.Retry.Max = 10
+	s.Producer.Retry.Backoff = 100 * time.Millisecond
+	// A coordinator that is still ending the predecessor's transaction answers CONCURRENT_TRANSACTIONS until it has.
+	s.Producer.Transaction.Retry.Max = 100
+	s.Producer.Transaction.Retry.Backoff = 100 * time.Millisecond
+	return s, nil
+}
+
+// stageConfig is ClientConfig for a member of a consumer group.
+func stageConfig(c config.Broker, clientID string) (*sarama.Config, error) {
+	s, err := ClientConfig(c.Cluster, clientID)
+	if err != nil {
+		return nil, err
+	}
+	// A restarted member must outwait its predecessor's open transaction: until it ends, offsets aren't stable.
+	s.Metadata.Retry.Max = int(2*transactionTimeout/time.Second) * 4
+	s.Metadata.Retry.Backoff = 250 * time.Millisecond
+	s.Consumer.Offsets.Initial = sarama.OffsetOldest
+	s.Consumer.Offsets.AutoCommit.Enable = false
+	s.Consumer.Group.Session.Timeout = 10 * time.Second
+	s.Consumer.Group.Heartbeat.Interval = 2 * time.Second
+	s.Consumer.Group.Rebalance.Timeout = 30 * time.Second
+	s.Consumer.Fetch.Default = 1 << 20
+	s.Consumer.Fetch.Max = int32(c.MaxRecordBytes) + 2*recordSlack
+	s.ChannelBufferSize = 64
+	return s, nil
+}

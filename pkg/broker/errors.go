@@ -1,0 +1,28 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/IBM/sarama"
+)
+
+// ErrFenced says that another writer opened the same transactional id later: this one must stop.
+var ErrFenced = errors.New("fenced by a newer writer with the same transactional id")
+
+// ErrTooLarge says that a record is larger than the internal topics take.
+var ErrTooLarge = errors.New("record is larger than broker.max_record_bytes allows")
+
+// classify gives the client's errors for a fenced producer one name; it appears under several.
+func classify(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sarama.ErrProducerFenced),
+		errors.Is(err, sarama.ErrInvalidProducerEpoch),
+		errors.Is(err, sarama.ErrFencedInstancedId):
+		return fmt.Errorf("%w: %w", ErrFenced, err)
+	default:
+		return err
+	}
+}

@@ -1,0 +1,97 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/IBM/sarama"
+
+	"datawatch/pkg/config"
+)
+
+// producer is a transactional producer. After an error it is of no more use: close it and open another, which ends what
+// this one left open.
+type producer struct {
+	async    sarama.AsyncProducer
+	maxBytes int
+	pending  []*sarama.ProducerMessage
+}
+
+func openProducer(c config.Broker, clientID, transactionalID string) (*producer, error) {
+	s, err := producerConfig(c, clientID, transactionalID)
+	if err != nil {
+		return nil, err
+	}
+	async, err := sarama.NewAsyncProducer(c.Addresses, s)
+	if err != nil {
+		return nil, fmt.Errorf("open producer %s: %w", transactionalID, classify(err))
+	}
+	return &producer{async: async, maxBytes: s.Producer.MaxMessageBytes}, nil
+}
+
+// transact writes the records in one transaction; offsets, where given, adds a group's offsets to it.
+func (p *producer) transact(ctx context.Context, records []Record, offsets func(sarama.AsyncProducer) error) error {
+	for i := range records {
+		if size := records[i].Size(); size > p.maxBytes {
+			return fmt.Errorf("%w: %d bytes for topic %s", ErrTooLarge, size, records[i].Topic)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := p.async.BeginTxn(); err != nil {
+		return fmt.Errorf("begin transaction: %w", classify(err))
+	}
+	if err := p.send(records); err != nil {
+		return fmt.Errorf("produce: %w", classify(err))
+	}
+	if offsets != nil {
+		if err := offsets(p.async); err != nil {
+			return fmt.Errorf("add offsets to transaction: %w", classify(err))
+		}
+	}
+	if err := p.async.CommitTxn(); err != nil {
+		return fmt.Errorf("commit transaction: %w", classify(err))
+	}
+	return nil
+}
+
+// send hands the records over in order and waits for every answer; the client itself ends each in bounded time.
+func (p *producer) send(records []Record) error {
+	p.pending = p.pending[:0]
+	for i := range records {
+		p.pending = append(p.pending, toSarama(&records[i]))
+	}
+	var failed error
+	next := 0
+	for answered := 0; answered < len(p.pending); {
+		var input chan<- *sarama.ProducerMessage
+		var message *sarama.ProducerMessage
+		if next < len(p.pending) {
+			input, message = p.async.Input(), p.pending[next]
+		}
+		select {
+		case input <- message:
+			next++
+		case <-p.async.Successes():
+			answered++
+		case failure := <-p.async.Errors():
+			answered++
+			if failed == nil {
+				failed = fmt.Errorf("topic %s: %w", failure.Msg.Topic, failure.Err)
+			}
+		}
+	}
+	return failed
+}
+
+// close ends the producer; what it left open in a transaction is aborted by the next one with its id, or by time.
+func (p *producer) close() error {
+	if p.async.TxnStatus()&sarama.ProducerTxnFlagInTransaction != 0 {
+		if err := p.async.AbortTxn(); err != nil {
+			return errors.Join(fmt.Errorf("abort transaction: %w", err), p.async.Close())
+		}
+	}
+	return p.async.Close()
+}

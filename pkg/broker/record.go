@@ -1,0 +1,87 @@
+package broker
+
+import (
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"datawatch/pkg/event"
+)
+
+// Record is one record of a topic, read or to be written.
+type Record struct {
+	Topic   string
+	Key     []byte
+	Value   []byte // nil is a tombstone
+	Headers []event.Header
+
+	// PartitionBy decides the partition in place of Key, where a record shall lie beside those of another key.
+	PartitionBy []byte
+
+	// Partition, Offset and Timestamp are set on records that were read.
+	Partition int32
+	Offset    int64
+	Timestamp time.Time
+}
+
+// perHeader and perRecord are what the record format (v2) adds at most: varints of lengths, deltas and attributes.
+const (
+	perHeader = 10
+	perRecord = 40
+)
+
+// Size is the number of bytes that the record takes at most in a topic, uncompressed.
+func (r *Record) Size() int {
+	n := perRecord + len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		n += perHeader + len(h.Name) + len(h.Value)
+	}
+	return n
+}
+
+func fromSarama(m *sarama.ConsumerMessage) Record {
+	r := Record{Topic: m.Topic, Key: m.Key, Value: m.Value, Partition: m.Partition, Offset: m.Offset, Timestamp: m.Timestamp}
+	if len(m.Headers) > 0 {
+		r.Headers = make([]event.Header, len(m.Headers))
+		for i, h := range m.Headers {
+			r.Headers[i] = event.Header{Name: string(h.Key), Value: h.Value}
+		}
+	}
+	return r
+}
+
+func toSarama(r *Record) *sarama.ProducerMessage {
+	m := &sarama.ProducerMessage{Topic: r.Topic}
+	if r.Key != nil {
+		m.Key = sarama.ByteEncoder(r.Key)
+	}
+	if r.Value != nil {
+		m.Value = sarama.ByteEncoder(r.Value)
+	}
+	if r.PartitionBy != nil {
+		m.Metadata = r.PartitionBy
+	}
+	if len(r.Headers) > 0 {
+		m.Headers = make([]sarama.RecordHeader, len(r.Headers))
+		for i, h := range r.Headers {
+			m.Headers[i] = sarama.RecordHeader{Key: []byte(h.Name), Value: h.Value}
+		}
+	}
+	return m
+}
+
+// partitioner is murmur2 over the record's key, or over what Record.PartitionBy names.
+type partitioner struct{ byKey sarama.Partitioner }
+
+func newPartitioner(topic string) sarama.Partitioner {
+	return partitioner{byKey: sarama.NewMurmur2Partitioner(topic)}
+}
+
+func (p partitioner) Partition(m *sarama.ProducerMessage, partitions int32) (int32, error) {
+	if by, ok := m.Metadata.([]byte); ok {
+		return p.byKey.Partition(&sarama.ProducerMessage{Topic: m.Topic, Key: sarama.ByteEncoder(by)}, partitions)
+	}
+	return p.byKey.Partition(m, partitions)
+}
+
+func (p partitioner) RequiresConsistency() bool { return true }

@@ -1,0 +1,175 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// worker is a stage's handler of sessions: one goroutine a session collects what the claims receive, and commits it
+// batch by batch.
+type worker struct {
+	stage           *Stage
+	transactionalID string
+
+	producer  *producer // lives from session to session until it fails
+	intake    chan *sarama.ConsumerMessage
+	cancel    context.CancelFunc
+	done      chan struct{}
+	failure   error // of the last session
+	committed bool  // whether the last session committed anything
+}
+
+var _ sarama.ConsumerGroupHandler = (*worker)(nil)
+
+// Setup begins a session.
+func (w *worker) Setup(session sarama.ConsumerGroupSession) error {
+	w.failure, w.committed = nil, false
+	if w.producer == nil {
+		p, err := openProducer(w.stage.Broker, w.stage.Name, w.transactionalID)
+		if err != nil {
+			return err
+		}
+		w.producer = p
+	}
+	if w.stage.Assigned != nil {
+		if err := w.stage.Assigned(session.Context(), session.Claims()[w.stage.Topic]); err != nil {
+			return fmt.Errorf("prepare partitions %v: %w", session.Claims()[w.stage.Topic], err)
+		}
+	}
+	ctx, cancel := context.WithCancel(session.Context())
+	w.intake, w.done, w.cancel = make(chan *sarama.ConsumerMessage, 16), make(chan struct{}), cancel
+	go func() {
+		defer close(w.done)
+		defer cancel()
+		if err := w.work(ctx, session); session.Context().Err() == nil {
+			w.failure = err
+		}
+	}()
+	return nil
+}
+
+// ConsumeClaim passes a partition's messages on. Returning ends the session for all partitions.
+func (w *worker) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	for {
+		select {
+		case <-session.Context().Done():
+			return nil
+		case <-w.done:
+			return nil
+		case m, ok := <-claim.Messages():
+			if !ok {
+				return nil
+			}
+			select {
+			case w.intake <- m:
+			case <-w.done:
+				return nil
+			case <-session.Context().Done():
+				return nil
+			}
+		}
+	}
+}
+
+// Cleanup waits for the session's goroutine.
+func (w *worker) Cleanup(sarama.ConsumerGroupSession) error {
+	w.cancel()
+	<-w.done
+	return nil
+}
+
+func (w *worker) takeFailure() error {
+	err := w.failure
+	w.failure = nil
+	return err
+}
+
+// work commits batch after batch until ctx ends or one fails; its error is never nil.
+func (w *worker) work(ctx context.Context, session sarama.ConsumerGroupSession) error {
+	group := sarama.NewConsumerGroupMetadataFromSession(session, w.stage.Group, nil)
+	for {
+		batch, err := w.collect(ctx)
+		if err != nil {
+			return err
+		}
+		written, err := w.stage.Process(ctx, batch)
+		if err != nil {
+			return err
+		}
+		err = w.producer.transact(ctx, written, func(p sarama.AsyncProducer) error {
+			return p.AddOffsetsToTxnWithGroupMetadata(w.offsets(batch), group)
+		})
+		if err != nil {
+			w.closeProducer()
+			return err
+		}
+		if !w.committed {
+			w.committed = true
+			w.stage.fail(nil)
+		}
+		if w.stage.Committed != nil {
+			w.stage.Committed(batch, written)
+		}
+	}
+}
+
+// collect waits for a message and takes what follows within the linger, up to a full batch.
+func (w *worker) collect(ctx context.Context) ([]Record, error) {
+	var batch []Record
+	bytes := 0
+	take := func(m *sarama.ConsumerMessage) bool {
+		r := fromSarama(m)
+		batch = append(batch, r)
+		bytes += r.Size()
+		return len(batch) >= w.stage.MaxRecords || bytes >= w.stage.MaxBytes
+	}
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case m := <-w.intake:
+		if take(m) {
+			return batch, nil
+		}
+	}
+	linger := time.NewTimer(w.stage.Linger)
+	defer linger.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-linger.C:
+			return batch, nil
+		case m := <-w.intake:
+			if take(m) {
+				return batch, nil
+			}
+		}
+	}
+}
+
+// offsets are the offsets behind the batch, a partition each.
+func (w *worker) offsets(batch []Record) map[string][]*sarama.PartitionOffsetMetadata {
+	next := map[int32]int64{}
+	for i := range batch {
+		next[batch[i].Partition] = batch[i].Offset + 1
+	}
+	all := make([]*sarama.PartitionOffsetMetadata, 0, len(next))
+	for partition, offset := range next {
+		all = append(all, &sarama.PartitionOffsetMetadata{Partition: partition, Offset: offset})
+	}
+	return map[string][]*sarama.PartitionOffsetMetadata{w.stage.Topic: all}
+}
+
+func (w *worker) closeProducer() {
+	if w.producer == nil {
+		return
+	}
+	if err := w.producer.close(); err != nil && !errors.Is(classify(err), ErrFenced) {
+		w.stage.Log.Debug("close producer", "id", w.transactionalID, "error", err)
+	}
+	w.producer = nil
+}

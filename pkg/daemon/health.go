@@ -1,0 +1,95 @@
+package daemon
+
+import (
+	"encoding/json"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Status is how a dependency is.
+type Status string
+
+// The statuses. Degraded is ready: it works, but somebody should look.
+const (
+	Ready    Status = "ready"
+	Degraded Status = "degraded"
+	NotReady Status = "not ready"
+)
+
+// Health knows how each dependency of a service is, by name: "broker", "source shop-db", "schemas", "telegram".
+type Health struct {
+	mu    sync.Mutex
+	parts map[string]part
+	now   func() time.Time
+}
+
+type part struct {
+	Status Status    `json:"status"`
+	Reason string    `json:"reason,omitempty"`
+	Since  time.Time `json:"since"`
+}
+
+// NewHealth knows no dependency yet, and is not ready until the first is told.
+func NewHealth() *Health { return &Health{parts: map[string]part{}, now: time.Now} }
+
+// Set tells how a dependency is. reason says why it isn't ready, and what to do.
+func (h *Health) Set(name string, status Status, reason string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	since := h.now().UTC()
+	if old, ok := h.parts[name]; ok && old.Status == status {
+		since = old.Since
+	}
+	h.parts[name] = part{Status: status, Reason: reason, Since: since}
+}
+
+// Forget takes a dependency away.
+func (h *Health) Forget(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.parts, name)
+}
+
+// Overall is the worst of the dependencies.
+func (h *Health) Overall() Status {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.overall()
+}
+
+func (h *Health) overall() Status {
+	if len(h.parts) == 0 {
+		return NotReady
+	}
+	worst := Ready
+	for _, p := range h.parts {
+		if p.Status == NotReady {
+			return NotReady
+		}
+		if p.Status == Degraded {
+			worst = Degraded
+		}
+	}
+	return worst
+}
+
+// ServeHTTP is /readyz: 200 when every dependency is ready or degraded, else 503, with each by name in JSON.
+func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	h.mu.Lock()
+	answer := struct {
+		Status       Status          `json:"status"`
+		Dependencies map[string]part `json:"dependencies"`
+	}{h.overall(), make(map[string]part, len(h.parts))}
+	for name, p := range h.parts {
+		answer.Dependencies[name] = p
+	}
+	h.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	if answer.Status == NotReady {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	_ = encoder.Encode(answer) // the client is gone: nobody is left to tell
+}

@@ -1,0 +1,214 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"datawatch/pkg/config"
+)
+
+// Exit codes of every program.
+const (
+	ExitOK     = 0
+	ExitFailed = 1
+	ExitConfig = 2 // the command line or the configuration is wrong
+	ExitTooFar = 3 // asked for more of the past than is still held
+)
+
+// ErrTooFarBack says that more of the past was asked for than is still held.
+var ErrTooFarBack = errors.New("asked for more of the past than is still held")
+
+// Service is one of datawatch's programs.
+type Service[C any] struct {
+	Name    string // "collector"
+	Summary string // one sentence
+	Default func() C
+	Shared  func(*C) *config.Shared // the shared sections inside a C
+	Run     func(ctx context.Context, c C, env Env) error
+	// Check finds out whether the service could work: connections and permissions. The configuration was read already.
+	Check func(ctx context.Context, c C) []Finding
+	// Commands are the service's own; load reads the configuration.
+	Commands func(load func() (C, error)) []*cobra.Command
+}
+
+// Finding is one line of `check`.
+type Finding struct {
+	What   string // "broker kafka:9092"
+	Err    error  // nil is fine
+	Remedy string
+	Detail string // said behind a finding that is fine
+}
+
+// Main runs the command line and exits.
+func Main[C any](s Service[C]) { os.Exit(Execute(s, os.Args[1:], os.Stdout, os.Stderr)) }
+
+// Execute runs a command line and returns the exit code: results go to stdout, everything else to stderr.
+func Execute[C any](s Service[C], args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signalContext(context.Background())
+	defer stop()
+	root := command(s, stdout, stderr)
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return exitCode(root.ExecuteContext(ctx), stderr)
+}
+
+func command[C any](s Service[C], stdout, stderr io.Writer) *cobra.Command {
+	var file string
+	load := func() (C, error) {
+		c := s.Default()
+		return c, config.Load(file, &c)
+	}
+	run := func(cmd *cobra.Command, _ []string) error {
+		c, err := load()
+		if err != nil {
+			return err
+		}
+		env := NewEnv(NewLogger(stderr, s.Shared(&c).Log, s.Name))
+		env.Log.Info("starting", "version", Version(), "config", file)
+		err = s.Run(cmd.Context(), c, env)
+		if cmd.Context().Err() != nil && errors.Is(err, context.Canceled) {
+			env.Log.Info("stopped")
+			return nil
+		}
+		return err
+	}
+	root := &cobra.Command{
+		Use: s.Name, Short: s.Summary, RunE: run, SilenceUsage: true, SilenceErrors: true, Args: noArguments,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.PersistentFlags().StringVar(&file, "config", envOr("DATAWATCH_CONFIG", "datawatch.yaml"), "the configuration file (or DATAWATCH_CONFIG)")
+	root.AddCommand(
+		&cobra.Command{Use: "run", Short: "Run the service (the default)", Args: noArguments, RunE: run},
+		&cobra.Command{Use: "check", Short: "Check configuration, connections and permissions", Args: noArguments, RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := load()
+			if err != nil {
+				return err
+			}
+			return printFindings(stdout, append([]Finding{{What: "configuration " + file}}, s.Check(cmd.Context(), c)...))
+		}},
+		&cobra.Command{Use: "version", Short: "Print the version", Args: noArguments, Run: func(*cobra.Command, []string) {
+			_, _ = fmt.Fprintf(stdout, "%s %s\n", s.Name, Version())
+		}},
+	)
+	if s.Commands != nil {
+		root.AddCommand(s.Commands(load)...)
+	}
+	return root
+}
+
+// noArguments takes a word for a misspelt command.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var known []string
+	for _, c := range cmd.Root().Commands() {
+		known = append(known, c.Name())
+	}
+	hint := "known: " + strings.Join(known, ", ")
+	if near := config.Nearest(args[0], known); near != "" {
+		hint = "did you mean " + near + "?"
+	}
+	return usageError{fmt.Errorf("%s: unknown command %q (%s)", cmd.CommandPath(), args[0], hint)}
+}
+
+// usageError is a command line that can't be understood.
+type usageError struct{ error }
+
+func exitCode(err error, stderr io.Writer) int {
+	var wrong *config.Error
+	var usage usageError
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.As(err, &wrong), errors.As(err, &usage):
+		_, _ = fmt.Fprintln(stderr, err)
+		return ExitConfig
+	case errors.Is(err, ErrTooFarBack):
+		_, _ = fmt.Fprintln(stderr, err)
+		return ExitTooFar
+	case errors.Is(err, errFindings):
+		return ExitFailed
+	default:
+		_, _ = fmt.Fprintln(stderr, "error:", err)
+		return ExitFailed
+	}
+}
+
+var errFindings = errors.New("check found something")
+
+func printFindings(w io.Writer, findings []Finding) error {
+	var failed error
+	for _, f := range findings {
+		line := "ok    " + f.What
+		if f.Detail != "" {
+			line += ": " + f.Detail
+		}
+		if f.Err != nil {
+			failed = errFindings
+			line = fmt.Sprintf("FAIL  %s: %v", f.What, f.Err)
+			if f.Remedy != "" {
+				line += " (" + f.Remedy + ")"
+			}
+		}
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
+		}
+	}
+	return failed
+}
+
+// signalContext ends at the first SIGINT or SIGTERM. The second one, or StopTimeout, exits hard.
+func signalContext(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		select {
+		case <-signals:
+		case <-time.After(StopTimeout):
+			fmt.Fprintf(os.Stderr, "not stopped within %s: exiting; what wasn't committed is read again at the next start\n", StopTimeout)
+		}
+		os.Exit(ExitFailed)
+	}()
+	return ctx, func() { signal.Stop(signals); cancel() }
+}
+
+func envOr(name, fallback string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return fallback
+}
+
+// Version is the program's version as the build recorded it: the module's version, or the commit.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	version := info.Main.Version
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" && len(setting.Value) >= 12 && (version == "" || version == "(devel)") {
+			version = setting.Value[:12]
+		}
+	}
+	if version == "" {
+		version = "(devel)"
+	}
+	return version
+}
