@@ -26,13 +26,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type settings struct {
 	config.Shared `yaml:",inline"`
+	Listen        string `yaml:"listen"`
 }
 
 func service(run func(context.Context, settings, Env) error, findings ...Finding) Service[settings] {
 	return Service[settings]{
 		Name: "tester", Summary: "Tests.",
-		Default: func() settings { return settings{config.DefaultShared()} },
+		Default: func() settings { return settings{Shared: config.DefaultShared()} },
 		Shared:  func(c *settings) *config.Shared { return &c.Shared },
+		Listen:  func(c *settings) string { return c.Listen },
 		Run:     run,
 		Check:   func(context.Context, settings) []Finding { return findings },
 	}
@@ -202,5 +204,22 @@ func TestLogLinesNameTheService(t *testing.T) {
 		if !strings.Contains(b.String(), want) || strings.Contains(b.String(), "hidden") || !strings.Contains(b.String(), "shown") {
 			t.Errorf("%s: %s", format, b.String())
 		}
+	}
+}
+
+func TestHealthyAsksTheRunningService(t *testing.T) {
+	health := NewHealth()
+	server := httptest.NewServer(health)
+	defer server.Close()
+	defer http.DefaultClient.CloseIdleConnections()
+	path := configFile(t, enough+"listen: "+server.Listener.Addr().String()+"\n")
+	s := service(nil)
+	var stdout strings.Builder
+	if code := Execute(s, []string{"healthy", "--config", path}, &stdout, io.Discard); code != ExitFailed {
+		t.Errorf("a service that isn't ready: exit code %d", code)
+	}
+	health.Set("broker", Ready, "")
+	if code := Execute(s, []string{"healthy", "--config", path}, &stdout, io.Discard); code != ExitOK || !strings.Contains(stdout.String(), `"broker"`) {
+		t.Errorf("a ready service: exit code %d, %s", code, stdout.String())
 	}
 }

@@ -34,6 +34,7 @@ type Service[C any] struct {
 	Summary string // one sentence
 	Default func() C
 	Shared  func(*C) *config.Shared // the shared sections inside a C
+	Listen  func(*C) string         // where health and metrics are served
 	Run     func(ctx context.Context, c C, env Env) error
 	// Check finds out whether the service could work: connections and permissions. The configuration was read already.
 	Check func(ctx context.Context, c C) []Finding
@@ -97,6 +98,13 @@ func command[C any](s Service[C], stdout, stderr io.Writer) *cobra.Command {
 				return err
 			}
 			return printFindings(stdout, append([]Finding{{What: "configuration " + file}}, s.Check(cmd.Context(), c)...))
+		}},
+		&cobra.Command{Use: "healthy", Short: "Ask the running service whether it is ready", Args: noArguments, RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := load()
+			if err != nil {
+				return err
+			}
+			return askReady(cmd.Context(), s.Listen(&c), stdout)
 		}},
 		&cobra.Command{Use: "version", Short: "Print the version", Args: noArguments, Run: func(*cobra.Command, []string) {
 			_, _ = fmt.Fprintf(stdout, "%s %s\n", s.Name, Version())
@@ -175,17 +183,28 @@ func signalContext(parent context.Context) (context.Context, context.CancelFunc)
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	finished := make(chan struct{})
 	go func() {
-		<-signals
-		cancel()
 		select {
 		case <-signals:
+			cancel()
+		case <-finished:
+			return
+		}
+		select {
+		case <-signals:
+		case <-finished:
+			return
 		case <-time.After(StopTimeout):
 			fmt.Fprintf(os.Stderr, "not stopped within %s: exiting; what wasn't committed is read again at the next start\n", StopTimeout)
 		}
 		os.Exit(ExitFailed)
 	}()
-	return ctx, func() { signal.Stop(signals); cancel() }
+	return ctx, func() {
+		signal.Stop(signals)
+		close(finished)
+		cancel()
+	}
 }
 
 func envOr(name, fallback string) string {

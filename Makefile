@@ -1,0 +1,76 @@
+# datawatch: make alone lists what there is to make.
+
+MODULES := pkg collector preprocessor validator deploy
+LINT    := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+ROOT    := $(CURDIR)
+
+# The tests' servers are needed where CI runs; elsewhere what is missing skips with a line that says so.
+export DATAWATCH_REQUIRE_SERVERS ?= $(if $(CI),1,)
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z\/-]+:.*## / {printf "  \033[1m%-22s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Use
+
+.PHONY: demo
+demo: ## Run the whole pipeline with a shop, a Kafka, a PostgreSQL and a chat page (Ctrl-C ends it)
+	@cd deploy && go run ./cmd/demo
+
+.PHONY: build
+build: ## Build the programs into bin/
+	@mkdir -p bin
+	@for s in collector preprocessor validator; do (cd $$s && go build -o $(ROOT)/bin/ ./cmd/$$s) || exit 1; done
+	@cd deploy && go build -o $(ROOT)/bin/ ./cmd/standalone
+
+##@ Test
+
+.PHONY: test
+test: ## Run every test of every module with -race, on real servers
+	go test -race -timeout 15m $(TESTFLAGS) work
+
+.PHONY: servers
+servers: ## Fetch the servers that the tests run on into the cache
+	@cd pkg && go run ./testrig/cmd/fetch
+
+.PHONY: soak
+soak: ## Run the kill, fault and soak tests for DATAWATCH_SOAK each (default 5m)
+	DATAWATCH_SOAK=$${DATAWATCH_SOAK:-5m} DATAWATCH_REQUIRE_SERVERS=1 go test -race -count=1 -timeout 0 -run 'Soak|Kill|Model|Survives' work
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for FUZZTIME (default 20s)
+	@for m in $(MODULES); do (cd $$m && for p in $$(go list ./...); do \
+	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	    echo "fuzz $$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $${FUZZTIME:-20s} $$p || exit 1; done; done) || exit 1; done
+
+.PHONY: bench
+bench: ## Run the benchmarks: ratios against a bound measured in the same run
+	@go test -run '^$$' -bench . -benchmem work
+
+##@ Check
+
+.PHONY: ci
+ci: format lint modules build test demo/check ## All that CI checks
+
+.PHONY: format
+format: ## Check the formatting (make format/fix mends it)
+	@files=$$(gofmt -l $(MODULES)); if [ -n "$$files" ]; then echo "not formatted; run make format/fix:"; echo "$$files"; exit 1; fi
+
+.PHONY: format/fix
+format/fix: ## Format the code
+	@gofmt -w $(MODULES)
+
+.PHONY: lint
+lint: ## Lint every module; the architecture is drawn in .golangci.yml
+	$(LINT) config verify
+	$(LINT) run $$(go list -m -f '{{.Dir}}/...')
+
+.PHONY: modules
+modules: ## Check go.work, go.mod and that each module builds without the workspace
+	@cp go.work.sum /tmp/go.work.sum.$$$$ 2>/dev/null; go work sync && git diff --exit-code --stat -- '*go.mod' '*go.sum'
+	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff && GOWORK=off go build ./... && GOWORK=off go vet ./...) || exit 1; done
+
+.PHONY: demo/check
+demo/check: ## Start the demo, wait for its first alert, stop it, and see that nothing is left
+	@cd deploy && go run ./cmd/democheck
