@@ -19,6 +19,9 @@ const transactionTimeout = 10 * time.Second
 // recordSlack is what the internal topics take beyond max_record_bytes: the headers and the envelope of the largest record.
 const recordSlack = 256 << 10
 
+// RecordLimit is the most bytes that a record of an internal topic may have, by Record.Size; a larger one is ErrTooLarge.
+func RecordLimit(c config.Broker) int { return int(c.MaxRecordBytes) + recordSlack }
+
 // ClientConfig is the client's configuration for a cluster: who it is, how it connects, read_committed.
 func ClientConfig(c config.Cluster, clientID string) (*sarama.Config, error) {
 	s := sarama.NewConfig()
@@ -79,7 +82,7 @@ func producerConfig(c config.Broker, clientID, transactionalID string) (*sarama.
 	s.Producer.Transaction.Timeout = transactionTimeout
 	s.Producer.Partitioner = newPartitioner
 	s.Producer.Compression = sarama.CompressionLZ4
-	s.Producer.MaxMessageBytes = int(c.MaxRecordBytes) + recordSlack
+	s.Producer.MaxMessageBytes = RecordLimit(c)
 	s.Producer.Return.Successes = true
 	s.Producer.Return.Errors = true
 	s.Producer.Retry.Max = 10

@@ -13,6 +13,12 @@ var ErrFenced = errors.New("fenced by a newer writer with the same transactional
 // ErrTooLarge says that a record is larger than the internal topics take.
 var ErrTooLarge = errors.New("record is larger than broker.max_record_bytes allows")
 
+// ErrPartitions says that a topic has another number of partitions than the configuration: no waiting mends that.
+var ErrPartitions = errors.New("partitions differ from the configuration")
+
+// ErrUnknownTopic says that the cluster has no such topic, or doesn't show it to this user.
+var ErrUnknownTopic error = sarama.ErrUnknownTopicOrPartition
+
 // classify gives the client's errors for a fenced producer one name; it appears under several.
 func classify(err error) error {
 	switch {

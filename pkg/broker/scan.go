@@ -81,6 +81,26 @@ func (s *Scanner) End(topic string, partition int32) (int64, error) {
 	return block.Offset, nil
 }
 
+// Settled is what End is once every transaction that is open now has ended. Whoever takes over from another writer reads
+// to here: before End alone may lie less than what that one has committed, while some third one's transaction is open.
+func (s *Scanner) Settled(ctx context.Context, topic string, partition int32) (int64, error) {
+	written, err := s.client.GetOffset(topic, partition, sarama.OffsetNewest)
+	if err != nil {
+		return 0, err
+	}
+	for {
+		end, err := s.End(topic, partition)
+		if err != nil || end >= written {
+			return end, err
+		}
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("wait for open transactions of %s/%d: %w", topic, partition, ctx.Err())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
 // Scan hands every committed record in [from, to) to each, in order. each may keep what it gets.
 func (s *Scanner) Scan(ctx context.Context, topic string, partition int32, from, to int64, each func(Record) error) error {
 	fetch := s.fetch
@@ -207,7 +227,7 @@ func (s *Scanner) State(ctx context.Context, topic, prefix string) (map[string][
 	if err != nil {
 		return nil, fmt.Errorf("read state: %w", err)
 	}
-	to, err := s.End(topic, 0)
+	to, err := s.Settled(ctx, topic, 0)
 	if err != nil {
 		return nil, fmt.Errorf("read state: %w", err)
 	}
@@ -225,4 +245,12 @@ func (s *Scanner) State(ctx context.Context, topic, prefix string) (map[string][
 		return nil, fmt.Errorf("read state: %w", err)
 	}
 	return state, nil
+}
+
+// CheckGroup finds the coordinator of a consumer group: it fails where groups can't be used.
+func (s *Scanner) CheckGroup(group string) error {
+	if _, err := s.client.Coordinator(group); err != nil {
+		return fmt.Errorf("find the coordinator of group %s: %w", group, err)
+	}
+	return nil
 }

@@ -88,8 +88,8 @@ func EnsureTopics(ctx context.Context, c config.Broker, log *slog.Logger) error 
 	var wrong []error
 	for i, spec := range specs(c) {
 		if n := int32(len(found[i].Partitions)); n != spec.partitions {
-			wrong = append(wrong, fmt.Errorf("topic %s has %d partitions, the configuration says %d: set broker.partitions to %d, "+
-				"or choose another broker.topic_prefix; partitions are never changed", spec.name, n, spec.partitions, n))
+			wrong = append(wrong, fmt.Errorf("%w: topic %s has %d partitions, the configuration says %d: set broker.partitions to %d, "+
+				"or choose another broker.topic_prefix; partitions are never changed", ErrPartitions, spec.name, n, spec.partitions, n))
 		}
 		if err := tellDifferences(admin, spec, log); err != nil {
 			wrong = append(wrong, err)

@@ -1,0 +1,57 @@
+package testrig
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"datawatch/pkg/testrig/kafka"
+)
+
+// kafkaEnv names the user's own Kafka.
+const kafkaEnv = "DATAWATCH_TEST_KAFKA"
+
+var sharedKafka shared[string]
+
+// Kafka gives the bootstrap address (host:port, or the comma list that the user
+// gave) of the Apache Kafka that the tests of this process share.
+func Kafka(t testing.TB) string {
+	t.Helper()
+	addr, err := sharedKafka.get(func(ctx context.Context) (string, error) {
+		if addr := os.Getenv(kafkaEnv); addr != "" {
+			return addr, nil
+		}
+		s, err := kafka.Start(ctx, kafka.Options{})
+		if err != nil {
+			return "", err
+		}
+		stopAtEnd(func(context.Context) error { return kill(s) })
+		return s.Addr(), nil
+	})
+	require(t, err)
+	return addr
+}
+
+// KafkaServer starts an Apache Kafka for this test alone, which it may kill and
+// restart.
+func KafkaServer(t testing.TB) *kafka.Server {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), obtainTimeout)
+	defer cancel()
+	s, err := kafka.Start(ctx, kafka.Options{Dir: t.TempDir()})
+	require(t, err)
+	t.Cleanup(func() {
+		if err := kill(s); err != nil {
+			t.Errorf("testrig: %v", err)
+		}
+	})
+	return s
+}
+
+// kill is how a server ends whose data nobody needs: an orderly stop takes seconds.
+func kill(s *kafka.Server) error {
+	if err := s.Kill(); err != nil {
+		return err
+	}
+	return s.Stop(context.Background()) // of an ended server: removes a temporary folder
+}
