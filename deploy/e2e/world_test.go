@@ -1,0 +1,225 @@
+// Package e2e_test runs the three services as users do, against real servers, and looks at what comes out: topics,
+// chats, metrics.
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"text/template"
+	"time"
+
+	"datawatch/deploy/program"
+	"datawatch/deploy/telegramsim"
+	"datawatch/pkg/broker"
+	"datawatch/pkg/config"
+	"datawatch/pkg/event"
+	"datawatch/pkg/testrig"
+)
+
+func TestMain(m *testing.M) { testrig.Main(m) }
+
+const (
+	feedChat   = 1001
+	alertsChat = -1001000000002
+)
+
+const settings = `
+broker:
+  addresses: ["{{.Internal}}"]
+  topic_prefix: {{.Prefix}}
+  partitions: 3
+telegram:
+  token: "{{.Token}}"
+  api_url: {{.TelegramURL}}
+  feed: {chat: 1001}
+  alerts: {chat: -1001000000002}
+collector:
+  listen: {{index .Listen "collector"}}
+  sources:
+    - name: shop-db
+      postgres: {dsn: "{{.DSN}}", tables: ["public.*"]}
+    - name: shop-kafka
+      kafka: {addresses: ["{{.Company}}"], topics: ["*"]}
+preprocessor:
+  listen: {{index .Listen "preprocessor"}}
+validator:
+  listen: {{index .Listen "validator"}}
+  schemas: {{.Schemas}}
+log: {level: debug}
+`
+
+// world is a company, a Telegram and datawatch, of one test's own.
+type world struct {
+	DSN, Company, Internal, Prefix string
+	Token, TelegramURL, Schemas    string
+	Listen                         map[string]string
+
+	t         *testing.T
+	sim       *telegramsim.Server
+	folder    string
+	config    string
+	programs  map[string]string // path by service
+	processes map[string]*program.Process
+}
+
+// newWorld makes the company and the Telegram; start starts datawatch.
+func newWorld(t *testing.T, internal string, limits telegramsim.Limits) *world {
+	t.Helper()
+	w := &world{
+		DSN: testrig.Postgres(t).Database(t), Company: testrig.Embedded(t), Internal: internal, Prefix: testrig.Prefix(t),
+		Listen: map[string]string{}, t: t, folder: t.TempDir(), programs: map[string]string{}, processes: map[string]*program.Process{},
+	}
+	w.sim = telegramsim.New(telegramsim.Options{Limits: limits, Chats: []telegramsim.Chat{
+		{ID: feedChat, Type: telegramsim.Private}, {ID: alertsChat, Type: telegramsim.Supergroup, Title: "alerts"},
+	}})
+	w.TelegramURL, w.Token = w.serveTelegram(), w.sim.Token()
+	w.Schemas = filepath.Join(w.folder, "schemas")
+	if err := os.CopyFS(w.Schemas, os.DirFS(filepath.Join(program.SourceTree(), "deploy", "schemas"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range program.Services {
+		w.Listen[name] = freeAddress(t)
+		var err error
+		if w.programs[name], err = program.Build(t.Context(), name, filepath.Join(w.folder, "bin")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var text bytes.Buffer
+	if err := template.Must(template.New("").Parse(settings)).Execute(&text, w); err != nil {
+		t.Fatal(err)
+	}
+	w.config = filepath.Join(w.folder, "datawatch.yaml")
+	if err := os.WriteFile(w.config, text.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w *world) serveTelegram() (url string) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	server := &http.Server{Handler: w.sim, ReadHeaderTimeout: 5 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	w.t.Cleanup(func() {
+		_ = server.Close()
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			w.t.Error(err)
+		}
+	})
+	return "http://" + listener.Addr().String()
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
+
+// start starts services (all where none are named) and waits until they are ready.
+func (w *world) start(names ...string) {
+	w.t.Helper()
+	if len(names) == 0 {
+		names = program.Services
+	}
+	for _, name := range names {
+		p, err := program.Start(w.programs[name], w.config, filepath.Join(w.folder, name+".log"))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.processes[name] = p
+		w.t.Cleanup(func() {
+			_ = p.Kill()
+			if w.t.Failed() {
+				w.t.Logf("%s:\n%s", name, p.Tail())
+			}
+		})
+	}
+	for _, name := range names {
+		if err := w.processes[name].AwaitReady(w.t.Context(), w.Listen[name]); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+func (w *world) broker() (config.Broker, broker.Topics) {
+	c := config.DefaultShared().Broker
+	c.Addresses, c.TopicPrefix, c.Partitions = []string{w.Internal}, w.Prefix, 3
+	return c, broker.TopicsOf(w.Prefix)
+}
+
+// committed is what a reader with read_committed sees in a topic now.
+func (w *world) committed(topic string) ([]broker.Record, error) {
+	c, _ := w.broker()
+	s, err := broker.NewScanner(c, "e2e")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = s.Close() }()
+	partitions, err := s.Partitions(topic)
+	if err != nil {
+		return nil, err
+	}
+	var all []broker.Record
+	for _, p := range partitions {
+		end, err := s.End(topic, p)
+		if err != nil {
+			return nil, err
+		}
+		err = s.Scan(w.t.Context(), topic, p, 0, end, func(r broker.Record) error { all = append(all, r); return nil })
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// clean is datawatch.clean, parsed.
+func (w *world) clean() ([]*event.Clean, error) {
+	_, topics := w.broker()
+	records, err := w.committed(topics.Clean)
+	if err != nil {
+		return nil, err
+	}
+	events := make([]*event.Clean, len(records))
+	for i, r := range records {
+		if events[i], err = event.ParseClean(r.Value); err != nil {
+			return nil, fmt.Errorf("%s/%d@%d: %w", r.Topic, r.Partition, r.Offset, err)
+		}
+	}
+	return events, nil
+}
+
+// message waits for a message of the bot that contains the text.
+func (w *world) message(chat int64, text string) telegramsim.Message {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
+	defer cancel()
+	m, err := w.sim.Await(ctx, chat, func(m telegramsim.Message) bool { return m.FromBot && strings.Contains(m.Text, text) })
+	if err != nil {
+		w.t.Fatalf("no message with %q in chat %d: %v\nthere are: %v", text, chat, err, texts(w.sim.Messages(chat)))
+	}
+	return m
+}
+
+func texts(messages []telegramsim.Message) string {
+	var b strings.Builder
+	for _, m := range messages {
+		b.WriteString("\n--\n" + m.Text)
+	}
+	return b.String()
+}
