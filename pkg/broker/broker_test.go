@@ -17,7 +17,7 @@ import (
 func TestMain(m *testing.M) { testrig.Main(m) }
 
 // settings is the configuration of an internal broker with topics of the test's own.
-func settings(t *testing.T, addr string) config.Broker {
+func settings(t testing.TB, addr string) config.Broker {
 	c := config.DefaultShared().Broker
 	c.Addresses = strings.Split(addr, ",")
 	c.TopicPrefix = testrig.Prefix(t)
@@ -25,7 +25,7 @@ func settings(t *testing.T, addr string) config.Broker {
 	return c
 }
 
-func ensured(t *testing.T, addr string) (config.Broker, Topics) {
+func ensured(t testing.TB, addr string) (config.Broker, Topics) {
 	t.Helper()
 	c := settings(t, addr)
 	if err := EnsureTopics(t.Context(), c, slog.New(slog.DiscardHandler)); err != nil {

@@ -100,7 +100,7 @@ func stageConfig(c config.Broker, clientID string) (*sarama.Config, error) {
 		return nil, err
 	}
 	// A restarted member must outwait its predecessor's open transaction: until it ends, offsets aren't stable.
-	s.Metadata.Retry.Max = int(2*transactionTimeout/time.Second) * 4
+	s.Metadata.Retry.Max = 48
 	s.Metadata.Retry.Backoff = 250 * time.Millisecond
 	s.Consumer.Offsets.Initial = sarama.OffsetOldest
 	s.Consumer.Offsets.AutoCommit.Enable = false

@@ -14,20 +14,24 @@ import (
 // this one left open.
 type producer struct {
 	async    sarama.AsyncProducer
+	patience patience
 	maxBytes int
 	pending  []*sarama.ProducerMessage
 }
 
-func openProducer(c config.Broker, clientID, transactionalID string) (*producer, error) {
+func openProducer(ctx context.Context, c config.Broker, clientID, transactionalID string) (*producer, error) {
 	s, err := producerConfig(c, clientID, transactionalID)
 	if err != nil {
 		return nil, err
 	}
+	p := newPatience(s)
+	defer p.during(ctx, openPatience)()
 	async, err := sarama.NewAsyncProducer(c.Addresses, s)
 	if err != nil {
+		p.lose()
 		return nil, fmt.Errorf("open producer %s: %w", transactionalID, classify(err))
 	}
-	return &producer{async: async, maxBytes: s.Producer.MaxMessageBytes}, nil
+	return &producer{async: async, patience: p, maxBytes: s.Producer.MaxMessageBytes}, nil
 }
 
 // transact writes the records in one transaction; offsets, where given, adds a group's offsets to it.
@@ -40,6 +44,15 @@ func (p *producer) transact(ctx context.Context, records []Record, offsets func(
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	defer p.patience.during(ctx, transactionPatience)()
+	err := p.transactPatiently(records, offsets)
+	if err != nil && p.patience.held.Err() != nil {
+		return fmt.Errorf("the broker did not answer in time: %w", err)
+	}
+	return err
+}
+
+func (p *producer) transactPatiently(records []Record, offsets func(sarama.AsyncProducer) error) error {
 	if err := p.async.BeginTxn(); err != nil {
 		return fmt.Errorf("begin transaction: %w", classify(err))
 	}
@@ -57,7 +70,7 @@ func (p *producer) transact(ctx context.Context, records []Record, offsets func(
 	return nil
 }
 
-// send hands the records over in order and waits for every answer; the client itself ends each in bounded time.
+// send hands the records over in order and waits for every answer; patience bounds each.
 func (p *producer) send(records []Record) error {
 	p.pending = p.pending[:0]
 	for i := range records {
@@ -88,6 +101,8 @@ func (p *producer) send(records []Record) error {
 
 // close ends the producer; what it left open in a transaction is aborted by the next one with its id, or by time.
 func (p *producer) close() error {
+	defer p.patience.lose()
+	defer p.patience.during(context.Background(), stopPatience)()
 	if p.async.TxnStatus()&sarama.ProducerTxnFlagInTransaction != 0 {
 		if err := p.async.AbortTxn(); err != nil {
 			return errors.Join(fmt.Errorf("abort transaction: %w", err), p.async.Close())

@@ -29,7 +29,7 @@ var _ sarama.ConsumerGroupHandler = (*worker)(nil)
 func (w *worker) Setup(session sarama.ConsumerGroupSession) error {
 	w.failure, w.committed = nil, false
 	if w.producer == nil {
-		p, err := openProducer(w.stage.Broker, w.stage.Name, w.transactionalID)
+		p, err := openProducer(session.Context(), w.stage.Broker, w.stage.Name, w.transactionalID)
 		if err != nil {
 			return err
 		}
@@ -75,10 +75,14 @@ func (w *worker) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.
 	}
 }
 
-// Cleanup waits for the session's goroutine.
+// Cleanup waits for the session's goroutine; where Setup failed there is none, and Cleanup is called all the same.
 func (w *worker) Cleanup(sarama.ConsumerGroupSession) error {
+	if w.cancel == nil {
+		return nil
+	}
 	w.cancel()
 	<-w.done
+	w.cancel = nil
 	return nil
 }
 

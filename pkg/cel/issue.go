@@ -9,9 +9,9 @@ import (
 type Severity string
 
 const (
-	// Error: there is no program.
+	// Error says that there is no program.
 	Error Severity = "error"
-	// Warning: there is one, and it probably doesn't do what its author meant.
+	// Warning says that there is one, and that it probably doesn't do what its author meant.
 	Warning Severity = "warning"
 )
 

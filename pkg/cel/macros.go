@@ -20,7 +20,7 @@ func (l *loop) each(f *frame, body int, visit func(i int) (stop bool)) (Value, b
 	v := l.items.eval(f)
 	var names []string
 	var list sequence
-	count := 0
+	var count int
 	switch v.kind {
 	case List:
 		list = v.list()

@@ -127,7 +127,7 @@ func (c *compiler) property(e ast.Expr, x *node, name string) (*Shape, bool) {
 // optionalField compiles x.?name: an optional, empty where the field is null or absent.
 func (c *compiler) optionalField(e ast.Expr) *node {
 	args := e.AsCall().Args()
-	x, name := c.compile(args[0]), string(args[1].AsLiteral().Value().(string))
+	x, name := c.compile(args[0]), args[1].AsLiteral().Value().(string)
 	if x.broken {
 		return x
 	}

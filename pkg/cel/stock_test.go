@@ -47,10 +47,8 @@ func TestStockCELStillHasTheTrapsThatThisPackageAvoids(t *testing.T) {
 		`self.long == 12345678901234567890.0`: "true",  // digits are lost
 	} {
 		v, _, err := stockProgram(t, env, source).Eval(map[string]any{"self": self})
-		got := fmt.Sprint(v)
-		if err != nil {
-			got = "error"
-		} else {
+		got := "error"
+		if err == nil {
 			got = fmt.Sprint(v.Value())
 		}
 		if got != want {
@@ -188,7 +186,7 @@ func TestWhatBothHaveIsJudgedAsStockCELDoes(t *testing.T) {
 		if v, _, err := program.Eval(map[string]any{"self": self}); err != nil {
 			want = "error"
 		} else {
-			want = fmt.Sprint(v.(ref.Val).Equal(types.True))
+			want = fmt.Sprint(v.Equal(types.True))
 		}
 		p, found := ourEnv.Compile(source, Options{Result: Any})
 		if p == nil {

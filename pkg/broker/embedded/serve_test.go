@@ -44,12 +44,13 @@ func expectConfig(t *testing.T, addr, topic, name, want string) {
 		t.Fatal(err)
 	}
 	defer admin.Close()
-	entries, err := admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: topic, ConfigNames: []string{name}})
+	resource := &sarama.ConfigResource{Type: sarama.TopicResource, Name: topic, ConfigNames: []string{name}}
+	results, err := admin.DescribeConfigs([]*sarama.ConfigResource{resource}, sarama.DescribeConfigsOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(entries) != 1 || entries[0].Name != name || entries[0].Value != want {
-		t.Errorf("DescribeConfig of %s says %+v, want %s=%s", topic, entries, name, want)
+	if len(results) != 1 || len(results[0].Configs) != 1 || results[0].Configs[0].Name != name || results[0].Configs[0].Value != want {
+		t.Errorf("DescribeConfigs of %s says %+v, want %s=%s", topic, results, name, want)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 const DefaultVersion = "4.1.0"
 
 // ErrUnavailable is returned when the machine lacks what a Kafka server needs.
-var ErrUnavailable = errors.New("Apache Kafka is not available")
+var ErrUnavailable = errors.New("no Apache Kafka here")
 
 //go:embed pom.xml
 var pom []byte

@@ -14,7 +14,7 @@ import (
 
 // ErrUnavailable is returned when the machine has no PostgreSQL as wanted and none
 // could be fetched.
-var ErrUnavailable = errors.New("PostgreSQL is not available")
+var ErrUnavailable = errors.New("no PostgreSQL here")
 
 // installed are the places, beside the PATH, where packages put the binaries.
 var installed = []string{
