@@ -88,7 +88,7 @@ func newWorld(t *testing.T, internal string, limits telegramsim.Limits) *world {
 	for _, name := range program.Services {
 		w.Listen[name] = freeAddress(t)
 		var err error
-		if w.programs[name], err = program.Build(t.Context(), name, filepath.Join(w.folder, "bin")); err != nil {
+		if w.programs[name], err = program.Build(t.Context(), name, name, filepath.Join(w.folder, "bin")); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -26,11 +26,11 @@ func SourceTree() string {
 	return filepath.Join(filepath.Dir(file), "..", "..")
 }
 
-// Build builds a service's program into folder and returns its path.
-func Build(ctx context.Context, name, folder string) (string, error) {
+// Build builds a module's program into folder and returns its path; a service's program has its module's name.
+func Build(ctx context.Context, module, name, folder string) (string, error) {
 	path := filepath.Join(folder, name)
 	build := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/"+name)
-	build.Dir = filepath.Join(SourceTree(), name)
+	build.Dir = filepath.Join(SourceTree(), module)
 	if text, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build %s: %w\n%s", name, err, text)
 	}

@@ -11,8 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Sections are the top-level keys that each belong to one service; Load passes over those that its target lacks.
-var Sections = []string{"collector", "preprocessor", "validator"}
+// Sections are the top-level keys that each belong to one program; Load passes over those that its target lacks.
+var Sections = []string{"collector", "preprocessor", "validator", "standalone"}
 
 // Validator is implemented by structs whose fields depend on each other or have a bounded range. Validate is called
 // after the struct was filled, inner structs first.

@@ -20,7 +20,7 @@ var configuration string
 // build makes the same programs that users run.
 func (d *demo) build(ctx context.Context) error {
 	for _, name := range program.Services {
-		path, err := program.Build(ctx, name, filepath.Join(d.folder, "bin"))
+		path, err := program.Build(ctx, name, name, filepath.Join(d.folder, "bin"))
 		if err != nil {
 			return err
 		}

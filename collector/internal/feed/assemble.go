@@ -1,0 +1,151 @@
+package feed
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"datawatch/pkg/event"
+	"datawatch/pkg/normalize"
+)
+
+// maxOpen bounds the transactions that are being put together. A tick of a busy outbox may hold thousands, interleaved.
+const maxOpen = 4096
+
+// assembler puts changes together into transactions. All changes of a transaction share the position but for its last
+// part (a tick, a commit, a cluster time), so one is complete when its source goes on to another; where the source is
+// quiet then, after the linger.
+type assembler struct {
+	normalizer *normalize.Normalizer
+	linger     time.Duration
+	log        *slog.Logger
+	complete   func(*transaction)
+
+	open  []*transaction // the oldest first
+	index map[name]*transaction
+	ticks map[string]string // the newest by source
+}
+
+type name struct{ source, id string }
+
+func newAssembler(n *normalize.Normalizer, linger time.Duration, log *slog.Logger, complete func(*transaction)) *assembler {
+	return &assembler{
+		normalizer: n, linger: linger, log: log, complete: complete,
+		index: map[name]*transaction{}, ticks: map[string]string{},
+	}
+}
+
+// take reads one event. When summing, changes are only counted.
+func (a *assembler) take(ctx context.Context, r *event.Raw, summing bool) {
+	if s := glance(r); summing && s.op != "" {
+		t := a.transaction(r, s.transaction)
+		t.see(r.Stream, s)
+		a.finishAlone(t)
+		return
+	}
+	cleans, err := a.normalizer.Events(ctx, r)
+	if err != nil {
+		a.log.Debug("not shown in the feed: it can't be read", "event", r.ID, "error", err)
+		return
+	}
+	for _, c := range cleans {
+		if c.Change == nil || c.Change.Op == event.Read {
+			continue
+		}
+		t := a.transaction(r, c.Change.Origin.Transaction)
+		if t.id == "" && t.kafka {
+			t.record = c
+			t.size = weight(c.Change)
+			t.table(c.Stream).tally.count(c.Change.Op, false, false)
+		} else {
+			t.add(c)
+		}
+		a.finishAlone(t)
+	}
+}
+
+// transaction is the open one that an event belongs to, or a new one.
+func (a *assembler) transaction(r *event.Raw, id string) *transaction {
+	source, tick := r.Stream.Source(), tickOf(r)
+	if id != "" && a.ticks[source] != tick {
+		a.completeSource(source)
+		a.ticks[source] = tick
+	}
+	t, ok := a.index[name{source, id}]
+	if !ok {
+		t = &transaction{source: source, id: id, tick: tick, first: r.Time, kafka: r.Kind == event.Kafka}
+		if id != "" {
+			a.index[name{source, id}] = t
+			a.open = append(a.open, t)
+		}
+	}
+	if r.Time.Before(t.first) {
+		t.first = r.Time
+	}
+	if r.Time.After(t.last) {
+		t.last = r.Time
+	}
+	t.touched = time.Now()
+	for len(a.open) > maxOpen {
+		oldest := a.open[0]
+		a.finish(func(o *transaction) bool { return o == oldest })
+	}
+	return t
+}
+
+// tickOf is a position without its last part.
+func tickOf(r *event.Raw) string {
+	position := r.Position()
+	if at := strings.LastIndexByte(position, '.'); at >= 0 {
+		return position[:at]
+	}
+	return position
+}
+
+// finishAlone completes what has no transaction around it.
+func (a *assembler) finishAlone(t *transaction) {
+	if t.id == "" {
+		a.complete(t)
+	}
+}
+
+func (a *assembler) completeSource(source string) {
+	a.finish(func(t *transaction) bool { return t.source == source })
+}
+
+func (a *assembler) completeAll() { a.finish(func(*transaction) bool { return true }) }
+
+// completeQuiet completes what has lingered, and tells when to look again; 0 is when something new comes.
+func (a *assembler) completeQuiet(now time.Time) time.Duration {
+	a.finish(func(t *transaction) bool { return now.Sub(t.touched) >= a.linger })
+	if len(a.open) == 0 {
+		return 0
+	}
+	oldest := a.open[0].touched
+	for _, t := range a.open {
+		if t.touched.Before(oldest) {
+			oldest = t.touched
+		}
+	}
+	return max(oldest.Add(a.linger).Sub(now), time.Millisecond)
+}
+
+// finish completes the open transactions that match, in their order.
+func (a *assembler) finish(match func(*transaction) bool) {
+	kept := a.open[:0]
+	var finished []*transaction
+	for _, t := range a.open {
+		if match(t) {
+			finished = append(finished, t)
+			delete(a.index, name{t.source, t.id})
+		} else {
+			kept = append(kept, t)
+		}
+	}
+	clear(a.open[len(kept):])
+	a.open = kept
+	for _, t := range finished {
+		a.complete(t)
+	}
+}

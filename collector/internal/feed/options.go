@@ -1,0 +1,65 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"datawatch/pkg/telegram"
+)
+
+// Sender puts a message into a chat and returns when it is there; *telegram.Client is one.
+type Sender interface {
+	Send(ctx context.Context, chat telegram.Chat, m telegram.Message, p telegram.Priority) (telegram.Ref, error)
+}
+
+// Options of a feed.
+type Options struct {
+	Sender Sender
+	// Chat is where messages go. It may be zero where the sender writes to the log.
+	Chat telegram.Chat
+	// Language is "en" or "vi".
+	Language string
+	// Zone is the zone of the times that are shown. Default UTC.
+	Zone *time.Location
+	Log  *slog.Logger
+	// Metrics gets datawatch_collector_feed_transactions_total.
+	Metrics prometheus.Registerer
+	// Linger is how long the changes of a transaction may lie apart when nothing else tells that it is complete.
+	// Default 150 ms.
+	Linger time.Duration
+	// MaxEvents and MaxBytes bound what is offered and not read yet. Default 20,000 and 16 MiB.
+	MaxEvents int
+	MaxBytes  int
+}
+
+func (o *Options) validate() error {
+	switch {
+	case o.Sender == nil:
+		return errors.New("feed: a sender is needed")
+	case o.Log == nil:
+		return errors.New("feed: a logger is needed")
+	case o.Metrics == nil:
+		return errors.New("feed: a registerer is needed")
+	}
+	if _, ok := catalogues[o.Language]; !ok {
+		return fmt.Errorf("feed: language %q is none of en, vi", o.Language)
+	}
+	if o.Zone == nil {
+		o.Zone = time.UTC
+	}
+	if o.Linger <= 0 {
+		o.Linger = 150 * time.Millisecond
+	}
+	if o.MaxEvents <= 0 {
+		o.MaxEvents = 20_000
+	}
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = 16 << 20
+	}
+	return nil
+}
