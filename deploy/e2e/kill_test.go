@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
 	"github.com/jackc/pgx/v5"
 
 	"datawatch/deploy/program"
 	"datawatch/deploy/shop"
 	"datawatch/deploy/telegramsim"
+	"datawatch/pkg/config"
 	"datawatch/pkg/event"
 	"datawatch/pkg/testrig"
 )
@@ -197,38 +197,14 @@ func (w *world) holdsTopic(topic string, histories map[string][]*event.Clean) er
 }
 
 func (w *world) records(topic string) ([]string, error) {
-	consumer, err := sarama.NewConsumer([]string{w.Company}, nil)
-	if err != nil {
-		return nil, err
+	company := config.DefaultShared().Broker
+	company.Addresses = []string{w.Company}
+	records, err := w.scan(company, topic)
+	all := make([]string, len(records))
+	for i, r := range records {
+		all[i] = fmt.Sprintf("%d@%d %s", r.Partition, r.Offset, r.Value)
 	}
-	defer func() { _ = consumer.Close() }()
-	partitions, err := consumer.Partitions(topic)
-	if err != nil {
-		return nil, err
-	}
-	var all []string
-	for _, p := range partitions {
-		pc, err := consumer.ConsumePartition(topic, p, sarama.OffsetOldest)
-		if err != nil {
-			return nil, err
-		}
-		for end := pc.HighWaterMarkOffset(); ; {
-			select {
-			case m := <-pc.Messages():
-				all = append(all, fmt.Sprintf("%d@%d %s", m.Partition, m.Offset, m.Value))
-				end = pc.HighWaterMarkOffset()
-				if m.Offset+1 < end {
-					continue
-				}
-			case <-time.After(500 * time.Millisecond): // an empty partition
-			}
-			break
-		}
-		if err := pc.Close(); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
+	return all, err
 }
 
 // summary is how many events of each stream clean holds.

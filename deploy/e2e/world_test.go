@@ -165,6 +165,10 @@ func (w *world) broker() (config.Broker, broker.Topics) {
 // committed is what a reader with read_committed sees in a topic now.
 func (w *world) committed(topic string) ([]broker.Record, error) {
 	c, _ := w.broker()
+	return w.scan(c, topic)
+}
+
+func (w *world) scan(c config.Broker, topic string) ([]broker.Record, error) {
 	s, err := broker.NewScanner(c, "e2e")
 	if err != nil {
 		return nil, err

@@ -116,7 +116,7 @@ func (s *Server) getFile(p *call) (any, *failure) {
 }
 
 // serveFile is the bot's download: /file/bot<token>/<path>.
-func (s *Server) serveFile(w http.ResponseWriter, r *http.Request, rest string) {
+func (s *Server) serveFile(w http.ResponseWriter, rest string) {
 	token, name, _ := strings.Cut(rest, "/")
 	if token != s.opts.Token {
 		writeResult(w, nil, errUnauthorized)

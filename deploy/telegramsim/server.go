@@ -49,7 +49,6 @@ type Stats struct {
 type call struct {
 	params
 	request *http.Request
-	chat    *chat // set by methods with a chat_id, under the lock
 }
 
 // method answers a call. It locks the server itself, as getUpdates waits.
@@ -124,7 +123,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(path, "/bot"):
 		s.serveBot(w, r, strings.TrimPrefix(path, "/bot"))
 	case strings.HasPrefix(path, "/file/bot"):
-		s.serveFile(w, r, strings.TrimPrefix(path, "/file/bot"))
+		s.serveFile(w, strings.TrimPrefix(path, "/file/bot"))
 	default:
 		s.page.ServeHTTP(w, r)
 	}

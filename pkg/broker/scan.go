@@ -139,7 +139,7 @@ func (s *Scanner) fetchOnce(topic string, partition int32, from int64, size int3
 		return nil, err
 	}
 	_ = leader.Open(s.client.Config())
-	request := &sarama.FetchRequest{Version: 11, MaxWaitTime: 500, MinBytes: 1, MaxBytes: s.maxFetch, Isolation: sarama.ReadCommitted}
+	request := &sarama.FetchRequest{Version: 11, MaxWaitTime: 500, MinBytes: 1, MaxBytes: s.maxFetch, Isolation: sarama.ReadCommitted, SessionEpoch: -1}
 	request.AddBlock(topic, partition, from, size, -1)
 	response, err := leader.Fetch(request)
 	if err != nil {

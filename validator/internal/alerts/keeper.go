@@ -1,0 +1,221 @@
+package alerts
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"datawatch/pkg/broker"
+	"datawatch/pkg/config"
+	"datawatch/pkg/event"
+	"datawatch/pkg/telegram"
+	"datawatch/validator/internal/schemas"
+)
+
+// Messenger is what the keeper needs of a Telegram client.
+type Messenger interface {
+	Send(ctx context.Context, to telegram.Chat, m telegram.Message, p telegram.Priority) (telegram.Ref, error)
+	Edit(ctx context.Context, ref telegram.Ref, m telegram.Message, p telegram.Priority) error
+	Poll(ctx context.Context, h telegram.Handlers) error
+}
+
+// Options are what a keeper works with.
+type Options struct {
+	Broker    config.Broker
+	Telegram  config.Telegram // routes, language, zone
+	Messenger Messenger
+	// Failures are the schema files that can't be loaded now. May be nil.
+	Failures func() []schemas.Failure
+	Log      *slog.Logger
+	Metrics  prometheus.Registerer
+	// Failed is told of what ends a session, and of nil when work goes on; default: nobody is.
+	Failed func(error)
+	// EditEvery is how often a message is edited at most; default 30 s.
+	EditEvery time.Duration
+	// LookEvery is how often wrong rows and schema files are looked at; default 1 s.
+	LookEvery time.Duration
+	// MaxGroups bounds the memory: what is beyond is counted in a group of its own. Default 10,000.
+	MaxGroups int
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+}
+
+func (o *Options) setDefaults() {
+	if o.EditEvery == 0 {
+		o.EditEvery = 30 * time.Second
+	}
+	if o.LookEvery == 0 {
+		o.LookEvery = time.Second
+	}
+	if o.MaxGroups == 0 {
+		o.MaxGroups = 10_000
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Failed == nil {
+		o.Failed = func(error) {}
+	}
+	if o.Failures == nil {
+		o.Failures = func() []schemas.Failure { return nil }
+	}
+}
+
+// othersID is the fingerprint of the group of what is beyond Options.MaxGroups.
+const othersID = "others"
+
+// Keeper keeps the groups while it holds the partitions of violations.
+type Keeper struct {
+	options Options
+	topics  broker.Topics
+	metrics *metrics
+	scanner *broker.Scanner
+
+	pending map[string]*Group // of the batch that is being committed
+	sending sync.WaitGroup    // the session's sender
+
+	mu      sync.Mutex
+	groups  map[string]*Group // as committed; a Group in it is never altered
+	changed chan struct{}     // says that groups differ from before
+}
+
+// New makes a keeper. It connects when it runs.
+func New(o Options) *Keeper {
+	o.setDefaults()
+	k := &Keeper{options: o, topics: broker.TopicsOf(o.Broker.TopicPrefix), groups: map[string]*Group{}, changed: make(chan struct{}, 1)}
+	k.metrics = newMetrics(o.Metrics)
+	return k
+}
+
+// Run keeps, or stands by, until ctx is done, and returns its error.
+func (k *Keeper) Run(ctx context.Context) error {
+	scanner, err := broker.NewScanner(k.options.Broker, "datawatch-alerts")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = scanner.Close() }()
+	defer k.sending.Wait()
+	k.scanner = scanner
+	return broker.Stage{
+		Broker: k.options.Broker, Name: "datawatch-alerts", Group: k.options.Broker.TopicPrefix + "-alerts", Topic: k.topics.Violations,
+		Process: k.process, Assigned: k.assigned, Committed: k.committed, Failed: k.options.Failed, OneMember: true, Log: k.options.Log,
+	}.Run(ctx)
+}
+
+// assigned takes over: what is committed is read, and a sender works as long as the session lasts.
+func (k *Keeper) assigned(ctx context.Context, partitions []int32) error {
+	k.sending.Wait()
+	k.metrics.open.set(nil)
+	k.replace(map[string]*Group{})
+	if len(partitions) == 0 { // another one keeps
+		k.options.Failed(nil)
+		return nil
+	}
+	state, err := k.scanner.State(ctx, k.topics.State, groupPrefix)
+	if err != nil {
+		return err
+	}
+	groups, err := readGroups(state)
+	if err != nil {
+		return err
+	}
+	k.replace(groups)
+	k.options.Log.Info("keeping alerts", "groups", len(groups))
+	k.sending.Go(func() { k.send(ctx) })
+	k.options.Failed(nil)
+	return nil
+}
+
+func (k *Keeper) replace(groups map[string]*Group) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.groups = groups
+}
+
+// snapshot are the groups as committed. They are not to be altered.
+func (k *Keeper) snapshot() []*Group {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Collect(maps.Values(k.groups))
+}
+
+// process counts a batch of violations and gives the state of the groups that it has changed.
+func (k *Keeper) process(_ context.Context, batch []broker.Record) ([]broker.Record, error) {
+	k.pending = map[string]*Group{}
+	for i := range batch {
+		var v event.Violation
+		if err := json.Unmarshal(batch[i].Value, &v); err != nil || v.Version != 1 {
+			k.metrics.unreadable.Inc()
+			k.options.Log.Error("a violation can't be read, and isn't counted", "partition", batch[i].Partition, "offset", batch[i].Offset, "version", v.Version, "error", err)
+			continue
+		}
+		k.count(&v, &batch[i])
+	}
+	out := make([]broker.Record, 0, len(k.pending))
+	for _, id := range slices.Sorted(maps.Keys(k.pending)) {
+		value, err := json.Marshal(k.pending[id])
+		if err != nil {
+			return nil, fmt.Errorf("write state of alert %s: %w", id, err)
+		}
+		out = append(out, broker.Record{Topic: k.topics.State, Key: []byte(groupPrefix + id), Value: value})
+	}
+	return out, nil
+}
+
+// count adds an event to each group that one of its errors belongs to.
+func (k *Keeper) count(v *event.Violation, r *broker.Record) {
+	at, err := time.Parse(time.RFC3339Nano, v.EventTime)
+	if err != nil {
+		at = r.Timestamp
+	}
+	counted := map[string]bool{}
+	for i := range v.Errors {
+		e := &v.Errors[i]
+		g := k.group(v, e)
+		if !counted[g.Fingerprint] {
+			counted[g.Fingerprint] = true
+			g.add(v, e, r.Key, at)
+		}
+	}
+}
+
+// group is the error's group, ready to be added to.
+func (k *Keeper) group(v *event.Violation, e *event.ViolationError) *Group {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	id := e.Fingerprint
+	if k.pending[id] == nil && k.groups[id] == nil && len(k.groups)+len(k.pending) >= k.options.MaxGroups {
+		id = othersID
+	}
+	if g := k.pending[id]; g != nil {
+		return g
+	}
+	g := k.groups[id]
+	if g != nil {
+		g = g.clone()
+	} else {
+		g = newGroup(v, e)
+		g.Fingerprint = id
+	}
+	k.pending[id] = g
+	return g
+}
+
+// committed makes the batch's groups those that people are told of.
+func (k *Keeper) committed([]broker.Record, []broker.Record) {
+	k.mu.Lock()
+	maps.Copy(k.groups, k.pending)
+	k.mu.Unlock()
+	k.pending = nil
+	select {
+	case k.changed <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,262 @@
+package alerts
+
+import (
+	"bytes"
+	"encoding/json"
+	"path"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"datawatch/pkg/event"
+	"datawatch/pkg/telegram"
+	"datawatch/validator/internal/schemas"
+)
+
+// preWidth is how many characters of a line of <pre> a phone shows before it wraps.
+const preWidth = 34
+
+// maxSample is how many characters of a sample a message shows.
+const maxSample = 600
+
+// writer writes messages in one language, for one moment.
+type writer struct {
+	words *words
+	zone  *time.Location
+	now   time.Time // whose day is today
+}
+
+// group is a group's message. wrong is how many of its rows are wrong now; record says when the last one was put right,
+// and what people have decided.
+func (w writer) group(g *Group, wrong int64, record sent, mention []string) telegram.Message {
+	blocks := []telegram.Block{w.title(g, record).Ranked(telegram.Head)}
+	if line := w.counts(g, wrong, record.MendedAt); line != nil {
+		blocks = append(blocks, telegram.Line(line...).Ranked(telegram.Head))
+	}
+	source, entity := g.Stream.Source(), g.Stream.Entity()
+	where := []string{source + " / " + entity, w.words.severities[g.Severity]}
+	if g.Owner != "" {
+		where = append(where, g.Owner)
+	}
+	blocks = append(blocks, telegram.Line(telegram.Plain(strings.Join(append(where, mention...), " · "))))
+	if g.Fingerprint != othersID {
+		blocks = append(blocks, w.example(g)...)
+	}
+	m := telegram.NewMessage(blocks...)
+	m.Buttons = w.buttons(g, record)
+	return m
+}
+
+func (w writer) title(g *Group, record sent) telegram.Block {
+	symbol, decided := "🔴 ", ""
+	switch {
+	case !record.MendedAt.IsZero():
+		symbol = "🟢 "
+	case record.MutedBy != "":
+		symbol, decided = "🔇 ", w.words.mutedUntil(w.moment(record.MutedUntil, "15:04"), record.MutedBy)
+	case record.AckBy != "":
+		symbol, decided = "👁 ", w.words.ackBy(record.AckBy, w.moment(record.AckAt, "15:04"))
+	case g.Severity != event.Critical:
+		symbol = "🟡 "
+	}
+	spans := []telegram.Span{telegram.Plain(symbol), telegram.Bold(w.heading(g))}
+	if decided != "" {
+		spans = append(spans, telegram.Plain(" · "+decided))
+	}
+	return telegram.Line(spans...)
+}
+
+// heading says what is wrong in one line.
+func (w writer) heading(g *Group) string {
+	e := g.Example
+	switch {
+	case g.Fingerprint == othersID:
+		return w.words.others
+	case g.Kind == event.RuleError:
+		return w.words.ruleError + ": " + g.Rule
+	case g.Kind == event.RuleViolation:
+		return e.Message
+	}
+	word := e.Keyword
+	if g.Kind != event.SchemaError {
+		word = string(g.Kind)
+	}
+	predicate, translated := w.words.predicates[word]
+	switch {
+	case !translated && e.Keyword == "required":
+		return e.Message
+	case e.Keyword == "required":
+		return w.words.is(e.Expected, predicate)
+	case !translated:
+		predicate = e.Message
+	}
+	return w.words.is(w.field(withoutIndexes(e.Place)), predicate)
+}
+
+// withoutIndexes is the place that all errors of a group share.
+func withoutIndexes(place string) string {
+	tokens := strings.Split(place, "/")
+	return strings.Join(slices.DeleteFunc(tokens, func(t string) bool { return t != "" && strings.Trim(t, "0123456789") == "" }), "/")
+}
+
+// field is a place as people name it: total, items.0.price.
+func (w writer) field(place string) string {
+	if place == "" {
+		return w.words.value
+	}
+	name := strings.ReplaceAll(strings.TrimPrefix(place, "/"), "/", ".")
+	return strings.ReplaceAll(strings.ReplaceAll(name, "~1", "/"), "~0", "~")
+}
+
+// counts is the line that lives; a group of one event has none.
+func (w writer) counts(g *Group, wrong int64, mended time.Time) []telegram.Span {
+	separate := telegram.Plain(" · ")
+	if g.Count == 1 && mended.IsZero() {
+		return nil
+	}
+	keys, exact := g.Keys.count()
+	n := w.words.number(keys)
+	if !exact {
+		n = "≈ " + n
+	}
+	span := ""
+	if lasted := g.Last.Sub(g.First); lasted >= time.Second {
+		span = w.words.span(lasted)
+	}
+	line := []telegram.Span{
+		telegram.Bold(w.words.number(g.Count)),
+		telegram.Plain(w.words.times(span)),
+	}
+	if keys > 1 {
+		line = append(line, separate, telegram.Plain(w.words.keys(n)))
+	}
+	line = append(line, separate, telegram.Plain(w.words.since+" "+w.moment(g.First, "15:04")))
+	switch {
+	case !mended.IsZero():
+		line = append(line, separate, telegram.Bold(w.words.mendedAt(n, w.moment(mended, "15:04"))))
+	case wrong > 0:
+		line = append(line, separate, telegram.Bold(w.words.wrongNow(w.words.number(wrong))))
+	}
+	return line
+}
+
+// moment is a time of today by its clock, another with its date.
+func (w writer) moment(t time.Time, today string) string {
+	t = t.In(w.zone)
+	if t.Format(time.DateOnly) == w.now.In(w.zone).Format(time.DateOnly) {
+		return t.Format(today)
+	}
+	return t.Format(w.words.date)
+}
+
+// example is the first error: where, what, of which row.
+func (w writer) example(g *Group) []telegram.Block {
+	e := g.Example
+	var blocks []telegram.Block
+	if g.Kind == event.RuleError {
+		blocks = append(blocks, telegram.Line(telegram.Plain(e.Message)))
+	} else if line := w.comparison(e); line != nil {
+		blocks = append(blocks, telegram.Line(line...))
+	}
+	row := []telegram.Span{telegram.Plain(w.words.ops[e.Op] + " · " + w.moment(g.First, "15:04:05"))}
+	if len(e.Key) > 0 && string(e.Key) != "null" {
+		row = append([]telegram.Span{telegram.Plain(w.words.key + " "), telegram.Code(telegram.Shorten(keyText(e.Key), 64)), telegram.Plain(" · ")}, row...)
+	}
+	blocks = append(blocks, telegram.Line(row...))
+	if e.Sample != "" {
+		blocks = append(blocks, telegram.Pre(e.Sample).Ranked(telegram.Detail))
+	}
+	last := path.Base(g.File)
+	if len(e.SHA256) >= 4 {
+		last += "@" + e.SHA256[:4]
+	}
+	if g.Rule != "" {
+		last = g.Rule + " · " + last
+	}
+	line := []telegram.Span{telegram.Italic(last + " · " + g.Fingerprint)}
+	if g.Runbook != "" {
+		line = append(line, telegram.Plain(" · "), telegram.Link(w.words.runbook, g.Runbook))
+	}
+	return append(blocks, telegram.Line(line...))
+}
+
+func (w writer) comparison(e Example) []telegram.Span {
+	var parts [][]telegram.Span
+	if e.Actual != "" {
+		parts = append(parts, []telegram.Span{telegram.Plain(w.words.got + " "), telegram.Code(telegram.Shorten(e.Actual, 200))})
+	}
+	if e.Expected != "" && e.Keyword != "required" {
+		parts = append(parts, []telegram.Span{telegram.Plain(w.words.expected + " "), telegram.Code(telegram.Shorten(e.Expected, 200))})
+	}
+	var line []telegram.Span
+	if e.Place != "" {
+		line = append(line, telegram.Plain(w.words.at+" "), telegram.Code(w.field(e.Place)))
+		if len(parts) > 0 {
+			line = append(line, telegram.Plain(": "))
+		}
+	}
+	return append(line, telegram.Join(", ", parts...)...)
+}
+
+// failure is the message of a schema file that can't be loaded.
+func (w writer) failure(f schemas.Failure) telegram.Message {
+	p := f.Problem
+	text := ": "
+	if p.Line > 0 {
+		text += w.words.line + " " + w.words.number(int64(p.Line)) + ", "
+	}
+	text += p.Message
+	if p.Hint != "" {
+		text += " (" + p.Hint + ")"
+	}
+	stays := w.words.unchecked
+	if f.InForce != nil {
+		stays = w.words.stays(w.moment(f.InForce.LoadedAt, "15:04"))
+	}
+	return telegram.NewMessage(telegram.Line(
+		telegram.Plain("🟠 "), telegram.Bold(path.Base(p.File)+" "+w.words.notLoaded), telegram.Plain(text+". "+stays),
+	), telegram.Line(telegram.Code(p.File)))
+}
+
+func (w writer) mendedFile(file string) telegram.Message {
+	return telegram.NewMessage(telegram.Line(telegram.Plain("🟢 "), telegram.Bold(path.Base(file)+" "+w.words.loaded), telegram.Plain(" · "+w.moment(w.now, "15:04"))),
+		telegram.Line(telegram.Code(file)))
+}
+
+// layout breaks an object's members into lines that a phone doesn't wrap, where that can be.
+func layout(sample json.RawMessage) string {
+	if len(sample) == 0 || string(sample) == "null" {
+		return ""
+	}
+	d := json.NewDecoder(bytes.NewReader(sample))
+	d.UseNumber()
+	if token, err := d.Token(); err != nil || token != json.Delim('{') {
+		return string(sample)
+	}
+	var b strings.Builder
+	width := 1
+	b.WriteByte('{')
+	for first := true; d.More(); first = false {
+		name, err := d.Token()
+		var value json.RawMessage
+		if err != nil || d.Decode(&value) != nil {
+			return string(sample)
+		}
+		text, _ := name.(string)
+		member := string(event.AppendString(nil, text)) + ": " + string(value)
+		size := utf8.RuneCountInString(member) + 2
+		if !first {
+			b.WriteByte(',')
+			if width+size > preWidth {
+				b.WriteString("\n ")
+				width = 1
+			} else {
+				b.WriteByte(' ')
+			}
+		}
+		b.WriteString(member)
+		width += size
+	}
+	return b.String() + "}"
+}

@@ -1,0 +1,167 @@
+package alerts_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// api is Telegram's Bot API as far as the keeper uses it, at the level of HTTP and as strict as the real one.
+type api struct {
+	t      *testing.T
+	server *httptest.Server
+
+	mu       sync.Mutex
+	messages []message // by id-1
+	edits    int
+	lose     int // answers still to be lost: the message is there, the client doesn't learn of it
+	presses  []press
+	answers  []string
+}
+
+// press is a button that somebody presses.
+type press struct {
+	message int
+	data    string
+}
+
+// press presses a button of a message by its text.
+func (a *api) press(id int, text string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if id > len(a.messages) {
+		return fmt.Errorf("no message %d", id)
+	}
+	var keyboard struct {
+		Rows [][]struct {
+			Text string `json:"text"`
+			Data string `json:"callback_data"`
+		} `json:"inline_keyboard"`
+	}
+	if err := json.Unmarshal([]byte(a.messages[id-1].buttons), &keyboard); err != nil {
+		return err
+	}
+	for _, row := range keyboard.Rows {
+		for _, b := range row {
+			if b.Text == text {
+				a.presses = append(a.presses, press{id, b.Data})
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("no button %q in %s", text, a.messages[id-1].buttons)
+}
+
+// updates are the presses that the poller hasn't confirmed.
+func (a *api) updates(offset int) string {
+	var all []string
+	for i, p := range a.presses {
+		if id := i + 1; id >= offset {
+			all = append(all, fmt.Sprintf(`{"update_id":%d,"callback_query":{"id":"%d","from":{"id":5,"is_bot":false,"first_name":"Linh","username":"linh"},"data":%q,
+				"message":{"message_id":%d,"date":1,"chat":{"id":%s,"type":"supergroup"}}}}`, id, id, p.data, p.message, a.messages[p.message-1].chat))
+		}
+	}
+	return "[" + strings.Join(all, ",") + "]"
+}
+
+type message struct {
+	chat   string
+	text   string
+	silent bool
+
+	buttons string
+}
+
+func newAPI(t *testing.T) *api {
+	a := &api{t: t}
+	a.server = httptest.NewServer(a)
+	t.Cleanup(a.server.Close)
+	return a
+}
+
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		a.t.Errorf("telegram: %v", err)
+	}
+	params := map[string]any{}
+	if err := json.Unmarshal(body, &params); err != nil {
+		a.t.Errorf("telegram: %s: %v in %q", r.URL.Path, err, body)
+	}
+	text := func(name string) string {
+		if v, ok := params[name]; ok {
+			return fmt.Sprint(v)
+		}
+		return ""
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	method := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+	var id int
+	switch method {
+	case "getMe":
+		_, _ = io.WriteString(w, `{"ok":true,"result":{"id":1,"is_bot":true,"first_name":"datawatch","username":"datawatch_bot"}}`)
+		return
+	case "getUpdates":
+		offset, _ := strconv.Atoi(text("offset"))
+		_, _ = fmt.Fprintf(w, `{"ok":true,"result":%s}`, a.updates(offset))
+		return
+	case "answerCallbackQuery":
+		a.answers = append(a.answers, text("text"))
+		_, _ = io.WriteString(w, `{"ok":true,"result":true}`)
+		return
+	case "sendMessage":
+		a.messages = append(a.messages, message{text("chat_id"), text("text"), text("disable_notification") == "true", text("reply_markup")})
+		id = len(a.messages)
+	case "editMessageText":
+		id, _ = strconv.Atoi(text("message_id"))
+		if id < 1 || id > len(a.messages) || a.messages[id-1].chat != text("chat_id") {
+			refuse(w, "message to edit not found")
+			return
+		}
+		if a.messages[id-1].text == text("text") && a.messages[id-1].buttons == text("reply_markup") {
+			refuse(w, "message is not modified")
+			return
+		}
+		a.messages[id-1].text, a.messages[id-1].buttons = text("text"), text("reply_markup")
+		a.edits++
+	default:
+		a.t.Errorf("telegram: unexpected method %s", method)
+		refuse(w, "method not found")
+		return
+	}
+	if text("parse_mode") != "HTML" || text("text") == "" {
+		a.t.Errorf("telegram: parameters %v", params)
+	}
+	if a.lose > 0 {
+		a.lose--
+		panic(http.ErrAbortHandler)
+	}
+	_, _ = fmt.Fprintf(w, `{"ok":true,"result":{"message_id":%d,"date":1,"chat":{"id":%s,"type":"supergroup"},"text":"x"}}`, id, text("chat_id"))
+}
+
+func refuse(w http.ResponseWriter, description string) {
+	w.WriteHeader(http.StatusBadRequest)
+	_, _ = fmt.Fprintf(w, `{"ok":false,"error_code":400,"description":"Bad Request: %s"}`, description)
+}
+
+// answered are the texts that people who pressed were shown.
+func (a *api) answered() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.answers)
+}
+
+// sent are the messages as they read now, and how often they were edited.
+func (a *api) sent() ([]message, int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.messages), a.edits
+}

@@ -1,0 +1,131 @@
+package judge_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"datawatch/pkg/config"
+	"datawatch/pkg/event"
+	"datawatch/pkg/testrig"
+	"datawatch/validator/internal/judge"
+	"datawatch/validator/internal/schemas"
+)
+
+// childEnv makes the test program a judge that is there to be killed.
+const childEnv = "DATAWATCH_TEST_JUDGE"
+
+// child is what such a judge works with.
+type child struct {
+	Broker  config.Broker
+	Schemas string
+}
+
+func TestMain(m *testing.M) {
+	if text := os.Getenv(childEnv); text != "" {
+		fmt.Fprintln(os.Stderr, runChild(text))
+		os.Exit(1)
+	}
+	testrig.Main(m)
+}
+
+func runChild(text string) error {
+	var c child
+	if err := json.Unmarshal([]byte(text), &c); err != nil {
+		return err
+	}
+	set, err := schemas.Load(c.Schemas)
+	if err != nil {
+		return err
+	}
+	return judge.New(judge.Options{
+		Broker: c.Broker, Schemas: func() *schemas.Set { return set }, Metrics: prometheus.NewRegistry(),
+		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}).Run(context.Background())
+}
+
+// spawn starts a judge as a process; kill ends it with SIGKILL.
+func (w *world) spawn() (kill func()) {
+	w.t.Helper()
+	text, err := json.Marshal(child{Broker: w.config, Schemas: w.dir})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	program, err := os.Executable()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	command := exec.Command(program)
+	command.Env = append(os.Environ(), childEnv+"="+string(text))
+	command.Stderr = os.Stderr
+	if err := command.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	dead := false
+	kill = func() {
+		if !dead {
+			dead = true
+			_ = command.Process.Kill() // it may have ended by itself, which the test notices by what is missing
+			_ = command.Wait()
+		}
+	}
+	w.t.Cleanup(kill)
+	return kill
+}
+
+// TestKilledJudgeLosesAndDoublesNothing kills one of two judges with SIGKILL while events keep coming.
+func TestKilledJudgeLosesAndDoublesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes as long as the group needs to notice a death, twice")
+	}
+	testrig.EachBroker(t, func(t *testing.T, addr string) {
+		w := newWorld(t, addr)
+		kills := []func(){w.spawn(), w.spawn()}
+		const rounds, each = 20, 50
+		n, wrong, judged := 0, 0, 0 // judged: wrong ones before the round
+		for round := range rounds {
+			var events []*event.Clean
+			for range each {
+				n++
+				total := 1
+				if n%3 == 0 {
+					total, wrong = -1, wrong+1
+				}
+				events = append(events, change(n, n%41, event.Insert, "", fmt.Sprintf(`{"total": %d}`, total)))
+			}
+			kill := round == 5 || round == 12
+			if kill { // in the midst of work: the embedded broker never forgets a member that dies while it joins
+				w.eachOnce(judged)
+			}
+			w.publish(events...)
+			judged = wrong
+			if kill {
+				kills[round%2]()
+				kills[round%2] = w.spawn()
+			}
+		}
+		w.eachOnce(wrong)
+		// Of each row, what stands is what its newest event says.
+		want := map[string]bool{}
+		for i := 1; i <= n; i++ {
+			if key := wrongKey(i%41, "not-negative"); i%3 == 0 {
+				want[key] = true
+			} else {
+				delete(want, key)
+			}
+		}
+		w.eventually(func() error {
+			got, err := w.standing()
+			if err == nil && fmt.Sprint(got) != fmt.Sprint(want) {
+				err = fmt.Errorf("standing: %v, want %v", got, want)
+			}
+			return err
+		})
+	})
+}

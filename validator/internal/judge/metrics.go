@@ -1,0 +1,136 @@
+package judge
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"datawatch/pkg/event"
+	"datawatch/validator/internal/schemas"
+	"datawatch/validator/internal/verdict"
+	"datawatch/validator/internal/wrongrows"
+)
+
+type metrics struct {
+	validated  *prometheus.CounterVec
+	violated   *prometheus.CounterVec
+	latency    prometheus.Histogram
+	lastEvent  *prometheus.GaugeVec
+	unrunnable prometheus.Gauge
+	rows       *rowsCollector
+
+	set    *schemas.Set // to which cannot belongs
+	cannot map[streamRule]bool
+}
+
+type streamRule struct {
+	stream event.Stream
+	rule   string
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		validated: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "datawatch_validator_events_validated_total", Help: "Events judged, by result: valid, invalid, or unchecked where there is no schema or too little is known.",
+		}, []string{"stream", "result"}),
+		violated: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "datawatch_validator_events_violated_total", Help: "Events with a violation, by its severity.",
+		}, []string{"stream", "severity"}),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "datawatch_validator_commit_to_verdict_seconds", Help: "From the commit in the source to the committed verdict.",
+			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 3600},
+		}),
+		lastEvent: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "datawatch_validator_last_event_timestamp_seconds", Help: "When the newest judged event took place in the source.",
+		}, []string{"stream"}),
+		unrunnable: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "datawatch_validator_rules_unrunnable", Help: "Rules that name old, by stream, where the source gives no before image.",
+		}),
+		rows: &rowsCollector{desc: prometheus.NewDesc("datawatch_validator_wrong_rows", "Rows that are wrong now, in this validator's partitions.",
+			[]string{"stream", "rule", "severity"}, nil)},
+		cannot: map[streamRule]bool{},
+	}
+	reg.MustRegister(m.validated, m.violated, m.latency, m.lastEvent, m.unrunnable, m.rows)
+	return m
+}
+
+// rowsCollector gives the wrong rows as they are when it is asked.
+type rowsCollector struct {
+	desc *prometheus.Desc
+	rows atomic.Pointer[wrongrows.Rows]
+}
+
+func (c *rowsCollector) set(rows *wrongrows.Rows) { c.rows.Store(rows) }
+
+func (c *rowsCollector) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
+
+func (c *rowsCollector) Collect(to chan<- prometheus.Metric) {
+	rows := c.rows.Load()
+	if rows == nil {
+		return
+	}
+	for label, n := range rows.Counts() {
+		to <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(n), string(label.Stream), label.Rule, string(label.Severity))
+	}
+}
+
+// tally is what a batch adds to the metrics, once it is committed.
+type tally struct {
+	set    *schemas.Set
+	judged []judged
+}
+
+type judged struct {
+	stream     event.Stream
+	result     verdict.Result
+	severity   event.Severity
+	at         time.Time // zero where the time of the change says nothing of delay
+	unrunnable []string
+}
+
+func (t *tally) begin(set *schemas.Set) { t.set, t.judged = set, t.judged[:0] }
+
+func (t *tally) add(stream event.Stream, v verdict.Verdict, fallback time.Time, clean *event.Clean) {
+	j := judged{stream: stream, result: v.Result, at: fallback, unrunnable: v.Unrunnable}
+	if v.Violation != nil {
+		j.severity = v.Violation.Severity
+	}
+	if clean != nil {
+		if at, err := time.Parse(time.RFC3339Nano, clean.Time); err == nil {
+			j.at = at
+		}
+		if clean.Change.Op == event.Read { // a snapshot's rows were committed long ago
+			j.at = time.Time{}
+		}
+	}
+	t.judged = append(t.judged, j)
+}
+
+// take counts a batch, and returns rules that it is the first to show as unrunnable.
+func (m *metrics) take(t *tally) (unrunnable []streamRule) {
+	if t.set != m.set {
+		m.set = t.set
+		clear(m.cannot)
+	}
+	now := time.Now()
+	for _, j := range t.judged {
+		stream := string(j.stream)
+		m.validated.WithLabelValues(stream, string(j.result)).Inc()
+		if j.severity != "" {
+			m.violated.WithLabelValues(stream, string(j.severity)).Inc()
+		}
+		if !j.at.IsZero() {
+			m.latency.Observe(max(0, now.Sub(j.at).Seconds()))
+			m.lastEvent.WithLabelValues(stream).Set(float64(j.at.UnixNano()) / 1e9)
+		}
+		for _, rule := range j.unrunnable {
+			if at := (streamRule{j.stream, rule}); !m.cannot[at] {
+				m.cannot[at] = true
+				unrunnable = append(unrunnable, at)
+			}
+		}
+	}
+	m.unrunnable.Set(float64(len(m.cannot)))
+	return unrunnable
+}

@@ -1,0 +1,342 @@
+package judge_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"datawatch/pkg/broker"
+	"datawatch/pkg/config"
+	"datawatch/pkg/event"
+	"datawatch/pkg/testrig"
+	"datawatch/validator/internal/judge"
+	"datawatch/validator/internal/schemas"
+	"datawatch/validator/internal/wrongrows"
+)
+
+const stream = event.Stream("shop-db/public.orders")
+
+// world is a broker with the internal topics, and a schema folder.
+type world struct {
+	t       *testing.T
+	config  config.Broker
+	topics  broker.Topics
+	scanner *broker.Scanner
+	set     *schemas.Set
+	dir     string // of the schemas
+	log     *slog.Logger
+}
+
+func newWorld(t *testing.T, addr string) *world {
+	t.Helper()
+	c := config.DefaultShared().Broker
+	c.Addresses, c.TopicPrefix, c.Partitions = []string{addr}, testrig.Prefix(t), 3
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := broker.EnsureTopics(ctx, c, log); err != nil {
+		t.Fatal(err)
+	}
+	scanner, err := broker.NewScanner(c, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = scanner.Close() })
+	dir := t.TempDir() // of schemas
+	file := filepath.Join(dir, "shop-db", "public.orders.json")
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	schema := `{"required": ["total"], "properties": {"total": {"type": "number"}, "status": {"type": "string"}}, "x-severity": "critical",
+		"x-rules": [{"id": "not-negative", "rule": "self.total >= 0", "message": "Negative total"},
+		            {"id": "stays-paid", "rule": "!(old.status.orValue('') == 'paid' && self.status.orValue('') == 'new')", "message": "A paid order became new"}]}`
+	if err := os.WriteFile(file, []byte(schema), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	set, err := schemas.Load(dir)
+	if err != nil || len(set.Problems()) > 0 {
+		t.Fatal(err, set.Problems())
+	}
+	return &world{t: t, config: c, topics: broker.TopicsOf(c.TopicPrefix), scanner: scanner, set: set, dir: dir, log: log}
+}
+
+func change(n int, key int, op event.Op, before, after string) *event.Clean {
+	raw := func(s string) json.RawMessage {
+		if s == "" {
+			return nil
+		}
+		return json.RawMessage(s)
+	}
+	return &event.Clean{
+		ID: fmt.Sprintf("shop-db/%08d", n), Stream: stream, Type: event.ChangeType, Time: time.Now().UTC().Format(time.RFC3339Nano),
+		Change: &event.Change{
+			Op: op, Key: json.RawMessage(fmt.Sprintf(`{"id":%d}`, key)), Before: raw(before), After: raw(after),
+			Origin: event.Origin{Kind: event.Postgres, Position: fmt.Sprintf("%08d", n)},
+		},
+	}
+}
+
+// publish writes events to clean, in one transaction.
+func (w *world) publish(events ...*event.Clean) {
+	w.t.Helper()
+	p, err := broker.OpenPublisher(w.t.Context(), w.config, w.config.TopicPrefix+"-test")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	var records []broker.Record
+	for _, e := range events {
+		records = append(records, broker.Record{Topic: w.topics.Clean, Key: e.RecordKey(), Value: e.AppendJSON(nil)})
+	}
+	if err := p.Publish(w.t.Context(), records); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// all reads a topic to its end.
+func (w *world) all(topic string) ([]broker.Record, error) {
+	var records []broker.Record
+	partitions, err := w.scanner.Partitions(topic)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range partitions {
+		from, err := w.scanner.Oldest(topic, p)
+		if err != nil {
+			return nil, err
+		}
+		to, err := w.scanner.End(topic, p)
+		if err != nil {
+			return nil, err
+		}
+		err = w.scanner.Scan(w.t.Context(), topic, p, from, to, func(r broker.Record) error {
+			records = append(records, r)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return records, nil
+}
+
+// standing are the keys in wrong that stand.
+func (w *world) standing() (map[string]bool, error) {
+	records, err := w.all(w.topics.Wrong)
+	standing := map[string]bool{}
+	for _, r := range records {
+		if r.Value == nil {
+			delete(standing, string(r.Key))
+		} else {
+			standing[string(r.Key)] = true
+		}
+	}
+	return standing, err
+}
+
+// start runs a judge; stop ends it and waits.
+func (w *world) start() (registry *prometheus.Registry, stop func()) {
+	w.t.Helper()
+	registry = prometheus.NewRegistry()
+	ctx, cancel := context.WithCancel(w.t.Context())
+	j := judge.New(judge.Options{Broker: w.config, Schemas: func() *schemas.Set { return w.set }, Log: w.log, Metrics: registry})
+	ended := make(chan error, 1)
+	go func() { ended <- j.Run(ctx) }()
+	var once sync.Once
+	stop = func() {
+		once.Do(func() {
+			cancel()
+			if err := <-ended; !errors.Is(err, context.Canceled) {
+				w.t.Errorf("judge: %v", err)
+			}
+		})
+	}
+	w.t.Cleanup(stop)
+	return registry, stop
+}
+
+func (w *world) eventually(condition func() error) {
+	w.t.Helper()
+	testrig.Eventually(w.t, 60*time.Second, condition)
+}
+
+func wrongKey(key int, rule string) string {
+	return fmt.Sprintf("%s\n{\"id\":%d}\n%s", stream, key, rule)
+}
+
+func TestRowStandsAsWrongUntilALaterEventPassesOrItIsDeleted(t *testing.T) {
+	testrig.EachBroker(t, func(t *testing.T, addr string) {
+		w := newWorld(t, addr)
+		w.publish(
+			change(1, 1, event.Insert, "", `{"total": -1}`),
+			change(2, 2, event.Insert, "", `{"total": "x"}`),
+			change(3, 3, event.Insert, "", `{"total": 1}`),
+			change(4, 4, event.Update, `{"total": 1, "status": "paid"}`, `{"total": 1, "status": "new"}`),
+		)
+		_, stop := w.start()
+		expect := func(keys ...string) {
+			t.Helper()
+			w.eventually(func() error {
+				got, err := w.standing()
+				if err != nil {
+					return err
+				}
+				if len(got) != len(keys) {
+					return fmt.Errorf("standing: %v, want %q", got, keys)
+				}
+				for _, key := range keys {
+					if !got[key] {
+						return fmt.Errorf("standing: %v, want %q", got, keys)
+					}
+				}
+				return nil
+			})
+		}
+		expect(wrongKey(1, "not-negative"), wrongKey(2, "schema"))
+		w.publish(change(5, 1, event.Update, `{"total": -1}`, `{"total": 5}`))
+		expect(wrongKey(2, "schema"))
+		stop()
+
+		// Another validator learns what stands from the topic.
+		registry, _ := w.start()
+		w.publish(change(6, 5, event.Insert, "", `{"total": -7}`))
+		expect(wrongKey(2, "schema"), wrongKey(5, "not-negative"))
+		w.eventually(func() error {
+			return testutil.GatherAndCompare(registry, metricText(`
+				datawatch_validator_wrong_rows{rule="not-negative",severity="critical",stream="shop-db/public.orders"} 1
+				datawatch_validator_wrong_rows{rule="schema",severity="critical",stream="shop-db/public.orders"} 1
+			`), "datawatch_validator_wrong_rows")
+		})
+		w.publish(change(7, 2, event.Delete, `{"total": "x"}`, ""))
+		expect(wrongKey(5, "not-negative"))
+
+		records, err := w.all(w.topics.Wrong)
+		if err != nil {
+			t.Fatal(err)
+		}
+		partition := map[string]int32{}
+		clean, err := w.all(w.topics.Clean)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range clean {
+			partition[string(r.Key)] = r.Partition
+		}
+		for _, r := range records {
+			row, _, _, err := wrongrows.ParseKey(r.Key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if at := partition[string(row)]; r.Partition != at {
+				t.Errorf("%q lies in partition %d, its row in %d of clean", r.Key, r.Partition, at)
+			}
+		}
+	})
+}
+
+// TestEachViolationIsWrittenOnceWhateverIsStopped judges one load with validators that come and go, two at a time.
+func TestEachViolationIsWrittenOnceWhateverIsStopped(t *testing.T) {
+	testrig.EachBroker(t, func(t *testing.T, addr string) {
+		w := newWorld(t, addr)
+		const rounds, each = 6, 100
+		_, stopFirst := w.start()
+		_, stopSecond := w.start()
+		for round := range rounds {
+			var events []*event.Clean
+			for i := range each {
+				n := round*each + i
+				events = append(events, change(n, n%37, event.Insert, "", fmt.Sprintf(`{"total": %d}`, -1-n%2*-2)))
+			}
+			w.publish(events...)
+			if round%2 == 0 {
+				stopFirst()
+				_, stopFirst = w.start()
+			} else {
+				stopSecond()
+				_, stopSecond = w.start()
+			}
+		}
+		w.eachOnce(rounds * each / 2)
+	})
+}
+
+// eachOnce waits until there are so many violations, and fails where one is there twice.
+func (w *world) eachOnce(want int) {
+	w.t.Helper()
+	seen := map[string]int{}
+	w.eventually(func() error {
+		records, err := w.all(w.topics.Violations)
+		if err != nil {
+			return err
+		}
+		clear(seen)
+		for _, r := range records {
+			var v event.Violation
+			if err := json.Unmarshal(r.Value, &v); err != nil {
+				return err
+			}
+			seen[v.ID]++
+		}
+		if len(seen) < want {
+			return fmt.Errorf("%d violations of %d", len(seen), want)
+		}
+		return nil
+	})
+	if len(seen) != want {
+		w.t.Errorf("%d violations, want %d", len(seen), want)
+	}
+	for id, n := range seen {
+		if n != 1 {
+			w.t.Errorf("violation %s is there %d times", id, n)
+		}
+	}
+}
+
+func TestWhatIsNoCleanEventIsAViolationAndEndsNothing(t *testing.T) {
+	w := newWorld(t, testrig.Embedded(t))
+	p, err := broker.OpenPublisher(t.Context(), w.config, "bad")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	err = p.Publish(t.Context(), []broker.Record{
+		{Topic: w.topics.Clean, Key: []byte("shop-db/public.orders\n{\"id\":1}"), Value: []byte("not json")},
+		{Topic: w.topics.Clean, Key: []byte("shop-db/public.orders\n{\"id\":1}"), Value: []byte(`{"type":"other"}`)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.publish(change(1, 1, event.Insert, "", `{"total": 1e1000001}`), change(2, 2, event.Insert, "", `{"total": 1}`))
+	w.start()
+	w.eventually(func() error {
+		records, err := w.all(w.topics.Violations)
+		if err != nil {
+			return err
+		}
+		kinds := map[event.ErrorKind]int{}
+		for _, r := range records {
+			var v event.Violation
+			if err := json.Unmarshal(r.Value, &v); err != nil {
+				return err
+			}
+			if v.Stream != stream {
+				return fmt.Errorf("stream %q", v.Stream)
+			}
+			kinds[v.Errors[0].Kind]++
+		}
+		if kinds[event.InvalidError] != 2 || kinds[event.LimitError] != 1 || len(records) != 3 {
+			return fmt.Errorf("violations by kind: %v", kinds)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,187 @@
+package schemas
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"datawatch/pkg/cel"
+	"datawatch/pkg/event"
+)
+
+// File is one schema file, compiled. It never changes.
+type File struct {
+	Name     string // relative to the folder, with slashes: "shop-db/public.orders.json"
+	SHA256   string // of its text, in hex
+	LoadedAt time.Time
+	Severity event.Severity // of what names none of its own
+	Owner    string
+	Runbook  string
+	PII      []Pointer
+	Schema   *jsonschema.Schema
+
+	rules     map[*jsonschema.Schema][]*Rule
+	reaches   map[*jsonschema.Schema]bool
+	documents map[string]string // the SHA-256 of every other file that it refers to, by the URL asked for
+}
+
+// Loaded is when the file was loaded; zero of no file.
+func (f *File) Loaded() time.Time {
+	if f == nil {
+		return time.Time{}
+	}
+	return f.LoadedAt
+}
+
+// RulesAt are the rules that stand at a place of the schema.
+func (f *File) RulesAt(s *jsonschema.Schema) []*Rule { return f.rules[s] }
+
+// Reaches tells whether there are rules at a place or below it.
+func (f *File) Reaches(s *jsonschema.Schema) bool { return f.reaches[s] }
+
+// Rules are all rules that can be reached from the root.
+func (f *File) Rules() []*Rule {
+	var all []*Rule
+	for _, rules := range f.rules {
+		all = append(all, rules...)
+	}
+	return all
+}
+
+// Rule is one of x-rules, compiled.
+type Rule struct {
+	ID       string
+	Message  string
+	Severity event.Severity
+	Index    int // within its x-rules
+	Program  *cel.Program
+	Show     []*cel.Program
+	// NamesOld: it is about a change, runs only where there is a before, and never makes a row stand as wrong.
+	NamesOld bool
+
+	on map[event.Op]bool
+}
+
+// RunsOn tells whether the rule is asked of events that did op.
+func (r *Rule) RunsOn(op event.Op) bool { return r.on[op] }
+
+// Pointer is a JSON pointer whose "*" stands for any name or index.
+type Pointer []string
+
+// ParsePointer reads a JSON pointer (RFC 6901).
+func ParsePointer(text string) (Pointer, error) {
+	if text == "" {
+		return Pointer{}, nil
+	}
+	if text[0] != '/' {
+		return nil, fmt.Errorf("%q is not a JSON pointer: it begins with a slash, as in /customer/name", text)
+	}
+	var p Pointer
+	for token := range strings.SplitSeq(text[1:], "/") {
+		p = append(p, unescape(token))
+	}
+	return p, nil
+}
+
+// Covers tells whether the pointer names the place, or something above it.
+func (p Pointer) Covers(place []string) bool {
+	if len(p) > len(place) {
+		return false
+	}
+	for i, token := range p {
+		if token != "*" && token != place[i] && place[i] != "*" {
+			return false
+		}
+	}
+	return true
+}
+
+// Under tells whether the pointer names something at or below the place.
+func (p Pointer) Under(place []string) bool {
+	if len(p) < len(place) {
+		return false
+	}
+	for i, token := range place {
+		if p[i] != "*" && token != "*" && p[i] != token {
+			return false
+		}
+	}
+	return true
+}
+
+// readRoot fills in what the keywords at the root say.
+func (f *File) readRoot(d *document) []Problem {
+	r := rootReader{document: d}
+	f.Severity = event.Warning
+	if n := d.root.get(keySeverity); n != nil {
+		f.Severity = r.severity(n)
+	}
+	f.Owner = r.text(keyOwner)
+	f.Runbook = r.text(keyRunbook)
+	if u, err := url.Parse(f.Runbook); f.Runbook != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		r.wrong(d.root.get(keyRunbook), keyRunbook+" is not a URL", "https://…, as alerts show it")
+	}
+	f.PII = r.pointers()
+	return r.problems
+}
+
+type rootReader struct {
+	document *document
+	problems []Problem
+}
+
+func (r *rootReader) wrong(n *node, message, hint string) {
+	r.problems = append(r.problems, r.document.problem(cel.Error, n.offset, message, hint))
+}
+
+func (r *rootReader) text(name string) string {
+	n := r.document.root.get(name)
+	if n == nil {
+		return ""
+	}
+	text, ok := n.text()
+	if !ok || text == "" {
+		r.wrong(n, name+" has to be a text", "")
+	}
+	return text
+}
+
+func (r *rootReader) severity(n *node) event.Severity {
+	text, _ := n.text()
+	switch s := event.Severity(text); s {
+	case event.Info, event.Warning, event.Critical:
+		return s
+	}
+	r.wrong(n, "unknown severity", "info, warning or critical")
+	return event.Warning
+}
+
+func (r *rootReader) pointers() []Pointer {
+	n := r.document.root.get(keyPII)
+	if n == nil {
+		return nil
+	}
+	if n.value != json.Delim('[') {
+		r.wrong(n, keyPII+" has to be a list", `JSON pointers, as in ["/email", "/items/*/note"]`)
+		return nil
+	}
+	var all []Pointer
+	for _, item := range n.items {
+		text, ok := item.text()
+		if !ok {
+			r.wrong(item, "not a JSON pointer", `a text such as "/email"`)
+			continue
+		}
+		p, err := ParsePointer(text)
+		if err != nil {
+			r.wrong(item, err.Error(), "")
+			continue
+		}
+		all = append(all, p)
+	}
+	return all
+}

@@ -1,0 +1,117 @@
+package schemas
+
+import (
+	"cmp"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"datawatch/pkg/cel"
+	"datawatch/pkg/event"
+)
+
+// Set is the schema files in force at one time. It never changes, and is safe for concurrent use.
+type Set struct {
+	ReadAt time.Time
+
+	files    map[string]*File // by name
+	problems map[string][]Problem
+	exact    map[event.Stream]*File
+	globs    []*File  // the first that matches wins
+	found    sync.Map // event.Stream → *File: what For found, nil for none
+}
+
+// Empty has no file: every stream is unchecked.
+func Empty() *Set { return &Set{} }
+
+func (s *Set) file(name string) *File {
+	if s == nil {
+		return nil
+	}
+	return s.files[name]
+}
+
+func (s *Set) index() {
+	s.exact = map[event.Stream]*File{}
+	for name, f := range s.files {
+		if stem := strings.TrimSuffix(name, suffix); strings.ContainsAny(stem, "*?[") {
+			s.globs = append(s.globs, f)
+		} else {
+			s.exact[event.Stream(stem)] = f
+		}
+	}
+	slices.SortFunc(s.globs, func(a, b *File) int {
+		return cmp.Or(cmp.Compare(len(b.Name), len(a.Name)), cmp.Compare(a.Name, b.Name))
+	})
+}
+
+// For is the file that judges a stream, nil where there is none.
+func (s *Set) For(stream event.Stream) *File {
+	if f, ok := s.exact[stream]; ok {
+		return f
+	}
+	if f, ok := s.found.Load(stream); ok {
+		return f.(*File)
+	}
+	var f *File
+	for _, glob := range s.globs {
+		if ok, _ := path.Match(strings.TrimSuffix(glob.Name, suffix), string(stream)); ok {
+			f = glob
+			break
+		}
+	}
+	s.found.Store(stream, f)
+	return f
+}
+
+// Files are all files in force, by name.
+func (s *Set) Files() []*File {
+	files := make([]*File, 0, len(s.files))
+	for _, f := range s.files {
+		files = append(files, f)
+	}
+	slices.SortFunc(files, func(a, b *File) int { return cmp.Compare(a.Name, b.Name) })
+	return files
+}
+
+// Problems are all that is wrong in the folder, by file and place.
+func (s *Set) Problems() []Problem {
+	var all []Problem
+	seen := map[Problem]bool{}
+	for _, problems := range s.problems {
+		for _, p := range problems {
+			if !seen[p] { // what a shared file has wrong is found by each that refers to it
+				seen[p] = true
+				all = append(all, p)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Message, b.Message))
+	})
+	return all
+}
+
+// Failure is a file that can't be loaded, with the first reason, and the version of it that stays in force.
+type Failure struct {
+	Problem Problem
+	InForce *File // nil where there is none: nothing judges its streams by it
+}
+
+// Failures lists the files that aren't loaded as they are now. Those that are wrong only because of another file are
+// left out: that one is listed.
+func (s *Set) Failures() []Failure {
+	var all []Failure
+	for name, problems := range s.problems {
+		i := slices.IndexFunc(problems, func(p Problem) bool { return p.Severity == cel.Error && p.Because == "" })
+		if i >= 0 {
+			all = append(all, Failure{problems[i], s.file(name)})
+		}
+	}
+	slices.SortFunc(all, func(a, b Failure) int {
+		return cmp.Or(cmp.Compare(a.Problem.File, b.Problem.File), cmp.Compare(a.Problem.Line, b.Problem.Line))
+	})
+	return all
+}

@@ -1,0 +1,141 @@
+package verdict
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+
+	"datawatch/pkg/cel"
+	"datawatch/pkg/event"
+)
+
+// maxDepth is how deep a value may be nested.
+const maxDepth = cel.MaxDepth
+
+// decode reads a value for the judges, numbers as their text. Where it is beyond what can be judged, limits says so, and
+// value is nil.
+func decode(raw json.RawMessage) (value any, limits []finding, err error) {
+	if raw == nil {
+		return nil, nil, nil
+	}
+	if tooDeep(raw) {
+		return nil, []finding{{
+			kind: event.LimitError, keyword: "depth", message: "is nested too deep to be judged",
+			expected: "at most " + strconv.Itoa(maxDepth) + " levels",
+		}}, nil
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if err := d.Decode(&value); err != nil {
+		return nil, nil, err
+	}
+	limits = overlong(value, nil, nil)
+	if len(limits) > 0 {
+		return nil, limits, nil
+	}
+	return value, nil, nil
+}
+
+func tooDeep(raw []byte) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}
+
+// overlong finds numbers that would cost the judges too much: 1e1000001 takes a megabyte when it is written out.
+func overlong(value any, place []string, found []finding) []finding {
+	switch v := value.(type) {
+	case json.Number:
+		if len(v) <= 18 && !strings.ContainsAny(string(v), "eE") {
+			return found
+		}
+		if _, err := cel.NumberValue(string(v)); err != nil && len(found) <= MaxErrors {
+			found = append(found, finding{
+				kind: event.LimitError, keyword: "number", place: slices.Clone(place),
+				message:  "is a number beyond what can be judged",
+				expected: "at most " + strconv.Itoa(cel.MaxNumberLength) + " characters and an exponent within ±" + strconv.Itoa(cel.MaxExponent),
+			})
+		}
+	case map[string]any:
+		for name, member := range v {
+			found = overlong(member, append(place, name), found)
+		}
+	case []any:
+		for i, item := range v {
+			found = overlong(item, append(place, strconv.Itoa(i)), found)
+		}
+	}
+	return found
+}
+
+// at follows a place; ok is false where there is nothing.
+func at(value any, place []string) (any, bool) {
+	for _, token := range place {
+		switch v := value.(type) {
+		case map[string]any:
+			member, ok := v[token]
+			if !ok {
+				return nil, false
+			}
+			value = member
+		case []any:
+			i, err := strconv.Atoi(token)
+			if err != nil || i < 0 || i >= len(v) {
+				return nil, false
+			}
+			value = v[i]
+		default:
+			return nil, false
+		}
+	}
+	return value, true
+}
+
+// pointer writes a place as a JSON pointer.
+func pointer(place []string) string {
+	var b strings.Builder
+	for _, token := range place {
+		b.WriteByte('/')
+		b.WriteString(strings.ReplaceAll(strings.ReplaceAll(token, "~", "~0"), "/", "~1"))
+	}
+	return b.String()
+}
+
+// typeName is the JSON Schema type of a value.
+func typeName(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "boolean"
+	case json.Number:
+		if isInteger(v) {
+			return "integer"
+		}
+		return "number"
+	case string:
+		return "string"
+	case []any:
+		return "array"
+	default:
+		return "object"
+	}
+}
+
+func isInteger(n json.Number) bool { return !strings.ContainsAny(string(n), ".eE") }

@@ -1,0 +1,151 @@
+package validator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"datawatch/pkg/broker"
+	"datawatch/pkg/daemon"
+	"datawatch/pkg/telegram"
+	"datawatch/validator/internal/alerts"
+	"datawatch/validator/internal/judge"
+	"datawatch/validator/internal/schemas"
+)
+
+const (
+	firstPause = 500 * time.Millisecond
+	longPause  = 10 * time.Second
+)
+
+// Run judges and keeps alerts until ctx is done, and returns its error; earlier only where the configuration can't work.
+func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
+	env.Health.Set("broker", daemon.NotReady, "connecting")
+	folder := newFolder(env)
+	watcher := schemas.NewWatcher(cfg.Validator.Schemas, env.Log, folder.changed)
+	bot, err := telegram.New(telegram.Options{
+		Config: cfg.Telegram, Instance: cfg.Instance, Service: "validator", Log: env.Log, Metrics: env.Metrics,
+		Report: func(err error) {
+			if err != nil {
+				env.Health.Set("telegram", daemon.Degraded, err.Error())
+				return
+			}
+			env.Health.Set("telegram", daemon.Ready, "")
+		},
+	})
+	if err != nil {
+		return err
+	}
+	stack := daemon.Stack{Log: env.Log}
+	stack.Push("telegram", bot.Stop)
+	defer func() { err = errors.Join(err, stack.Close()) }()
+
+	j := judge.New(judge.Options{
+		Broker: cfg.Broker, Schemas: watcher.Current, Log: env.Log, Metrics: env.Metrics, Failed: reporter(env, "broker"),
+	})
+	keeper := alerts.New(alerts.Options{
+		Broker: cfg.Broker, Telegram: cfg.Telegram, Messenger: bot, Log: env.Log, Metrics: env.Metrics, Failed: reporter(env, "alerts"),
+		Failures: func() []schemas.Failure { return watcher.Current().Failures() },
+	})
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return daemon.ServeHTTP(ctx, cfg.Validator.Listen, env) })
+	group.Go(func() error { return watcher.Run(ctx) })
+	group.Go(func() error {
+		if err := ensureTopics(ctx, cfg, env); err != nil {
+			return err
+		}
+		env.Health.Set("broker", daemon.Ready, "")
+		work, ctx := errgroup.WithContext(ctx)
+		work.Go(func() error { return again(ctx, env, "broker", j.Run) })
+		work.Go(func() error { return again(ctx, env, "alerts", keeper.Run) })
+		return work.Wait()
+	})
+	return group.Wait()
+}
+
+// reporter tells health how a stage is.
+func reporter(env daemon.Env, part string) func(error) {
+	return func(err error) {
+		if err != nil {
+			env.Health.Set(part, daemon.NotReady, err.Error())
+			return
+		}
+		env.Health.Set(part, daemon.Ready, "")
+	}
+}
+
+// ensureTopics waits for the broker; what the configuration has wrong is an error at once.
+func ensureTopics(ctx context.Context, cfg Config, env daemon.Env) error {
+	for pause := firstPause; ; pause = min(2*pause, longPause) {
+		err := broker.EnsureTopics(ctx, cfg.Broker, env.Log)
+		if err == nil || errors.Is(err, broker.ErrPartitions) {
+			return err
+		}
+		env.Health.Set("broker", daemon.NotReady, err.Error())
+		env.Log.Warn("the broker isn't there yet; trying again", "error", err, "pause", pause)
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// again starts a part anew when the broker was gone at its start.
+func again(ctx context.Context, env daemon.Env, part string, run func(context.Context) error) error {
+	for pause := firstPause; ; pause = min(2*pause, longPause) {
+		err := run(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		env.Health.Set(part, daemon.NotReady, err.Error())
+		env.Log.Warn("stopped; starting again", "part", part, "error", err, "pause", pause)
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+func sleep(ctx context.Context, pause time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(pause/2 + rand.N(pause)):
+		return nil
+	}
+}
+
+// folder tells health and metrics how the schema folder is.
+type folder struct {
+	env   daemon.Env
+	files *prometheus.GaugeVec
+}
+
+func newFolder(env daemon.Env) *folder {
+	f := &folder{env: env, files: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "datawatch_validator_schema_files", Help: "Schema files in force, and those that can't be loaded as they are now.",
+	}, []string{"state"})}
+	env.Metrics.MustRegister(f.files)
+	return f
+}
+
+func (f *folder) changed(set *schemas.Set, err error) {
+	failures, files := set.Failures(), set.Files()
+	f.files.WithLabelValues("loaded").Set(float64(len(files)))
+	f.files.WithLabelValues("failing").Set(float64(len(failures)))
+	switch {
+	case err != nil:
+		f.env.Health.Set("schemas", daemon.Degraded, err.Error()+": nothing new is loaded")
+	case len(failures) == 1:
+		f.env.Health.Set("schemas", daemon.Degraded, failures[0].Problem.String())
+	case len(failures) > 1:
+		f.env.Health.Set("schemas", daemon.Degraded, fmt.Sprintf("%s; %d more files", failures[0].Problem, len(failures)-1))
+	case len(files) == 0:
+		f.env.Health.Set("schemas", daemon.Degraded, "no schema in the folder: nothing is checked")
+	default:
+		f.env.Health.Set("schemas", daemon.Ready, "")
+	}
+}
