@@ -73,4 +73,4 @@ modules: ## Check go.work, go.mod and that each module builds without the worksp
 
 .PHONY: demo/check
 demo/check: ## Start the demo, wait for its first alert, stop it, and see that nothing is left
-	@cd deploy && go run ./cmd/democheck
+	@cd deploy && go test -count=1 -run TestDemo ./cmd/demo

@@ -61,6 +61,16 @@ func specs(c config.Broker) []topicSpec {
 	return all
 }
 
+// PartitionsOf is how many partitions the configuration gives an internal topic.
+func PartitionsOf(c config.Broker, topic string) int32 {
+	for _, spec := range specs(c) {
+		if spec.name == topic {
+			return spec.partitions
+		}
+	}
+	return 0
+}
+
 // EnsureTopics creates the internal topics that are missing and compares those that exist with the configuration: a
 // different number of partitions is an error, any other difference is logged. It alters nothing.
 func EnsureTopics(ctx context.Context, c config.Broker, log *slog.Logger) error {

@@ -1,0 +1,15 @@
+// Package kafka is the source that reads a company's Kafka cluster: every record of every topic that the configuration
+// names, as it lies there.
+//
+// It disturbs nothing: no consumer group and so no rebalance, no topic created, read_committed, the client id
+// "datawatch", fetches of bounded size. It keeps no state in the cluster; progress is one entry a partition, which names
+// the topic's id, so that a deleted and recreated topic is never taken for the old one.
+//
+// Order is a partition's own order. A record is handed over once; what can't be (expired before it was read, lost with a
+// recreated or truncated partition, larger than the internal broker takes) is a gap event in the topic's stream, never
+// silence. Topics of Kafka itself ("__…") and datawatch's own are never read.
+//
+// Who does what: one goroutine a broker fetches the partitions that it leads (fetch.go) and hands over one partition's
+// records at a time; a single goroutine (reader.go) turns them into events, decides where partitions begin, and emits.
+// While an emit waits, nothing more than one fetch a broker is held.
+package kafka

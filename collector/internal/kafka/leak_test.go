@@ -1,0 +1,24 @@
+package kafka
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"datawatch/pkg/testrig"
+)
+
+func TestStoppedSourceLeavesNothingRunning(t *testing.T) {
+	k := newCompany(t, testrig.Embedded(t))
+	topic := k.topic(t, "orders", 2, nil)
+	k.send(t, message(topic, 0, "a"))
+	ignored := []goleak.Option{
+		goleak.IgnoreCurrent(), // the cluster's and its writer's
+		goleak.IgnoreTopFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"),
+	}
+	c := newCapture()
+	stop := c.run(t, k.config(func(cfg *Config) { cfg.Start = startEarliest }))
+	c.awaitValues(t, "a")
+	_ = stop()
+	goleak.VerifyNone(t, ignored...)
+}

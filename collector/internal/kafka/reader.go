@@ -1,0 +1,301 @@
+package kafka
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"datawatch/collector/internal/source"
+	"datawatch/pkg/event"
+)
+
+// What fills a batch, and for how long one that isn't full waits for more. Progress without events (markers of
+// transactions, aborted records) waits longer: nobody waits for it.
+const (
+	batchRecords   = 5000
+	batchBytes     = 4 << 20
+	linger         = 20 * time.Millisecond
+	progressLinger = time.Second
+)
+
+// reader turns chunks into events and decides where partitions begin. Everything but the board is its own goroutine's.
+type reader struct {
+	*Source
+	cluster   *cluster
+	emit      source.Emit
+	positions map[partition]position // behind what was taken from chunks
+	board     *board
+	throttle  *throttle
+	chunks    chan chunk
+	lost      chan struct{}
+	fetchers  func(*fetcher) // starts one
+	fetching  map[int32]bool // brokers that have one
+
+	events     []event.Raw
+	bytes      int
+	oldest     time.Time              // of the events
+	moved      map[partition]struct{} // whose progress goes into the next batch
+	started    json.RawMessage        // the source's own progress, where it goes into the next batch
+	flushAt    time.Time              // zero where nothing waits
+	refreshed  time.Time              // when the cluster last described itself
+	refreshDue time.Time
+	state      source.State
+	reason     string
+}
+
+func newReader(s *Source, k *cluster, positions map[partition]position, emit source.Emit) *reader {
+	return &reader{
+		Source: s, cluster: k, emit: emit, positions: positions, board: newBoard(),
+		throttle: &throttle{rate: int64(s.Config.MaxBytesPerSecond)},
+		chunks:   make(chan chunk), lost: make(chan struct{}, 1), fetching: map[int32]bool{},
+		moved: map[partition]struct{}{}, state: source.Connecting,
+	}
+}
+
+// minRefresh is how often the cluster may be asked at most, where partitions fail one after the other.
+const minRefresh = 500 * time.Millisecond
+
+func (r *reader) run(ctx context.Context, first bool) error {
+	if err := r.begin(ctx, first); err != nil {
+		return err
+	}
+	report := time.NewTicker(time.Second)
+	defer report.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		timer.Reset(time.Until(r.nextDeadline()))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case c := <-r.chunks:
+			err := r.take(ctx, c)
+			c.taken <- struct{}{}
+			if err != nil {
+				return err
+			}
+		case <-r.lost:
+			r.refreshSoon()
+		case <-report.C:
+			r.report(time.Now())
+		case <-timer.C:
+		}
+		if err := r.due(ctx, time.Now()); err != nil {
+			return err
+		}
+	}
+}
+
+// begin finds out where to read, and commits that before anything is read.
+func (r *reader) begin(ctx context.Context, first bool) error {
+	deadline := time.Now().Add(r.patience)
+	for {
+		err := r.look(ctx, first)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errUndecided) || time.Now().After(deadline) {
+			return err
+		}
+		if err := pause(ctx, minRefresh); err != nil { // leaders are changing
+			return err
+		}
+	}
+	if first {
+		r.started = encode(began{progressVersion, event.NewEpoch(time.Now(), "")})
+	}
+	if err := r.flush(ctx); err != nil {
+		return err
+	}
+	r.tell(source.Streaming, "")
+	return nil
+}
+
+// look has the cluster describe itself, and reads what there is to read.
+func (r *reader) look(ctx context.Context, first bool) error {
+	topics, err := r.cluster.topics(ctx)
+	if err != nil {
+		return err
+	}
+	r.refreshed = time.Now()
+	r.refreshDue = r.refreshed.Add(r.refresh)
+	return r.reconcile(ctx, topics, first)
+}
+
+func (r *reader) nextDeadline() time.Time {
+	if !r.flushAt.IsZero() && r.flushAt.Before(r.refreshDue) {
+		return r.flushAt
+	}
+	return r.refreshDue
+}
+
+// due does what the time has come for.
+func (r *reader) due(ctx context.Context, now time.Time) error {
+	if !r.flushAt.IsZero() && !now.Before(r.flushAt) {
+		if err := r.flush(ctx); err != nil {
+			return err
+		}
+	}
+	if now.Before(r.refreshDue) {
+		return nil
+	}
+	err := r.look(ctx, false)
+	var unanswered *unansweredError
+	if !errors.As(err, &unanswered) {
+		return err
+	}
+	if now.Sub(r.refreshed) > r.patience {
+		return fmt.Errorf("the cluster has not answered for %s: %w", r.patience, err)
+	}
+	r.refreshDue = time.Now().Add(min(r.refresh, r.patience/10))
+	r.tell(source.Stalled, err.Error())
+	return nil
+}
+
+// refreshSoon has the cluster asked who leads what.
+func (r *reader) refreshSoon() {
+	if soon := r.refreshed.Add(minRefresh); soon.Before(r.refreshDue) {
+		r.refreshDue = soon
+	}
+}
+
+// take adds a chunk to the batch, and emits as often as the batch is full.
+func (r *reader) take(ctx context.Context, c chunk) error {
+	at, ok := r.positions[c.partition]
+	if !ok || at.Offset != c.from {
+		return nil // fetched before the partition was set elsewhere
+	}
+	if !isOK(c.err) {
+		return r.refused(ctx, c)
+	}
+	now := time.Now()
+	stream, maxBytes := c.partition.stream(r.Name), int(r.Internal.MaxRecordBytes)
+	for i := range c.records {
+		record := &c.records[i]
+		if record.fits(r.Internal) {
+			r.add(toRaw(r.Name, c.partition, stream, at.Epoch, record, now))
+		} else {
+			r.addGap(c.partition, tooLarge(c.partition, at, record, maxBytes), now)
+		}
+		at.Offset, at.Time = record.offset+1, record.time
+		if len(r.events) >= batchRecords || r.bytes >= batchBytes {
+			r.move(c.partition, at)
+			if err := r.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	at.Offset = c.next
+	r.move(c.partition, at)
+	r.board.advance(c.partition, c.next, c.end)
+	return nil
+}
+
+// refused handles a partition that its broker doesn't give.
+func (r *reader) refused(ctx context.Context, c chunk) error {
+	r.board.hold(c.partition, c.err.Error(), time.Now())
+	if errors.Is(c.err, sarama.ErrOffsetOutOfRange) {
+		return r.outOfRange(ctx, c.partition)
+	}
+	if !errors.Is(c.err, sarama.ErrTopicAuthorizationFailed) { // a grant takes effect when the cluster is next described
+		r.refreshSoon()
+	}
+	return nil
+}
+
+func (r *reader) add(e event.Raw) {
+	if len(r.events) == 0 {
+		r.oldest = e.Time
+		r.flushWithin(linger)
+	}
+	if e.Time.Before(r.oldest) {
+		r.oldest = e.Time
+	}
+	r.events = append(r.events, e)
+	r.bytes += len(e.RecordKey) + len(e.Key) + len(e.Value)
+	for _, h := range e.Headers {
+		r.bytes += len(h.Name) + len(h.Value)
+	}
+}
+
+func (r *reader) addGap(p partition, g gap, now time.Time) {
+	r.Reporter.Gap(g.kind)
+	r.Log.Warn("gap", "stream", p.stream(r.Name), "partition", p.id, "offset", g.position.Offset, "cause", g.cause, "remedy", g.remedy)
+	r.add(g.toRaw(r.Name, p, now))
+}
+
+// move notes where a partition stands once the batch is committed.
+func (r *reader) move(p partition, at position) {
+	r.positions[p] = at
+	r.moved[p] = struct{}{}
+	r.flushWithin(progressLinger)
+}
+
+func (r *reader) flushWithin(d time.Duration) {
+	if at := time.Now().Add(d); r.flushAt.IsZero() || at.Before(r.flushAt) {
+		r.flushAt = at
+	}
+}
+
+// flush emits what has gathered.
+func (r *reader) flush(ctx context.Context) error {
+	r.flushAt = time.Time{}
+	progress := make(source.Progress, len(r.moved)+1)
+	for p := range r.moved {
+		progress[p.entry()] = encode(r.positions[p])
+	}
+	if r.started != nil {
+		progress[beganEntry] = r.started
+	}
+	if len(r.events) == 0 && len(progress) == 0 {
+		return nil
+	}
+	if err := r.emit(ctx, source.Batch{Events: r.events, Progress: progress}); err != nil {
+		return err
+	}
+	r.events, r.bytes, r.started = nil, 0, nil // whoever got the events may keep them
+	clear(r.moved)
+	return nil
+}
+
+// stalledAfter keeps what mends itself, as a change of leaders does, from being told.
+const stalledAfter = 10 * time.Second
+
+// report tells lag and state.
+func (r *reader) report(now time.Time) {
+	var lag time.Duration
+	if len(r.events) > 0 {
+		lag = now.Sub(r.oldest)
+	}
+	for _, p := range r.board.behind() {
+		if at := r.positions[p].Time; !at.IsZero() {
+			lag = max(lag, now.Sub(at))
+		}
+	}
+	r.Reporter.Lag(max(lag, 0).Seconds())
+	if now.Sub(r.refreshed) > 2*r.refresh {
+		return // the cluster doesn't answer: due tells
+	}
+	if p, reason, more := r.board.stalled(now.Add(-stalledAfter)); reason != "" {
+		if more > 0 {
+			reason = fmt.Sprintf("%s (and %d more partitions)", reason, more)
+		}
+		r.tell(source.Stalled, fmt.Sprintf("%s can't be read: %s", p, reason))
+		return
+	}
+	r.tell(source.Streaming, "")
+}
+
+// tell reports a state when it is a new one.
+func (r *reader) tell(state source.State, reason string) {
+	if state != r.state || reason != r.reason {
+		r.state, r.reason = state, reason
+		r.Reporter.State(state, reason)
+	}
+}
+
+func isOK(err sarama.KError) bool { return errors.Is(err, sarama.ErrNoError) }

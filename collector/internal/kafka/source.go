@@ -1,0 +1,158 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"datawatch/collector/internal/source"
+	"datawatch/pkg/config"
+	"datawatch/pkg/daemon"
+)
+
+// Options are what a Source works with.
+type Options struct {
+	Name   string
+	Config Config
+	// Internal is datawatch's own broker: its topics are never read, and records larger than it takes are gaps.
+	Internal config.Broker
+	Reporter source.Reporter
+	Log      *slog.Logger
+}
+
+// Source reads a Kafka cluster.
+type Source struct {
+	Options
+	selection selection
+	// refresh is how often the cluster is asked for new topics and partitions; patience, for how long it may not answer.
+	refresh, patience time.Duration
+}
+
+var _ source.Source = (*Source)(nil)
+
+// New makes the source; it connects when it is run.
+func New(o Options) *Source {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	o.Log = o.Log.With("source", o.Name)
+	return &Source{
+		Options:   o,
+		selection: selection{o.Config.Topics, o.Config.Exclude, o.Internal.TopicPrefix + "."},
+		refresh:   5 * time.Second,
+		patience:  15 * time.Second,
+	}
+}
+
+// Run implements source.Source. Where partitions begin that exist at the very first run is committed before the first
+// record is read.
+func (s *Source) Run(ctx context.Context, progress source.Progress, emit source.Emit) error {
+	s.Reporter.State(source.Connecting, "")
+	positions, first, err := readProgress(progress)
+	if err != nil {
+		return err
+	}
+	group, running := errgroup.WithContext(ctx)
+	// Connections end before anybody is waited for: a call on them has no other way to be stopped.
+	connected, disconnect := context.WithCancel(running)
+	defer disconnect()
+	cluster, err := newCluster(connected, s.Config.Cluster)
+	if err != nil {
+		return err
+	}
+	defer cluster.close()
+	r := newReader(s, cluster, positions, emit)
+	r.fetchers = func(f *fetcher) { group.Go(func() error { return f.run(running) }) }
+	group.Go(func() error { return r.run(running, first) })
+	err = group.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// Check tells whether the cluster can be reached and what would be read.
+func (s *Source) Check(ctx context.Context) []daemon.Finding {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	finding := daemon.Finding{What: fmt.Sprintf("source %s: kafka %v", s.Name, s.Config.Addresses)}
+	cluster, err := newCluster(ctx, s.Config.Cluster)
+	if err == nil {
+		defer cluster.close()
+		var topics map[string]topic
+		if topics, err = cluster.topics(ctx); err == nil {
+			return append([]daemon.Finding{finding}, s.checkTopics(ctx, cluster, topics)...)
+		}
+	}
+	finding.Err = err
+	finding.Remedy = "check addresses, network, tls and sasl of the source"
+	return []daemon.Finding{finding}
+}
+
+// checkTopics finds out whether the topics that match may be read.
+func (s *Source) checkTopics(ctx context.Context, cluster *cluster, topics map[string]topic) []daemon.Finding {
+	finding := daemon.Finding{What: fmt.Sprintf("source %s: topics", s.Name)}
+	leaders := map[partition]int32{}
+	var matching int
+	for name, t := range topics {
+		if !s.selection.includes(name) {
+			continue
+		}
+		matching++
+		for id, leader := range t.leaders {
+			leaders[partition{name, id}] = leader
+		}
+	}
+	finding.Detail = fmt.Sprintf("%d topics with %d partitions of the %d that the cluster shows", matching, len(leaders), len(topics))
+	if matching == 0 {
+		finding.Detail = fmt.Sprintf("none of the %d topics that the cluster shows matches yet", len(topics))
+	}
+	findings := []daemon.Finding{finding}
+	for p, reason := range mayRead(ctx, cluster, leaders) {
+		findings = append(findings, daemon.Finding{
+			What: fmt.Sprintf("source %s: read %s", s.Name, p), Err: reason, Remedy: "grant DESCRIBE and READ on the topic, or exclude it",
+		})
+	}
+	return findings
+}
+
+// maxCheckFindings bounds what is told of a cluster where nothing may be read.
+const maxCheckFindings = 10
+
+// mayRead asks each leader for a little of its partitions, and gives those that it refuses.
+func mayRead(ctx context.Context, cluster *cluster, leaders map[partition]int32) map[partition]error {
+	refused := map[partition]error{}
+	first, _ := cluster.offsets(ctx, leaders, oldest, readCommitted)
+	due := map[int32]map[partition]int64{}
+	for p, offset := range first {
+		if due[leaders[p]] == nil {
+			due[leaders[p]] = map[partition]int64{}
+		}
+		due[leaders[p]][p] = offset
+	}
+	for p, leader := range leaders {
+		if _, ok := first[p]; !ok && len(refused) < maxCheckFindings {
+			refused[p] = errors.New("its leader doesn't answer for it")
+			if leader == noLeader {
+				refused[p] = errNoLeader
+			}
+		}
+	}
+	for leader, partitions := range due {
+		f := fetcher{cluster: cluster, broker: leader}
+		response, err := f.ask(partitions, 1)
+		if err != nil {
+			continue // offsets were just told by this broker: it is up, and run would say more
+		}
+		for p := range partitions {
+			if block := response.GetBlock(p.topic, p.id); block != nil && !isOK(block.Err) && len(refused) < maxCheckFindings {
+				refused[p] = block.Err
+			}
+		}
+	}
+	return refused
+}

@@ -1,0 +1,273 @@
+package postgres
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"datawatch/pkg/event"
+	"datawatch/pkg/testrig"
+)
+
+func expect(t *testing.T, got []event.Raw, want ...string) {
+	t.Helper()
+	if lines := briefs(t, got); !slices.Equal(lines, want) {
+		t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(lines, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+func TestEveryStatementComesOutInOrder(t *testing.T) {
+	r := newRig(t, `create table orders (id int primary key, total numeric(10,2))`)
+	r.install()
+	r.exec(`insert into orders values (1, 10.50), (2, 20)`)
+	r.exec(`update orders set total = 11 where id = 1; delete from orders where id = 2; truncate orders`)
+	r.exec(`update orders set total = 0`)
+	expect(t, r.wait(5),
+		`public.orders insert {"id":1} after {"id":1,"total":10.50}`,
+		`public.orders insert {"id":2} after {"id":2,"total":20.00}`,
+		`public.orders update {"id":1} before {"id":1,"total":10.50} after {"id":1,"total":11.00}`,
+		`public.orders delete {"id":2} before {"id":2,"total":20.00}`,
+		`public.orders truncate -`,
+	)
+}
+
+func TestAChangedKeyIsADeleteAndAnInsert(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key deferrable initially deferred, v text)`)
+	r.install()
+	r.exec(`insert into t values (1, 'a'), (2, 'b'), (9, 'c')`)
+	r.exec(`begin; update t set id = case id when 1 then 2 when 2 then 1 else id end, v = v || '!'; insert into t values (3, 'd'); commit`)
+	got := r.wait(9)
+	expect(t, got[3:],
+		`public.t delete {"id":1} before {"id":1,"v":"a"} after {"id":2,"v":"a!"} moved_to`,
+		`public.t delete {"id":2} before {"id":2,"v":"b"} after {"id":1,"v":"b!"} moved_to`,
+		`public.t insert {"id":2} before {"id":1,"v":"a"} after {"id":2,"v":"a!"} moved_from`,
+		`public.t insert {"id":1} before {"id":2,"v":"b"} after {"id":1,"v":"b!"} moved_from`,
+		`public.t update {"id":9} before {"id":9,"v":"c"} after {"id":9,"v":"c!"}`,
+		`public.t insert {"id":3} after {"id":3,"v":"d"}`,
+	)
+	for i, e := range got[3:] {
+		if c := rowChange(t, e); c.TransactionIndex != int64(i) || c.Transaction == "" {
+			t.Errorf("event %d has index %d in transaction %q", i, c.TransactionIndex, c.Transaction)
+		}
+	}
+}
+
+func TestAKeyShiftOverManyPacksDeletesBeforeItInserts(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key deferrable initially deferred, v text)`)
+	r.install()
+	const n = 1500
+	r.exec(`insert into t select g, g::text from generate_series(1, 1500) g`)
+	r.exec(`update t set id = id + 1`)
+	got := r.wait(3 * n)[n:]
+	for i, e := range got {
+		c := rowChange(t, e)
+		if c.TransactionIndex != int64(i) {
+			t.Fatalf("event %d has index %d", i, c.TransactionIndex)
+		}
+		if want := i < n; c.MovedTo != want || c.MovedFrom == want {
+			t.Fatalf("event %d of %d is %s", i, len(got), brief(t, e))
+		}
+	}
+}
+
+func TestIdentifiersAndKeysOfEveryKind(t *testing.T) {
+	r := newRig(t, `create schema "we.ird"`,
+		`create table "we.ird"."Weird ""Table" (n int, old int, rows text, "new" int, primary key (old, n))`,
+		`create table keyless (v int)`,
+		`create table by_identity (a int not null, b int not null, c text, unique (a, b)); create unique index chosen on by_identity (b); alter table by_identity replica identity using index chosen`,
+		`create table by_unique (a int unique, b int not null unique, d int generated always as (b * 2) stored)`)
+	r.config.Tables = []string{"public.*", "we?ird.*"}
+	r.install()
+	r.exec(`insert into "we.ird"."Weird ""Table" values (1, 2, 'x', 3); update "we.ird"."Weird ""Table" set rows = 'y'`)
+	r.exec(`insert into keyless values (1); update keyless set v = 2`)
+	r.exec(`insert into by_identity values (1, 2, 'x'); insert into by_unique values (null, 5)`)
+	expect(t, r.wait(6),
+		`we%2Eird.Weird%20%22Table insert {"n":1,"old":2} after {"n":1,"old":2,"rows":"x","new":3}`,
+		`we%2Eird.Weird%20%22Table update {"n":1,"old":2} before {"n":1,"old":2,"rows":"x","new":3} after {"n":1,"old":2,"rows":"y","new":3}`,
+		`public.keyless insert - after {"v":1}`,
+		`public.keyless update - before {"v":1} after {"v":2}`,
+		`public.by_identity insert {"b":2} after {"a":1,"b":2,"c":"x"}`,
+		`public.by_unique insert {"b":5} after {"a":null,"b":5,"d":10}`,
+	)
+}
+
+func TestWhoDidItAndTheTagAreTold(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	r.exec(`set application_name = 'order-service'; set datawatch.tag = 'checkout-test'; insert into t values (1)`)
+	c := rowChange(t, r.wait(1)[0])
+	if c.Tag != "checkout-test" || c.Actor == nil || *c.Actor != (event.Actor{Application: "order-service", User: "postgres", Client: "127.0.0.1"}) {
+		t.Errorf("tag %q, actor %+v", c.Tag, c.Actor)
+	}
+}
+
+func TestAPartitionTreeIsOneStream(t *testing.T) {
+	r := newRig(t, `create table p (id int, region text, primary key (id, region)) partition by list (region)`,
+		`create table p_a partition of p for values in ('a')`,
+		`create table p_b (region text not null, id int not null); alter table p attach partition p_b for values in ('b')`)
+	r.install()
+	r.exec(`insert into p values (1, 'a'), (2, 'b')`)
+	r.exec(`insert into p_b (id, region) values (3, 'b')`)
+	r.exec(`update p set region = 'b' where id = 1`)
+	r.exec(`truncate p_b`)
+	r.exec(`insert into p values (7, 'a'); truncate p; insert into p values (8, 'b'); truncate p_b`)
+	got := r.wait(12)
+	expect(t, got,
+		`public.p insert {"id":1,"region":"a"} after {"id":1,"region":"a"}`,
+		`public.p insert {"id":2,"region":"b"} after {"id":2,"region":"b"}`,
+		`public.p insert {"id":3,"region":"b"} after {"region":"b","id":3}`,
+		`public.p delete {"id":1,"region":"a"} before {"id":1,"region":"a"} after {"id":1,"region":"b"} moved_to`,
+		`public.p insert {"id":1,"region":"b"} before {"id":1,"region":"a"} after {"id":1,"region":"b"} moved_from`,
+		`public.p delete {"id":2,"region":"b"} before {"region":"b","id":2}`,
+		`public.p delete {"id":3,"region":"b"} before {"region":"b","id":3}`,
+		`public.p delete {"id":1,"region":"b"} before {"region":"b","id":1}`,
+		`public.p insert {"id":7,"region":"a"} after {"id":7,"region":"a"}`,
+		`public.p truncate -`,
+		`public.p insert {"id":8,"region":"b"} after {"id":8,"region":"b"}`,
+		`public.p delete {"id":8,"region":"b"} before {"region":"b","id":8}`,
+	)
+}
+
+func TestAlterTableInTheMiddleBreaksNothing(t *testing.T) {
+	for _, follow := range []bool{true, false} {
+		r := newRig(t, `create table t (id int primary key, v text)`)
+		r.install()
+		if !follow {
+			r.exec(`drop event trigger datawatch_follow`)
+			r.config.ManageTriggers = false
+		}
+		r.exec(`insert into t values (1, 'x')`)
+		r.exec(`begin; alter table t add w timestamptz default '2026-01-02 03:04:05+00'; insert into t values (2, 'y'); alter table t drop v; insert into t values (3); commit`)
+		got := r.wait(3)
+		expect(t, got,
+			`public.t insert {"id":1} after {"id":1,"v":"x"}`,
+			`public.t insert {"id":2} after {"id":2,"v":"y","w":"2026-01-02T03:04:05+00:00"}`,
+			`public.t insert {"id":3} after {"id":3,"w":"2026-01-02T03:04:05+00:00"}`,
+		)
+		if c := rowChange(t, got[2]); len(c.Columns) != 2 || c.Columns[1].Base != "timestamptz" {
+			t.Errorf("follow %v: columns %+v", follow, c.Columns)
+		}
+	}
+}
+
+func TestTheSessionsSettingsDoNotLeak(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, at timestamptz, d interval, b bytea, f float8, m money)`)
+	r.install()
+	r.exec(`set timezone = 'Asia/Ho_Chi_Minh'; set intervalstyle = 'iso_8601'; set bytea_output = 'escape'; set extra_float_digits = -5; set datestyle = 'German';
+		insert into t values (1, '2026-01-01 00:00:00+00', '1 day 02:00', '\x00ff', 0.1::float8 + 0.2::float8, 12.5)`)
+	expect(t, r.wait(1),
+		`public.t insert {"id":1} after {"id":1,"at":"2026-01-01T00:00:00+00:00","d":"1 day 02:00:00","b":"\\x00ff","f":0.30000000000000004,"m":"$12.50"}`)
+}
+
+func TestTheApplicationNeedsNoGrant(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`)
+	r.install()
+	r.exec(`drop role if exists dw_test_app; create role dw_test_app; grant all on t to dw_test_app; set role dw_test_app;
+		insert into t values (1, 'x'); update t set v = 'y'; delete from t; reset role; revoke all on t from dw_test_app; drop role dw_test_app`)
+	if got := r.wait(3); len(got) != 3 {
+		t.Errorf("%d events", len(got))
+	}
+}
+
+func TestAnErrorInsideCaptureDoesNotFailTheWrite(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`)
+	r.install()
+	r.exec(`alter table datawatch.outbox add constraint broken check (op <> 'i')`)
+	r.exec(`insert into t values (1, 'x')`)
+	r.exec(`alter table datawatch.outbox drop constraint broken; update t set v = 'y'`)
+	expect(t, r.wait(2),
+		`public.t gap capture_failed`,
+		`public.t update {"id":1} before {"id":1,"v":"x"} after {"id":1,"v":"y"}`)
+
+	r.exec(`alter table datawatch.outbox rename to elsewhere`)
+	r.exec(`update t set v = 'z'`)
+	r.exec(`alter table datawatch.elsewhere rename to outbox`)
+	expect(t, r.wait(3)[2:], `public.t gap capture_failed`)
+}
+
+func TestStrictFailsTheWriteThatCantBeCaptured(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`)
+	r.config.OnError = onErrorStrict
+	r.install()
+	r.exec(`alter table datawatch.outbox add constraint broken check (op <> 'i')`)
+	if _, err := r.db.Exec(t.Context(), `insert into t values (1, 'x')`); err == nil {
+		t.Error("the write went through uncaptured")
+	}
+}
+
+func TestAFullOutboxStopsCaptureNotTheApplication(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`)
+	r.install()
+	r.exec(`insert into t values (1, 'x')`)
+	r.exec(`update datawatch.queue set room = 0`)
+	r.exec(`insert into t values (2, 'y')`)
+	got := r.wait(2)
+	expect(t, got, `public.t gap outbox_full`, `public.t insert {"id":1} after {"id":1,"v":"x"}`)
+}
+
+func TestDroppedFieldsNeverEnterTheOutbox(t *testing.T) {
+	r := newRig(t, `create table users (id int primary key, name text, password_hash text)`)
+	r.opts.Mask = append(r.opts.Mask, maskOf("shop-db/public.users", "drop", "password_hash"))
+	r.install()
+	r.exec(`insert into users values (1, 'An', 'secret'); update users set name = 'Binh'`)
+	got := r.wait(2)
+	expect(t, got,
+		`public.users insert {"id":1} after {"id": 1, "name": "An"}`,
+		`public.users update {"id":1} before {"id": 1, "name": "An"} after {"id": 1, "name": "Binh"}`)
+	if c := rowChange(t, got[0]); len(c.Columns) != 2 {
+		t.Errorf("columns %+v", c.Columns)
+	}
+}
+
+func TestARowLargerThanTheBrokerTakesIsAGap(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`)
+	r.opts.MaxRecordBytes = 64 << 10
+	r.install()
+	r.exec(`insert into t values (1, repeat('x', 100000)), (2, 'small'); insert into t values (3, repeat('x', 3000000)); insert into t values (4, 'small')`)
+	expect(t, r.wait(4),
+		`public.t gap row_too_large`,
+		`public.t insert {"id":2} after {"id":2,"v":"small"}`,
+		`public.t gap row_too_large`,
+		`public.t insert {"id":4} after {"id":4,"v":"small"}`)
+}
+
+func TestOtherVersionsOfPostgreSQL(t *testing.T) {
+	for _, version := range []string{"13", "18"} {
+		t.Run(version, func(t *testing.T) {
+			r := newRigOn(t, testrig.PostgresVersion(t, version).Database(t), `create table t (id int primary key, v text) partition by range (id)`,
+				`create table t0 partition of t for values from (0) to (2000)`)
+			r.install()
+			r.exec(`insert into t select g, repeat('x', 100) from generate_series(1, 500) g; update t set id = id + 500; truncate t0; insert into t0 values (1, 'y'); alter table t add w int; truncate t`)
+			got := r.wait(500 + 2*500 + 500 + 1 + 1)
+			expect(t, got[2000:], `public.t insert {"id":1} after {"id":1,"v":"y"}`, `public.t truncate -`)
+			if err := r.source().Remove(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// The trigger's own variables must not be taken for columns: every name that its function uses is a column here.
+func TestColumnsNamedLikeTheTriggersVariables(t *testing.T) {
+	columns := []string{
+		"number", "shape", "moment", "started", "total", "q", "i", "j", "a", "b", "o", "n", "r", "p", "pack", "guarded", "tg_op", "datawatch_new", "datawatch_old",
+		"slot", "seq", "part", "op", "at", "first", "rows", "before", "after", "current", "reason",
+	}
+	r := newRig(t, "create table clash (id int primary key, "+strings.Join(columns, " int default 7, ")+" int default 7)")
+	r.install()
+	r.exec(`insert into clash values (1)`)
+	r.exec(`insert into clash select g from generate_series(2, 4) g`)
+	r.exec(`update clash set number = 8 where id = 1; update clash set number = 9, total = 1; delete from clash where id = 1; delete from clash`)
+	var ops []string
+	for _, e := range r.wait(13) {
+		var change event.RowChange
+		if err := json.Unmarshal(e.Value, &change); err != nil {
+			t.Fatal(err)
+		}
+		ops = append(ops, string(change.Op[0]))
+	}
+	if got := strings.Join(ops, ""); got != "iiiiuuuuudddd" {
+		t.Errorf("captured %s", got)
+	}
+}

@@ -1,0 +1,86 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"datawatch/pkg/daemon"
+)
+
+var errStandby = errors.New("the server is a hot standby: it takes no triggers, and its snapshots are another server's; name the primary in dsn")
+
+// Check finds out whether the source could work.
+func (s *Source) Check(ctx context.Context) []daemon.Finding {
+	what := "source " + s.name
+	db, err := s.connectReader(ctx)
+	if err != nil {
+		return []daemon.Finding{{What: what + " connection", Err: err, Remedy: "check dsn, and that the server lets this host in"}}
+	}
+	defer closeConn(ctx, db)
+	var version string
+	if err := db.QueryRow(ctx, "show server_version").Scan(&version); err != nil {
+		return []daemon.Finding{{What: what + " connection", Err: err}}
+	}
+	findings := []daemon.Finding{{What: what + " connection", Detail: "PostgreSQL " + version}}
+	standby, err := isHotStandby(ctx, db)
+	if err == nil && standby {
+		err = errStandby
+	}
+	if err != nil {
+		return append(findings, daemon.Finding{What: what, Err: err, Remedy: "set dsn to the primary's address"})
+	}
+	status, err := s.status(ctx, db)
+	if err != nil {
+		return append(findings, daemon.Finding{What: what + " triggers", Err: err, Remedy: "`collector triggers plan` prints what is to be installed, with its rights"})
+	}
+	findings = append(findings, s.installable(ctx, status))
+	if len(status.Tables) == 0 {
+		findings = append(findings, daemon.Finding{What: what + " tables", Err: fmt.Errorf("no table matches %q", s.config.Tables), Remedy: "tables is a list of schema.table globs"})
+	}
+	for _, t := range status.Tables {
+		if len(t.Key) == 0 {
+			findings = append(findings, daemon.Finding{What: what + " " + t.Table, Detail: "no primary key, replica identity or unique not null index: its events have no key"})
+		}
+	}
+	return findings
+}
+
+// installable tells what is missing, and whether the collector may install it.
+func (s *Source) installable(ctx context.Context, status *Status) daemon.Finding {
+	f := daemon.Finding{What: "source " + s.name + " triggers"}
+	var open []string
+	for _, t := range status.Tables {
+		if !t.Complete() {
+			open = append(open, t.Table)
+		}
+	}
+	if status.Version > 0 && len(open) == 0 {
+		f.Detail = fmt.Sprintf("installed on %d tables", len(status.Tables))
+		return f
+	}
+	if !s.config.ManageTriggers {
+		f.Err = fmt.Errorf("not installed as configured: %s", strings.Join(open, ", "))
+		f.Remedy = "`collector triggers install`, or have a DBA run what `collector triggers plan` prints"
+		return f
+	}
+	db, err := s.connectInstaller(ctx)
+	if err != nil {
+		f.Err = err
+		return f
+	}
+	defer closeConn(ctx, db)
+	var may bool
+	if err := db.QueryRow(ctx, "select has_database_privilege(current_database(), 'create') or to_regnamespace('datawatch') is not null").Scan(&may); err != nil {
+		f.Err = err
+		return f
+	}
+	if !may {
+		f.Err = errors.New("the role may not create the schema datawatch")
+		f.Remedy = "grant create on database … to it, or name a role that may in install_dsn"
+		return f
+	}
+	f.Detail = fmt.Sprintf("to be installed at start on %d tables", len(open))
+	return f
+}

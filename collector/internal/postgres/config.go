@@ -1,0 +1,146 @@
+package postgres
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"datawatch/pkg/config"
+)
+
+// Values of the configuration.
+const (
+	captureTriggers = "triggers"
+	captureWAL      = "wal"
+	snapshotNever   = "never"
+	snapshotInitial = "initial"
+	onErrorFailOpen = "fail_open"
+	onErrorStrict   = "strict"
+	whenFullStop    = "stop_capture"
+	whenFullGrow    = "grow"
+)
+
+// Config is a source's section `postgres`.
+type Config struct {
+	// DSN reads: a URL or keywords and values. It needs no right on the watched tables.
+	DSN config.Secret `yaml:"dsn"`
+	// InstallDSN installs; empty: DSN does. It needs CREATE on the database and TRIGGER on the tables.
+	InstallDSN config.Secret `yaml:"install_dsn"`
+	// Tables are "schema.table" globs with * and ?; Exclude takes away from them.
+	Tables  []string `yaml:"tables"`
+	Exclude []string `yaml:"exclude"`
+	// Snapshot is never or initial: whether rows that are there already are read.
+	Snapshot string `yaml:"snapshot"`
+	// Capture is triggers or wal.
+	Capture string `yaml:"capture"`
+	// ManageTriggers: the collector installs what is missing. Otherwise it only tells.
+	ManageTriggers bool `yaml:"manage_triggers"`
+	// OnError is fail_open (an error of capture doesn't fail the write) or strict.
+	OnError string `yaml:"on_error"`
+	Outbox  Outbox `yaml:"outbox"`
+}
+
+// Outbox bounds what waits in the watched database.
+type Outbox struct {
+	MaxBytes config.Bytes    `yaml:"max_bytes"`
+	MaxAge   config.Duration `yaml:"max_age"` // capture stops when no collector came for this long
+	// WhenFull is stop_capture or grow, which lifts both bounds.
+	WhenFull string `yaml:"when_full"`
+}
+
+// SetDefaults fills what the file may leave out.
+func (c *Config) SetDefaults() {
+	*c = Config{
+		Tables: []string{"public.*"}, Snapshot: snapshotNever, Capture: captureTriggers, ManageTriggers: true, OnError: onErrorFailOpen,
+		Outbox: Outbox{MaxBytes: 2 << 30, MaxAge: config.Duration(24 * time.Hour), WhenFull: whenFullStop},
+	}
+}
+
+// Validate checks what can be checked without the database.
+func (c *Config) Validate(p *config.Problems) {
+	validateDSN(p, "dsn", c.DSN, true)
+	validateDSN(p, "install_dsn", c.InstallDSN, false)
+	if len(c.Tables) == 0 {
+		p.Add("tables", "missing", `globs of tables to capture, as in ["public.*"]`)
+	}
+	validateGlobs(p, "tables", c.Tables)
+	validateGlobs(p, "exclude", c.Exclude)
+	p.OneOf("snapshot", c.Snapshot, snapshotNever, snapshotInitial)
+	if c.Snapshot == snapshotInitial {
+		p.Add("snapshot", "initial is not available yet", "never")
+	}
+	p.OneOf("capture", c.Capture, captureTriggers, captureWAL)
+	if c.Capture == captureWAL {
+		p.Add("capture", "wal is not available yet", "use triggers")
+	}
+	p.OneOf("on_error", c.OnError, onErrorFailOpen, onErrorStrict)
+	p.OneOf("outbox.when_full", c.Outbox.WhenFull, whenFullStop, whenFullGrow)
+	if c.Outbox.MaxBytes < 16<<20 {
+		p.Add("outbox.max_bytes", fmt.Sprintf("%s is too small", c.Outbox.MaxBytes), "16MiB or more; 2GiB is usual")
+	}
+	if c.Outbox.MaxAge.Std() < 10*time.Minute {
+		p.Add("outbox.max_age", fmt.Sprintf("%s is too short", c.Outbox.MaxAge), "10m or more; 24h is usual")
+	}
+}
+
+func validateDSN(p *config.Problems, key string, dsn config.Secret, required bool) {
+	if dsn == "" {
+		if required {
+			p.Add(key, "missing", "postgres://user:password@host:5432/database")
+		}
+		return
+	}
+	if _, err := pgx.ParseConfig(dsn.Reveal()); err != nil { // the error may quote the password
+		p.Add(key, "not a PostgreSQL address", "postgres://user:password@host:5432/database")
+	}
+}
+
+func validateGlobs(p *config.Problems, key string, globs []string) {
+	for i, g := range globs {
+		if schema, table, ok := strings.Cut(g, "."); !ok || schema == "" || table == "" {
+			p.Add(fmt.Sprintf("%s[%d]", key, i), fmt.Sprintf("%q is not schema.table", g), "as in public.* or shop.order_?")
+		}
+	}
+}
+
+// selects tells whether a table is to be captured.
+func (c *Config) selects(schema, table string) bool {
+	return matchesAny(c.Tables, schema, table) && !matchesAny(c.Exclude, schema, table)
+}
+
+func matchesAny(globs []string, schema, table string) bool {
+	for _, g := range globs {
+		s, t, _ := strings.Cut(g, ".")
+		if glob(s, schema) && glob(t, table) {
+			return true
+		}
+	}
+	return false
+}
+
+// glob matches * (any run of characters) and ? (one character); every other character stands for itself.
+func glob(pattern, name string) bool {
+	p, n := []rune(pattern), []rune(name)
+	star, mark, i, j := -1, 0, 0, 0
+	for j < len(n) {
+		switch {
+		case i < len(p) && p[i] == '*':
+			star, mark = i, j
+			i++
+		case i < len(p) && (p[i] == '?' || p[i] == n[j]):
+			i++
+			j++
+		case star >= 0:
+			mark++
+			i, j = star+1, mark
+		default:
+			return false
+		}
+	}
+	for i < len(p) && p[i] == '*' {
+		i++
+	}
+	return i == len(p)
+}

@@ -1,0 +1,108 @@
+package postgres
+
+import (
+	"strings"
+	"testing"
+
+	"datawatch/pkg/config"
+)
+
+type file struct {
+	Postgres *Config `yaml:"postgres"`
+}
+
+func parse(text string) (Config, error) {
+	var f file
+	err := config.Parse("datawatch.yaml", []byte(text), func(string) (string, bool) { return "", false }, &f)
+	if f.Postgres == nil {
+		return Config{}, err
+	}
+	return *f.Postgres, err
+}
+
+func TestTheContractsSectionIsRead(t *testing.T) {
+	c, err := parse(`postgres: {dsn: "postgres://u:p@h/d", install_dsn: "", tables: ["public.*"], exclude: ["public.tmp_*"], snapshot: never,
+  capture: triggers, manage_triggers: true, on_error: fail_open,
+  outbox: {max_bytes: 2GiB, max_age: 24h, when_full: stop_capture}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"orders": true, "tmp_x": false, "TMP_x": true} {
+		if got := c.selects("public", name); got != want {
+			t.Errorf("%s is selected: %v", name, got)
+		}
+	}
+	defaults, err := parse(`postgres: {dsn: "postgres://u:p@h/d"}`)
+	if err != nil || defaults.Outbox != c.Outbox || !defaults.ManageTriggers {
+		t.Errorf("defaults %+v, %v", defaults, err)
+	}
+}
+
+func TestWhatIsWrongIsToldWithWhatWouldBeRight(t *testing.T) {
+	for text, want := range map[string]string{
+		`{}`:                                                   "dsn: missing",
+		`{dsn: "postgres://u:secret@h:x/d"}`:                   "not a PostgreSQL address",
+		`{dsn: "postgres://h/d", capture: wal}`:                "wal is not available yet (use triggers)",
+		`{dsn: "postgres://h/d", snapshot: initial}`:           "initial is not available yet",
+		`{dsn: "postgres://h/d", on_error: ignore}`:            `"ignore" is not allowed`,
+		`{dsn: "postgres://h/d", tables: [orders]}`:            `"orders" is not schema.table`,
+		`{dsn: "postgres://h/d", outbox: {max_bytes: 1MiB}}`:   "1MiB is too small",
+		`{dsn: "postgres://h/d", outbox: {when_full: "drop"}}`: `"drop" is not allowed`,
+	} {
+		_, err := parse("postgres: " + text)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestGlobs(t *testing.T) {
+	for _, c := range []struct {
+		pattern, name string
+		want          bool
+	}{
+		{"*", "", true}, {"a*c", "abbc", true}, {"a*c", "abb", false}, {"?", "đ", true}, {"a[b]", "a[b]", true}, {"a[b]", "ab", false}, {"*a*b", "xaybab", true},
+	} {
+		if got := glob(c.pattern, c.name); got != c.want {
+			t.Errorf("glob(%q, %q) is %v", c.pattern, c.name, got)
+		}
+	}
+}
+
+func TestASnapshotIsReadAsPostgreSQLWritesIt(t *testing.T) {
+	s, err := parseSnapshot("10:20:10,14,15")
+	if err != nil || s.String() != "10:20:10,14,15" {
+		t.Fatal(s, err)
+	}
+	for xid, over := range map[uint64]bool{9: true, 10: false, 11: true, 14: false, 19: true, 20: false} {
+		if s.over(xid) != over {
+			t.Errorf("%d is over: %v", xid, !over)
+		}
+	}
+	later, _ := parseSnapshot("14:30:14,22")
+	if ended := s.ended(later); len(ended) != 2 || ended[0] != 10 || ended[1] != 15 {
+		t.Errorf("ended: %v", ended)
+	}
+	for _, wrong := range []string{"", "1:2", "a:2:", "1:b:", "1:2:c"} {
+		if _, err := parseSnapshot(wrong); err == nil {
+			t.Errorf("%q is no snapshot", wrong)
+		}
+	}
+}
+
+func FuzzPackJSON(f *testing.F) {
+	f.Add([]byte(`[{"a":1,"b":"x\"}"},{"a":[{}],"b":null}]`))
+	f.Add([]byte(`[]`))
+	f.Add([]byte(`[{"a":"`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		rows, err := rowsOf(b)
+		if err != nil {
+			return
+		}
+		for _, row := range rows {
+			if names, err := namesOf(row); err == nil && len(names) > len(row) {
+				t.Errorf("%d names in %q", len(names), row)
+			}
+		}
+	})
+}

@@ -1,0 +1,128 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"datawatch/pkg/event"
+)
+
+//go:embed sql/where.sql
+var whereSQL string
+
+// whereabouts is what the database says of itself before reading begins.
+type whereabouts struct {
+	install  string
+	server   string // as it was when it was installed
+	timeline uint32
+	database string
+	epoch    event.Epoch // what the database was told
+	tick     int64
+	snapshot snapshot
+	toldAt   time.Time
+}
+
+func readWhereabouts(ctx context.Context, db querier) (whereabouts, error) {
+	var w whereabouts
+	var told string
+	var timeline int64
+	err := db.QueryRow(ctx, whereSQL).Scan(&w.install, &w.server, &timeline, &w.database, &w.epoch, &w.tick, &told, &w.toldAt)
+	if err != nil {
+		return w, fmt.Errorf("read what is installed: %w", err)
+	}
+	w.timeline = uint32(timeline)
+	w.snapshot, err = parseSnapshot(told)
+	return w, err
+}
+
+// Causes of gaps.
+const (
+	causeReinstalled   = "reinstalled"
+	causeRestored      = "restored"
+	causeProgressLost  = "progress_lost"
+	causeOutboxFull    = "outbox_full"
+	causeCaptureFailed = "capture_failed"
+	causeTooLarge      = "row_too_large"
+	causeUnreadable    = "unreadable"
+)
+
+// gap is a stretch that wasn't captured, in one stream ("" is all).
+type gap struct {
+	stream event.Stream
+	event.Gap
+}
+
+// begin decides where reading goes on: at the progress where it fits the database, else in a new epoch, with the gap that
+// tells why.
+func begin(from *progress, w whereabouts, present snapshot, now time.Time) (progress, *gap) {
+	fresh := progress{
+		Version: progressVersion, Install: w.install, Timeline: w.timeline, Snapshot: beginning, At: now,
+	}
+	told := func(since time.Time, cause, remedy string) *gap {
+		return &gap{Gap: event.Gap{From: since, To: now, Cause: cause, Remedy: remedy}}
+	}
+	switch {
+	case from == nil && w.tick == 0:
+		fresh.Epoch = event.NewEpoch(now, "")
+		return fresh, nil
+	case from == nil:
+		// Somebody read here before. What the database was told is committed somewhere; the rest is still in the outbox.
+		fresh.Epoch, fresh.Snapshot = event.NewEpoch(now, w.epoch), w.snapshot
+		return fresh, told(w.toldAt, causeProgressLost,
+			"The collector's progress is gone from the state topic. Events just before this one may stand twice: compare the tables with `collector verify`.")
+	case from.Install != w.install:
+		fresh.Epoch = event.NewEpoch(now, from.Epoch)
+		return fresh, told(from.At, causeReinstalled,
+			"Capture was removed and installed again, or the database came from a dump. Changes in between are not here: compare the tables with `collector verify`.")
+	case from.rewound(w, present):
+		// Transaction ids from here on may have been used before by changes that are no more.
+		fresh.Epoch, fresh.Snapshot = event.NewEpoch(now, from.Epoch), present
+		return fresh, told(from.At, causeRestored,
+			"The database was restored or failed over. Changes since then may be missing, and some that were sent may be undone: compare the tables with `collector verify`.")
+	default:
+		return *from, nil
+	}
+}
+
+// rewound tells whether the database isn't the one, or is earlier, than progress has seen.
+func (p *progress) rewound(w whereabouts, present snapshot) bool {
+	if p.Timeline != 0 && w.timeline != 0 && p.Timeline != w.timeline {
+		return true
+	}
+	return p.Snapshot.xmax > present.xmax || p.Open != nil && p.Open.Snapshot.xmax > present.xmax
+}
+
+// sameServer compares identities; where one lacks the cluster's part, the database's has to do.
+func sameServer(a, b string) bool {
+	clusterA, databaseA, _ := strings.Cut(a, "/")
+	clusterB, databaseB, _ := strings.Cut(b, "/")
+	return databaseA == databaseB && (clusterA == clusterB || clusterA == "" || clusterB == "")
+}
+
+// adopt makes an installation that came with a dump this server's own: another server's outbox and transaction ids mean
+// nothing here.
+func (s *Source) adopt(ctx context.Context, db *pgx.Conn, server string) error {
+	s.log.Warn("the schema datawatch came from another server: its outbox is emptied")
+	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		for _, sql := range []string{
+			"truncate datawatch.outbox_0, datawatch.outbox_1, datawatch.outbox_2",
+			"update datawatch.progress set epoch = '', tick = 0, snapshot = '1:1:', told_at = clock_timestamp()",
+			"update datawatch.slots set switched_xid = null, switched_seq = null",
+		} {
+			if _, err := tx.Exec(ctx, sql); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec(ctx, "update datawatch.meta set install = gen_random_uuid(), server = $1", server)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("take over an installation that came with a dump: %w", err)
+	}
+	return nil
+}

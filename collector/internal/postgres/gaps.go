@@ -1,0 +1,100 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"datawatch/pkg/event"
+)
+
+// gap appends a gap to its stream, at this place in the order.
+func (b *batch) gap(stream event.Stream, g event.Gap) {
+	value, err := json.Marshal(g)
+	if err != nil { // a Gap is made of texts, times and a number
+		panic(err)
+	}
+	b.events = append(b.events, event.Raw{
+		Type: event.GapType, Kind: event.Postgres, ID: event.ID(b.r.name, b.position()), Stream: stream, Time: g.To.UTC(),
+		RecordKey: event.RecordKey(stream, nil), Value: value, CapturedAt: b.now,
+	})
+	b.bytes += len(value)
+	b.r.report.Gap(g.Cause)
+}
+
+func (b *batch) tooLarge(p *pack, s *shape, what string) {
+	b.gap(s.stream, event.Gap{
+		From: p.at, To: p.at, Cause: causeTooLarge, Lost: &p.rows,
+		Remedy: fmt.Sprintf("%s is larger than broker.max_record_bytes: raise it, and compare the table with `collector verify`.", what),
+	})
+}
+
+func (b *batch) unreadable(p *pack, s *shape, err error) {
+	b.r.log.Error("a pack can't be read", "stream", s.stream, "seq", p.seq, "part", p.part, "error", err)
+	b.gap(s.stream, event.Gap{
+		From: p.at, To: p.at, Cause: causeUnreadable, Lost: &p.rows,
+		Remedy: fmt.Sprintf("Captured rows can't be read (%v). Compare the table with `collector verify`.", err),
+	})
+}
+
+// tellCounted tells what triggers only counted: statements left out for want of room, or whose failure couldn't be noted.
+func (r *reader) tellCounted(ctx context.Context, now position) error {
+	if now.failed == r.p.Failed && now.skipped == r.p.Skipped {
+		r.cleanAt = now.at
+		return nil
+	}
+	if now.at.Sub(r.gapTold) < gapEvery {
+		return nil
+	}
+	g := gap{Gap: event.Gap{From: r.cleanAt, To: now.at, Cause: causeOutboxFull, Remedy: "The outbox reached outbox.max_bytes, or no collector came for outbox.max_age. " +
+		"Capture goes on by itself now that it is read. Compare the tables with `collector verify`."}}
+	if now.skipped == r.p.Skipped {
+		g.Cause = causeCaptureFailed
+		g.Remedy = "Capture failed inside the database, and couldn't note where: the server's log says why. Compare the tables with `collector verify`."
+	}
+	r.p.Failed, r.p.Skipped = now.failed, now.skipped
+	if err := r.tell(ctx, g); err != nil {
+		return err
+	}
+	r.gapTold, r.cleanAt = now.at, now.at
+	return nil
+}
+
+// tell commits a gap, in its stream or in all that are captured, as a tick of its own.
+func (r *reader) tell(ctx context.Context, g gap) error {
+	streams := []event.Stream{g.stream}
+	if g.stream == "" {
+		var err error
+		if streams, err = r.streams(ctx); err != nil {
+			return err
+		}
+	}
+	next := r.p
+	next.Open = &openTick{}
+	b := r.newBatch(next)
+	for _, stream := range streams {
+		b.gap(stream, g.Gap)
+	}
+	r.log.Warn("a gap", "cause", g.Cause, "from", g.From, "to", g.To, "streams", len(streams))
+	next.Open = r.p.Open
+	if next.Open == nil {
+		next.Tick++
+	}
+	return r.commit(ctx, next, b)
+}
+
+// streams are those of the tables that the configuration selects.
+func (r *reader) streams(ctx context.Context) ([]event.Stream, error) {
+	status, err := r.status(ctx, r.db)
+	if err != nil {
+		return nil, err
+	}
+	var streams []event.Stream
+	for _, t := range status.Tables {
+		if !slices.Contains(streams, t.Stream) {
+			streams = append(streams, t.Stream)
+		}
+	}
+	return streams, nil
+}

@@ -1,0 +1,149 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// lockTimeout is how long an installation may hold up the writes of a table at a time.
+	lockTimeout = "100ms"
+	// lockTries are made at a command; while running, reconcile tries again later.
+	lockTries = 30
+	lockPause = 200 * time.Millisecond
+
+	codeLockNotAvailable = "55P03"
+)
+
+// installed is what is in the database.
+type installed struct {
+	version   int // 0 is nothing
+	server    string
+	lz4       bool
+	follows   bool // the event trigger is there
+	mayFollow bool // the role may create it
+	granted   bool // the reader has its rights
+}
+
+//go:embed sql/installed.sql
+var installedSQL string
+
+//go:embed sql/server.sql
+var serverSQL string
+
+// serverIdentity names the server and database, so that a dump restored elsewhere is noticed. The system identifier needs
+// a right that may have been taken away: then it is empty, and the database's oid has to do.
+func serverIdentity(ctx context.Context, db querier) (string, error) {
+	var identity string
+	if err := db.QueryRow(ctx, serverSQL).Scan(&identity); err != nil {
+		return "", fmt.Errorf("ask which server this is: %w", err)
+	}
+	return identity, nil
+}
+
+// installedState looks at what is there; reader is the role that needs rights, "" where it is the installer.
+func installedState(ctx context.Context, db querier, reader string) (installed, error) {
+	var state installed
+	var there bool
+	if err := db.QueryRow(ctx, installedSQL).Scan(&there, &state.lz4, &state.follows, &state.mayFollow); err != nil {
+		return state, fmt.Errorf("find out what is installed: %w", err)
+	}
+	var err error
+	if state.server, err = serverIdentity(ctx, db); err != nil {
+		return state, err
+	}
+	if !there {
+		return state, nil
+	}
+	err = db.QueryRow(ctx, `select version, $1::text = '' or has_schema_privilege(nullif($1::text, ''), 'datawatch', 'usage')
+		and has_table_privilege(nullif($1::text, ''), 'datawatch.outbox_0', 'truncate') from datawatch.meta`, reader).Scan(&state.version, &state.granted)
+	if err != nil {
+		return state, fmt.Errorf("find out what is installed: %w", err)
+	}
+	return state, nil
+}
+
+// Install installs what is missing: the schema, then one table a transaction, with a short lock_timeout and retries, so
+// that no write of the application waits longer than that. Installing twice changes nothing. An error names the tables
+// that couldn't be done; the others are.
+func (s *Source) Install(ctx context.Context) error { return s.install(ctx, lockTries) }
+
+func (s *Source) install(ctx context.Context, tries int) error {
+	db, err := s.connectInstaller(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeConn(ctx, db)
+	reader, err := s.readerRole(ctx, db)
+	if err != nil {
+		return err
+	}
+	steps, err := s.plan(ctx, db, reader)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for begin := 0; begin < len(steps); {
+		end := begin + 1
+		for end < len(steps) && steps[end].Table == steps[begin].Table && !steps[end].Optional {
+			end++
+		}
+		group := steps[begin:end]
+		begin = end
+		err := retryLocked(ctx, tries, func() error { return apply(ctx, db, group) })
+		switch {
+		case err == nil:
+			s.log.Info("installed", "table", group[0].Table, "statements", len(group))
+		case group[0].Optional:
+			s.log.Warn("an optional part wasn't installed", "error", message(err))
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case group[0].Table == "":
+			return fmt.Errorf("install the schema datawatch: %w", err)
+		default:
+			failed = append(failed, fmt.Errorf("install on %s: %w", group[0].Table, err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// apply runs the statements in one transaction; another collector that installs waits.
+func apply(ctx context.Context, db *pgx.Conn, steps []Statement) error {
+	return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock(hashtext('datawatch'))"); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "set local lock_timeout = '"+lockTimeout+"'"); err != nil {
+			return err
+		}
+		for _, step := range steps {
+			if _, err := tx.Conn().PgConn().Exec(ctx, step.SQL).ReadAll(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// retryLocked tries again when a lock couldn't be had in time.
+func retryLocked(ctx context.Context, tries int, do func() error) error {
+	for i := 1; ; i++ {
+		err := do()
+		var server *pgconn.PgError
+		if err == nil || i >= tries || !errors.As(err, &server) || server.Code != codeLockNotAvailable {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lockPause + rand.N(lockPause)):
+		}
+	}
+}

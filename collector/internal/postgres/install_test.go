@@ -1,0 +1,225 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
+
+	"datawatch/pkg/testrig"
+)
+
+// catalog is what there is in the database, in lines.
+func catalog(t *testing.T, db *pgx.Conn) []string {
+	t.Helper()
+	rows, err := db.Query(t.Context(), `
+		select 'class ' || oid || ' ' || relname || coalesce(array_to_string(relacl, ','), '') from pg_class where oid >= 16384 and relkind <> 't'
+		union all select 'proc ' || oid || ' ' || proname from pg_proc where oid >= 16384
+		union all select 'trigger ' || oid || ' ' || tgname from pg_trigger
+		union all select 'event ' || evtname from pg_event_trigger
+		union all select 'namespace ' || nspname from pg_namespace where nspname not like 'pg\_%'
+		union all select 'type ' || typname from pg_type where oid >= 16384 and typname not like 'pg_toast%'
+		union all select 'depend ' || refobjid || ' ' || objid from pg_shdepend where dbid = (select oid from pg_database where datname = current_database())
+		order by 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}
+
+const shopDDL = `create schema "odd.one"; create table "odd.one"."T" (id int primary key);
+	create table orders (id int primary key, v text); create table p (id int primary key) partition by range (id);
+	create table p1 partition of p for values from (0) to (10)`
+
+func TestRemoveLeavesNothing(t *testing.T) {
+	r := newRig(t, shopDDL)
+	r.config.Tables = []string{"*.*"}
+	before := catalog(t, r.db)
+	r.install()
+	r.exec(`insert into orders values (1, 'x')`)
+	if after := catalog(t, r.db); slices.Equal(before, after) {
+		t.Fatal("nothing was installed")
+	}
+	if err := r.source().Remove(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after := catalog(t, r.db); !slices.Equal(before, after) {
+		t.Errorf("left or lost:\n%s", strings.Join(difference(before, after), "\n"))
+	}
+	if err := r.source().Remove(t.Context()); err != nil {
+		t.Errorf("removing what isn't there: %v", err)
+	}
+}
+
+func difference(a, b []string) []string {
+	var lines []string
+	for _, l := range a {
+		if !slices.Contains(b, l) {
+			lines = append(lines, "- "+l)
+		}
+	}
+	for _, l := range b {
+		if !slices.Contains(a, l) {
+			lines = append(lines, "+ "+l)
+		}
+	}
+	return lines
+}
+
+func TestInstallingTwiceChangesNothing(t *testing.T) {
+	r := newRig(t, shopDDL)
+	r.install()
+	before := catalog(t, r.db)
+	steps, err := r.source().Plan(t.Context())
+	if err != nil || len(steps) != 0 {
+		t.Fatalf("a second plan has %d statements, %v", len(steps), err)
+	}
+	r.install()
+	if after := catalog(t, r.db); !slices.Equal(before, after) {
+		t.Errorf("changed:\n%s", strings.Join(difference(before, after), "\n"))
+	}
+}
+
+func TestAPlanRunByHandIsComplete(t *testing.T) {
+	r := newRig(t, shopDDL)
+	steps, err := r.source().Plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range steps {
+		if step.Lock == "" {
+			t.Errorf("no lock is told of %s", step.SQL)
+		}
+		r.exec(step.SQL)
+	}
+	status, err := r.source().Status(t.Context())
+	if err != nil || !status.Complete || len(status.Tables) != 3 {
+		t.Errorf("status %+v, %v", status, err)
+	}
+}
+
+func TestOthersDoNotQueueBehindAnInstallation(t *testing.T) {
+	r := newRig(t, shopDDL)
+	r.install()
+	r.exec(`create table busy (id int primary key)`)
+	holder := r.session()
+	tx, err := holder.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `insert into busy values (1)`); err != nil {
+		t.Fatal(err)
+	}
+	installed := make(chan error, 1)
+	go func() { installed <- r.source().Install(context.WithoutCancel(t.Context())) }()
+	slowest := time.Duration(0)
+	for i := range 100 {
+		started := time.Now()
+		if _, err := r.db.Exec(t.Context(), `insert into busy values ($1)`, 10+i); err != nil {
+			t.Fatal(err)
+		}
+		slowest = max(slowest, time.Since(started))
+		time.Sleep(5 * time.Millisecond)
+	}
+	if slowest > 2*time.Second {
+		t.Errorf("a write waited %v behind the installation", slowest)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-installed; err != nil {
+		t.Errorf("installation after the table was free: %v", err)
+	}
+}
+
+func TestNewTablesAreFollowedAndDeselectedOnesLeft(t *testing.T) {
+	r := newRig(t, `create table a (id int primary key)`, `create table tmp_b (id int primary key)`)
+	r.install()
+	r.exec(`create table c (id int primary key)`)
+	r.config.Exclude = []string{"public.tmp_*"}
+	stop := r.start()
+	r.exec(`insert into a values (1)`)
+	r.await(1)
+	r.exec(`insert into c values (1); insert into tmp_b values (1); insert into a values (2)`)
+	r.await(3)
+	_ = stop()
+	expect(t, r.captured(), `public.a insert {"id":1} after {"id":1}`, `public.c insert {"id":1} after {"id":1}`, `public.a insert {"id":2} after {"id":2}`)
+}
+
+func TestWithoutManageTriggersNothingIsInstalled(t *testing.T) {
+	r := newRig(t, shopDDL)
+	r.config.ManageTriggers = false
+	before := catalog(t, r.db)
+	err := r.source().Run(t.Context(), nil, r.emit)
+	if err == nil || !strings.Contains(err.Error(), "triggers install") || errors.Is(err, context.Canceled) {
+		t.Errorf("run says %v", err)
+	}
+	if after := catalog(t, r.db); !slices.Equal(before, after) {
+		t.Error("something was installed")
+	}
+	findings := r.source().Check(t.Context())
+	if last := findings[1]; last.Err == nil || last.Remedy == "" {
+		t.Errorf("check says %+v", findings)
+	}
+}
+
+func TestAReaderWithoutRightsOnTheTablesReads(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`)
+	r.exec(`drop role if exists dw_test_reader; create role dw_test_reader login password 'x'`)
+	t.Cleanup(func() {
+		r.db = r.session0()
+		_, _ = r.db.Exec(context.Background(), `drop owned by dw_test_reader; drop role dw_test_reader`)
+	})
+	r.config.InstallDSN = r.config.DSN
+	r.config.DSN = r.as("dw_test_reader", "x")
+	r.exec(`insert into t values (0, 'before')`)
+	stop := r.start()
+	r.awaitInstalled("t")
+	r.exec(`insert into t values (1, 'x')`)
+	r.await(1)
+	_ = stop()
+	expect(t, r.captured(), `public.t insert {"id":1} after {"id":1,"v":"x"}`)
+	steps, err := r.source().Plan(t.Context())
+	if err != nil || len(steps) != 0 {
+		t.Errorf("a second plan has %v, %v", steps, err)
+	}
+}
+
+func TestADroppedTableIsForgotten(t *testing.T) {
+	r := newRig(t, `create table a (id int primary key)`, `create table b (id int primary key)`)
+	r.install()
+	r.exec(`insert into a values (1); insert into b values (2); drop table a`)
+	r.install()
+	var functions int
+	if err := r.db.QueryRow(t.Context(), `select count(*) from pg_proc where proname like 'capture\_a\_%'`).Scan(&functions); err != nil || functions != 0 {
+		t.Errorf("%d functions are left, %v", functions, err)
+	}
+	expect(t, r.wait(2), `public.a insert {"id":1} after {"id":1}`, `public.b insert {"id":2} after {"id":2}`)
+}
+
+func TestAStoppedSourceLeavesNothingRunning(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	r.exec(`insert into t values (1)`)
+	before := goleak.IgnoreCurrent()
+	r.wait(1)
+	goleak.VerifyNone(t, before)
+	testrig.Eventually(t, 10*time.Second, func() error {
+		var n int
+		err := r.db.QueryRow(t.Context(), `select count(*) from pg_stat_activity where application_name = $1 and datname = current_database()`, applicationName).Scan(&n)
+		if err == nil && n > 0 {
+			err = fmt.Errorf("%d sessions", n)
+		}
+		return err
+	})
+}

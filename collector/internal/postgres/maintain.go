@@ -1,0 +1,119 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"datawatch/pkg/event"
+)
+
+const (
+	maintainEvery  = time.Second
+	reconcileEvery = 10 * time.Second
+	aliveEvery     = time.Minute
+)
+
+// told is progress that was committed, and so may be reclaimed.
+type told struct {
+	epoch    event.Epoch
+	tick     int64
+	snapshot snapshot
+}
+
+// tellMaintenance leaves the newest progress for maintain, in the place of an older one.
+func (r *reader) tellMaintenance() {
+	select {
+	case <-r.told:
+	default:
+	}
+	r.told <- told{epoch: r.p.Epoch, tick: r.p.Tick, snapshot: r.p.Snapshot}
+}
+
+// maintain tells the database what was committed, reclaims it, says that a collector lives, and follows new, altered and
+// deselected tables.
+func (s *Source) maintain(ctx context.Context) error {
+	db, err := s.connectReader(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeConn(ctx, db)
+	ticker := time.NewTicker(maintainEvery)
+	defer ticker.Stop()
+	var alive time.Time
+	reconciled := time.Now() // prepare did it
+	for {
+		if time.Since(alive) > aliveEvery {
+			if err := s.keepAlive(ctx, db); err != nil {
+				return err
+			}
+			alive = time.Now()
+		}
+		if time.Since(reconciled) > reconcileEvery {
+			s.reconcile(ctx)
+			reconciled = time.Now()
+		}
+		if err := s.reclaim(ctx, db); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+// keepAlive moves the moment at which triggers stop because no collector comes, and what a dump or a changed
+// configuration made untrue.
+func (s *Source) keepAlive(ctx context.Context, db querier) error {
+	_, err := db.Exec(ctx, fmt.Sprintf(`update datawatch.queue q set expires = %s, main = c.oid, toast = c.reltoastrelid,
+		room = greatest(0, %d - (select coalesce(sum(pg_relation_size(o.oid) + coalesce(pg_relation_size(nullif(o.reltoastrelid, 0)), 0)), 0)::bigint
+			from pg_class o join pg_namespace n on n.oid = o.relnamespace
+			where n.nspname = 'datawatch' and o.relname like 'outbox\__' and o.oid <> c.oid))
+		from pg_class c where c.oid = ('datawatch.outbox_' || q.current)::regclass`, s.expires(), s.room()))
+	if err != nil {
+		return fmt.Errorf("tell the database that a collector lives: %w", err)
+	}
+	return nil
+}
+
+// reconcile installs what is missing. What can't be done now is tried again at the next time.
+func (s *Source) reconcile(ctx context.Context) {
+	if !s.config.ManageTriggers {
+		return
+	}
+	if err := s.install(ctx, 1); err != nil && ctx.Err() == nil {
+		s.log.Warn("not everything could be installed", "error", message(err))
+	}
+}
+
+// reclaim tells what was committed, and empties what nobody needs.
+func (s *Source) reclaim(ctx context.Context, db *pgx.Conn) error {
+	select {
+	case t := <-s.told:
+		_, err := db.Exec(ctx, `update datawatch.progress set epoch = $1, tick = $2, snapshot = $3::text::pg_snapshot, told_at = clock_timestamp()`,
+			string(t.epoch), t.tick, t.snapshot.String())
+		if err != nil {
+			return fmt.Errorf("tell the database what was committed: %w", err)
+		}
+	default:
+	}
+	bytes, err := outboxBytes(ctx, db)
+	if err != nil {
+		return err
+	}
+	s.metrics.bytes.Set(float64(bytes))
+	if err := s.rotate(ctx, db); err != nil {
+		var server *pgconn.PgError
+		if errors.As(err, &server) && server.Code == codeLockNotAvailable {
+			return nil // somebody reads there, pg_dump perhaps: the next time
+		}
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"datawatch/collector/internal/source"
+	"datawatch/pkg/testrig"
+)
+
+func TestALargeTickIsResumedInTheMiddle(t *testing.T) {
+	const n = 60000
+	r := newRig(t, `create table t (id int primary key, v text)`)
+	r.install()
+	r.exec(`insert into t select g, repeat('x', 50) from generate_series(1, 60000) g`)
+	r.limits = limits{pagePacks: 20, pageBytes: 4 << 20, batchEvents: 700, batchBytes: 1 << 20}
+	r.fail = func(batch int) (bool, bool) { return batch%11 == 5, batch%11 == 0 }
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	emit := func(ctx context.Context, b source.Batch) error {
+		err := r.emit(ctx, b)
+		if len(r.captured()) >= n {
+			stop()
+		}
+		return err
+	}
+	runs := 0
+	for ; ctx.Err() == nil; runs++ {
+		if err := r.source().Run(ctx, r.progress(), emit); !errors.Is(err, errBroker) && ctx.Err() == nil {
+			t.Fatal(err)
+		}
+	}
+	if rows := replay(t, r.captured())["shop-db/public.t"]; len(rows) != n || len(r.captured()) != n || runs < 3 {
+		t.Errorf("%d rows by %d events in %d runs", len(rows), len(r.captured()), runs)
+	}
+}
+
+func TestReadOutboxTablesAreEmptiedAndNothingIsLost(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`)
+	r.config.Outbox.MaxBytes = 16 << 20 // switches at 4 MiB
+	r.install()
+	stop := r.start()
+	n := 0
+	used := map[int]bool{}
+	testrig.Eventually(t, 60*time.Second, func() error {
+		for range 20 {
+			r.exec(fmt.Sprintf(`insert into t select %d + g, md5(g::text) || md5((g * 7)::text) from generate_series(1, 200) g`, n))
+			n += 200
+		}
+		var slot int
+		if err := r.db.QueryRow(t.Context(), `select current from datawatch.queue`).Scan(&slot); err != nil {
+			return err
+		}
+		used[slot] = true
+		if len(used) < 3 || slot != 0 {
+			return fmt.Errorf("tables %v were used", used)
+		}
+		return nil
+	})
+	r.await(n)
+	_ = stop()
+	if rows := replay(t, r.captured())["shop-db/public.t"]; len(rows) != n {
+		t.Errorf("%d rows of %d", len(rows), n)
+	}
+	bytes, err := outboxBytes(t.Context(), r.db)
+	if err != nil || bytes > 16<<20 {
+		t.Errorf("the outbox has %d bytes, %v", bytes, err)
+	}
+}
+
+func TestALargeStatementNeedsBoundedMemory(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`)
+	r.install()
+	r.exec(`insert into t select g, 'row number ' || g from generate_series(1, 300000) g`)
+	count := 0
+	var peak uint64
+	r.fail = func(int) (bool, bool) {
+		count += len(r.events)
+		r.events = nil // only counted
+		runtime.GC()   // what is alive counts
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		peak = max(peak, m.HeapAlloc)
+		return false, false
+	}
+	end := r.start()
+	testrig.Eventually(t, 60*time.Second, func() error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if got := count + len(r.events); got < 300000 {
+			return fmt.Errorf("%d events", got)
+		}
+		return nil
+	})
+	_ = end()
+	if peak > 64<<20 {
+		t.Errorf("%d MiB were alive", peak>>20)
+	}
+	t.Logf("at most %d MiB were alive", peak>>20)
+}

@@ -1,0 +1,254 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+//go:embed sql/schema.sql
+var schemaSQL string
+
+//go:embed sql/functions.sql
+var functionsSQL string
+
+//go:embed sql/follow.sql
+var followSQL string
+
+//go:embed sql/capture.sql
+var captureSQL string
+
+//go:embed sql/capture_body.sql
+var captureBodySQL string
+
+//go:embed sql/guard.sql
+var guardSQL string
+
+// version is that of what is installed in the database.
+const version = 1
+
+// Statement is one step of an installation. Statements of one Table (empty: the schema datawatch) run in one transaction.
+type Statement struct {
+	Table string `json:"table,omitempty"`
+	SQL   string `json:"sql"`
+	// Lock is the strongest lock that the statement takes on something of the application's.
+	Lock string `json:"lock"`
+	// Optional statements need rights that the rest doesn't; what they would do is done otherwise where they fail.
+	Optional bool `json:"optional,omitempty"`
+}
+
+// Locks of statements.
+const (
+	lockNone      = "none on your tables"
+	lockTable     = "SHARE ROW EXCLUSIVE on %s, for an instant: waits for its writers, and reads go on"
+	lockExclusive = "ACCESS EXCLUSIVE on %s, for an instant"
+)
+
+// Plan gives the SQL that would install what is missing, in order. It changes nothing.
+func (s *Source) Plan(ctx context.Context) ([]Statement, error) {
+	db, err := s.connectInstaller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer closeConn(ctx, db)
+	reader, err := s.readerRole(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	return s.plan(ctx, db, reader)
+}
+
+// plan needs the name of the role that reads, "" where that is the installer itself.
+func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Statement, error) {
+	state, err := installedState(ctx, db, reader)
+	if err != nil {
+		return nil, err
+	}
+	if state.version > version {
+		return nil, fmt.Errorf("the schema datawatch is of version %d, and this program knows %d: use the newer datawatch", state.version, version)
+	}
+	steps := s.planSchema(state, reader)
+	tables, deselected, err := s.tables(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tables {
+		steps = append(steps, s.planTable(t)...)
+	}
+	for _, t := range deselected {
+		steps = append(steps, Statement{
+			Table: t.ident(), SQL: "drop function " + t.function + "() cascade; -- and the triggers that call it",
+			Lock: fmt.Sprintf(lockExclusive, t.ident()),
+		})
+	}
+	if state.version == 0 {
+		return steps, nil
+	}
+	orphans, err := orphans(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	for _, function := range orphans {
+		steps = append(steps, Statement{SQL: "drop function " + function + "; -- its table was dropped", Lock: lockNone, Optional: true})
+	}
+	return steps, nil
+}
+
+// orphans are functions whose table was dropped.
+func orphans(ctx context.Context, db querier) ([]string, error) {
+	rows, err := db.Query(ctx, `select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+		where n.nspname = 'datawatch' and p.proname like 'capture\_%' and p.prorettype = 'trigger'::regtype
+		and not exists (select from pg_trigger t where t.tgfoid = p.oid) order by 1`)
+	if err != nil {
+		return nil, fmt.Errorf("list functions: %w", err)
+	}
+	functions, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("list functions: %w", err)
+	}
+	return functions, nil
+}
+
+func (s *Source) planSchema(state installed, reader string) []Statement {
+	var steps []Statement
+	add := func(sql string) { steps = append(steps, Statement{SQL: strings.TrimSpace(sql), Lock: lockNone}) }
+	if state.version == 0 {
+		add(schemaSQL)
+		if state.lz4 {
+			add("alter table datawatch.outbox_0 alter before set compression lz4, alter after set compression lz4;\n" +
+				"alter table datawatch.outbox_1 alter before set compression lz4, alter after set compression lz4;\n" +
+				"alter table datawatch.outbox_2 alter before set compression lz4, alter after set compression lz4;")
+		}
+		add(strings.ReplaceAll(functionsSQL, "{{describe}}", describeSQLFunction()))
+		add(fmt.Sprintf("insert into datawatch.meta (version, server) values (%d, %s);\n"+
+			"insert into datawatch.queue (main, toast, room, expires)\n"+
+			"select oid, reltoastrelid, %d, %s from pg_class where oid = 'datawatch.outbox_0'::regclass;\n"+
+			"insert into datawatch.slots (slot) values (0), (1), (2);\n"+
+			"insert into datawatch.progress default values;", version, quote(state.server), s.room(), s.expires()))
+	}
+	if reader != "" && !state.granted {
+		role := pgx.Identifier{reader}.Sanitize()
+		add("grant usage on schema datawatch to " + role + ";\n" +
+			"grant select on all tables in schema datawatch to " + role + ";\n" +
+			"grant select on all sequences in schema datawatch to " + role + ";\n" +
+			"grant update on datawatch.queue, datawatch.slots, datawatch.progress, datawatch.meta to " + role + ";\n" +
+			"grant truncate on datawatch.outbox_0, datawatch.outbox_1, datawatch.outbox_2 to " + role + ";")
+	}
+	if !state.follows && state.mayFollow {
+		steps = append(steps, Statement{Lock: lockNone, Optional: true, SQL: strings.TrimSpace(followSQL) + "\n" +
+			"create event trigger datawatch_follow on ddl_command_end\n" +
+			"  when tag in ('ALTER TABLE', 'CREATE INDEX', 'ALTER INDEX') execute function datawatch.follow();"})
+	}
+	return steps
+}
+
+// describeSQLFunction is the query with the function's parameters in place of the placeholders.
+func describeSQLFunction() string {
+	return strings.NewReplacer("$1", "describe.relation", "$2", "describe.dropped").Replace(strings.TrimSpace(describeSQL))
+}
+
+func (s *Source) planTable(t *table) []Statement {
+	var steps []Statement
+	add := func(lock, sql string) {
+		steps = append(steps, Statement{Table: t.ident(), SQL: sql, Lock: lock})
+	}
+	function := t.function
+	if function == "" {
+		function = t.freshFunction
+	}
+	body := s.captureBody(t)
+	if body != t.functionBody {
+		add(lockNone, fmt.Sprintf("insert into datawatch.shapes (id, shape) values (%d, %s) on conflict (id) do nothing;", t.shapeID, quote(string(t.shape))))
+		add(lockNone, captureFunction(function, body)+";\nrevoke all on function "+function+"() from public;")
+	}
+	lock := fmt.Sprintf(lockTable, t.ident())
+	for _, name := range t.triggerNames() {
+		if slices.Contains(t.triggers, name) || t.disabled {
+			continue
+		}
+		calls := function
+		if name == triggerTruncated {
+			calls = "datawatch.truncated"
+		}
+		add(lock, fmt.Sprintf("create trigger %s %s\n  for each statement execute function %s();", name, fmt.Sprintf(triggerSQL[name], t.ident()), calls))
+	}
+	return steps
+}
+
+// triggerSQL is when each trigger fires; one with transition tables takes a single event.
+var triggerSQL = map[string]string{
+	triggerInsert:    "after insert on %s referencing new table as datawatch_new",
+	triggerUpdate:    "after update on %s referencing old table as datawatch_old new table as datawatch_new",
+	triggerDelete:    "after delete on %s referencing old table as datawatch_old",
+	triggerTruncate:  "before truncate on %s",
+	triggerTruncated: "after truncate on %s",
+}
+
+func captureFunction(function, body string) string {
+	head, tail, _ := strings.Cut(strings.TrimSpace(captureSQL), "as $capture$")
+	_, tail, _ = strings.Cut(tail, "$capture$")
+	return strings.ReplaceAll(head, "{{function}}", function) + "as $capture$" + body + "$capture$" + tail
+}
+
+// captureBody is what pg_proc.prosrc says of a function that is as it should be.
+func (s *Source) captureBody(t *table) string {
+	_, rest, _ := strings.Cut(captureSQL, "$capture$")
+	source, _, _ := strings.Cut(rest, "$capture$")
+	capture := strings.TrimSpace(captureBodySQL)
+	declare, body := "", indent(capture, "  ")
+	if s.config.OnError == onErrorFailOpen {
+		declare, body, _ = strings.Cut(guardSQL, "begin\n")
+		body = strings.TrimRight(strings.ReplaceAll(body, "{{capture}}", indent(capture, "      ")), "\n")
+	}
+	source = strings.NewReplacer("{{guard.declare}}", declare, "{{body}}", body).Replace(source)
+	return strings.NewReplacer(
+		"{{table}}", strings.NewReplacer("\n", " ", "$", "").Replace(t.ident()),
+		"{{shape}}", strconv.FormatInt(t.shapeID, 10),
+		"{{row datawatch_new}}", rowSQL("datawatch_new", t.drop),
+		"{{row datawatch_old}}", rowSQL("datawatch_old", t.drop),
+	).Replace(source)
+}
+
+// rowSQL prints a row. The name with a star is always the whole row, whatever its columns are called.
+func rowSQL(relation string, drop []string) string {
+	if len(drop) == 0 {
+		return "to_json(" + relation + ".*)::text"
+	}
+	quoted := make([]string, len(drop))
+	for i, d := range drop {
+		quoted[i] = quote(d)
+	}
+	return "(to_jsonb(" + relation + ".*) - array[" + strings.Join(quoted, ", ") + "])::text"
+}
+
+func indent(text, by string) string {
+	return by + strings.ReplaceAll(text, "\n", "\n"+by)
+}
+
+func quote(text string) string {
+	quoted := "'" + strings.ReplaceAll(text, "'", "''") + "'"
+	if strings.Contains(text, `\`) {
+		return "E" + strings.ReplaceAll(quoted, `\`, `\\`)
+	}
+	return quoted
+}
+
+func (s *Source) room() int64 {
+	if s.config.Outbox.WhenFull == whenFullGrow {
+		return 1 << 62
+	}
+	return int64(s.config.Outbox.MaxBytes)
+}
+
+// expires is the SQL of the moment until which triggers capture when no collector comes any more.
+func (s *Source) expires() string {
+	if s.config.Outbox.WhenFull == whenFullGrow {
+		return "'infinity'"
+	}
+	return fmt.Sprintf("now() + interval '%d seconds'", int64(s.config.Outbox.MaxAge.Std().Seconds()))
+}

@@ -1,0 +1,235 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"datawatch/collector/internal/source"
+)
+
+//go:embed sql/poll.sql
+var pollSQL string
+
+const (
+	// Polling: at once while there is more, then with growing pauses.
+	shortestPause = 20 * time.Millisecond
+	longestPause  = 250 * time.Millisecond
+	// markEvery bounds the transaction ids that marks use up.
+	markEvery = 100 * time.Millisecond
+	// gapEvery is how often a gap that goes on is told.
+	gapEvery = time.Minute
+)
+
+// errRewound ends a run whose database was rewound under it; the next run begins a new epoch.
+var errRewound = errors.New("the database was rewound while it was read")
+
+// reader reads the outbox, tick by tick, on a session of its own.
+type reader struct {
+	*Source
+	db       *pgx.Conn
+	emit     source.Emit
+	shapes   *shapes
+	database string
+	p        progress
+
+	last     position // of the poll before
+	marked   time.Time
+	gapTold  time.Time
+	cleanAt  time.Time // when nothing was known to be missing
+	lastRead time.Time
+	events   int64 // of the last tick
+}
+
+// position is where the database is.
+type position struct {
+	xid      uint64
+	snapshot snapshot
+	at       time.Time
+	seq      int64
+	failed   int64
+	skipped  int64
+}
+
+func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, emit source.Emit) (*reader, error) {
+	standby, err := isHotStandby(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	if standby {
+		return nil, errStandby
+	}
+	server, err := serverIdentity(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	w, err := readWhereabouts(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	if !sameServer(w.server, server) {
+		if err := s.adopt(ctx, db, server); err != nil {
+			return nil, err
+		}
+		if w, err = readWhereabouts(ctx, db); err != nil {
+			return nil, err
+		}
+	}
+	r := &reader{Source: s, db: db, emit: emit, database: w.database}
+	r.shapes = &shapes{source: s.name, database: w.database, db: db, byID: map[int64]*shape{}}
+	if r.last, err = r.poll(ctx, false); err != nil {
+		return nil, err
+	}
+	p, missing := begin(from, w, r.last.snapshot, r.last.at)
+	if missing != nil && missing.Cause != causeReinstalled { // the gap tells of what was counted so far
+		p.Failed, p.Skipped = r.last.failed, r.last.skipped
+	}
+	r.p, r.cleanAt = p, p.At
+	if missing == nil {
+		return r, nil
+	}
+	return r, r.tell(ctx, *missing)
+}
+
+func (r *reader) poll(ctx context.Context, marking bool) (position, error) {
+	var p position
+	var xid, snap string
+	if err := r.db.QueryRow(ctx, pollSQL, marking).Scan(&xid, &snap, &p.at, &p.seq, &p.failed, &p.skipped); err != nil {
+		return p, fmt.Errorf("poll the outbox: %w", err)
+	}
+	var err error
+	if p.xid, err = strconv.ParseUint(xid, 10, 64); err != nil {
+		return p, fmt.Errorf("poll the outbox: %w", err)
+	}
+	p.snapshot, err = parseSnapshot(snap)
+	return p, err
+}
+
+func (r *reader) run(ctx context.Context) error {
+	r.report.State(source.Streaming, "")
+	pause := shortestPause
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		}
+		events, err := r.tick(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return err
+		}
+		if events > 0 {
+			pause = shortestPause
+		} else {
+			pause = min(pause*5/4, longestPause)
+		}
+		timer.Reset(pause)
+	}
+}
+
+// tick reads what became visible since the last one, or the rest of one that was read in part.
+func (r *reader) tick(ctx context.Context) (events int64, err error) {
+	r.events = 0
+	if r.p.Open == nil {
+		opened, err := r.open(ctx)
+		if err != nil || !opened {
+			return 0, err
+		}
+	}
+	for done := false; !done; {
+		if done, err = r.page(ctx); err != nil {
+			return 0, err
+		}
+	}
+	return r.events, nil
+}
+
+// open takes the snapshot of the next tick. It tells false where nothing can have been written.
+func (r *reader) open(ctx context.Context) (bool, error) {
+	marking := r.lastRead.After(r.marked) && time.Since(r.marked) > markEvery
+	now, err := r.poll(ctx, marking)
+	if err != nil {
+		return false, err
+	}
+	if now.snapshot.xmax < r.p.Snapshot.xmax {
+		return false, errRewound
+	}
+	if marking {
+		r.marked = time.Now()
+		r.p.Marks = r.p.Marks.add(mark{xid: now.xid, seq: r.last.seq})
+	}
+	if err := r.tellCounted(ctx, now); err != nil {
+		return false, err
+	}
+	r.last = now
+	if now.snapshot.equal(r.p.Snapshot) {
+		r.report.Lag(0)
+		return false, nil
+	}
+	r.p.Open = &openTick{Snapshot: now.snapshot, At: now.at, Seq: r.low(now.snapshot), Part: 1<<63 - 1}
+	return true, nil
+}
+
+// low is a number below every pack of the tick that ends with s2.
+func (r *reader) low(s2 snapshot) int64 {
+	oldest := r.p.Snapshot.xmax
+	for _, xid := range r.p.Snapshot.ended(s2) {
+		if !r.p.Marks.own(xid) {
+			oldest = min(oldest, xid)
+		}
+	}
+	return r.p.Marks.before(oldest)
+}
+
+// close ends the tick with its last batch. A tick without events is not worth a record: it is forgotten.
+func (r *reader) close(ctx context.Context, b *batch) error {
+	next := r.p
+	next.Open, next.Snapshot, next.At = nil, b.open.Snapshot, b.open.At
+	next.Marks = next.Marks.prune(b.open.Snapshot.xmin)
+	r.events = b.open.N
+	if b.open.N == 0 {
+		r.p = next
+		r.report.Lag(0)
+		return nil
+	}
+	next.Tick++
+	return r.commit(ctx, next, b)
+}
+
+// commit hands events and the progress behind them to the broker.
+func (r *reader) commit(ctx context.Context, next progress, b *batch) error {
+	state, err := next.source()
+	if err != nil {
+		return err
+	}
+	out := source.Batch{Events: b.events, Progress: state}
+	if err := r.emit(ctx, out); err != nil {
+		return fmt.Errorf("commit events: %w", err)
+	}
+	r.p = next
+	if n := len(out.Events); n > 0 {
+		r.lastRead = time.Now()
+		r.report.Lag(max(0, r.now().Sub(out.Events[n-1].Time).Seconds()))
+	}
+	r.metrics.rows.Set(float64(max(0, r.last.seq-r.readUpTo())))
+	r.tellMaintenance()
+	return nil
+}
+
+// readUpTo is about how many statements were read.
+func (r *reader) readUpTo() int64 {
+	if r.p.Open != nil {
+		return r.p.Open.Seq
+	}
+	return r.last.seq
+}

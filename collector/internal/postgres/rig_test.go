@@ -1,0 +1,248 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"datawatch/collector/internal/source"
+	"datawatch/pkg/config"
+	"datawatch/pkg/event"
+	"datawatch/pkg/testrig"
+)
+
+func TestMain(m *testing.M) { testrig.Main(m) }
+
+// rig is a database with sessions, a source on it, and what the source emitted.
+type rig struct {
+	t      *testing.T
+	dsn    string
+	db     *pgx.Conn
+	config Config
+	opts   Options
+	limits limits
+
+	mu        sync.Mutex
+	committed source.Progress
+	events    []event.Raw
+	batches   int
+	fail      func(batch int) (before, after bool)
+}
+
+var errBroker = errors.New("the broker is away")
+
+func newRig(t *testing.T, ddl ...string) *rig {
+	t.Helper()
+	return newRigOn(t, testrig.Postgres(t).Database(t), ddl...)
+}
+
+func newRigOn(t *testing.T, dsn string, ddl ...string) *rig {
+	t.Helper()
+	r := &rig{t: t, dsn: dsn, committed: source.Progress{}, limits: defaultLimits}
+	r.config.SetDefaults()
+	r.config.DSN = config.Secret(dsn)
+	r.db = r.session()
+	for _, sql := range ddl {
+		r.exec(sql)
+	}
+	return r
+}
+
+func (r *rig) session() *pgx.Conn {
+	r.t.Helper()
+	db, err := pgx.Connect(r.t.Context(), r.dsn)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = db.Close(context.Background()) })
+	return db
+}
+
+func (r *rig) exec(sql string) {
+	r.t.Helper()
+	if _, err := r.db.PgConn().Exec(r.t.Context(), sql).ReadAll(); err != nil {
+		r.t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+func (r *rig) source() *Source {
+	s := New("shop-db", r.config, r.opts)
+	s.limits = r.limits
+	return s
+}
+
+func (r *rig) install() {
+	r.t.Helper()
+	if err := r.source().Install(r.t.Context()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) emit(_ context.Context, b source.Batch) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.batches++
+	var before, after bool
+	if r.fail != nil {
+		before, after = r.fail(r.batches)
+	}
+	if before {
+		return errBroker
+	}
+	r.events = append(r.events, b.Events...)
+	for name, value := range b.Progress {
+		r.committed[name] = value
+	}
+	if after {
+		return errBroker
+	}
+	return nil
+}
+
+func (r *rig) progress() source.Progress {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := source.Progress{}
+	for name, value := range r.committed {
+		p[name] = value
+	}
+	return p
+}
+
+// start runs the source until the returned function is called.
+func (r *rig) start() (stop func() error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.source().Run(ctx, r.progress(), r.emit) }()
+	var once sync.Once
+	var err error
+	stop = func() error {
+		once.Do(func() {
+			cancel()
+			err = <-done
+		})
+		return err
+	}
+	r.t.Cleanup(func() { _ = stop() })
+	return stop
+}
+
+// captured is what was emitted so far.
+func (r *rig) captured() []event.Raw {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]event.Raw(nil), r.events...)
+}
+
+// wait runs the source until n events are there.
+func (r *rig) wait(n int) []event.Raw {
+	r.t.Helper()
+	stop := r.start()
+	r.await(n)
+	if err := stop(); !errors.Is(err, context.Canceled) {
+		r.t.Fatalf("run ended with %v", err)
+	}
+	return r.captured()
+}
+
+func (r *rig) await(n int) {
+	r.t.Helper()
+	testrig.Eventually(r.t, 20*time.Second, func() error {
+		if got := len(r.captured()); got < n {
+			return fmt.Errorf("%d events of %d", got, n)
+		}
+		return nil
+	})
+}
+
+func rowChange(t *testing.T, e event.Raw) event.RowChange {
+	t.Helper()
+	var c event.RowChange
+	if err := json.Unmarshal(e.Value, &c); err != nil {
+		t.Fatalf("%s: %v", e.Value, err)
+	}
+	return c
+}
+
+// brief is an event in one line.
+func brief(t *testing.T, e event.Raw) string {
+	t.Helper()
+	if e.Type == event.GapType {
+		var g event.Gap
+		if err := json.Unmarshal(e.Value, &g); err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%s gap %s", e.Stream.Entity(), g.Cause)
+	}
+	c := rowChange(t, e)
+	key := string(e.Key)
+	if e.Key == nil {
+		key = "-"
+	}
+	line := fmt.Sprintf("%s %s %s", e.Stream.Entity(), c.Op, key)
+	if c.Before != nil {
+		line += " before " + string(c.Before)
+	}
+	if c.After != nil {
+		line += " after " + string(c.After)
+	}
+	if c.MovedTo {
+		line += " moved_to"
+	}
+	if c.MovedFrom {
+		line += " moved_from"
+	}
+	return line
+}
+
+func briefs(t *testing.T, events []event.Raw) []string {
+	t.Helper()
+	lines := make([]string, len(events))
+	for i, e := range events {
+		lines[i] = brief(t, e)
+	}
+	return lines
+}
+
+func maskOf(stream, how string, fields ...string) config.Mask {
+	return config.Mask{Stream: stream, Fields: fields, How: how}
+}
+
+// as is the address for another role.
+func (r *rig) as(role, password string) config.Secret {
+	u, err := url.Parse(r.dsn)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	u.User = url.UserPassword(role, password)
+	return config.Secret(u.String())
+}
+
+// session0 is a session for a cleanup.
+func (r *rig) session0() *pgx.Conn {
+	db, err := pgx.Connect(context.Background(), r.dsn)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return db
+}
+
+// awaitInstalled waits until a table has its triggers.
+func (r *rig) awaitInstalled(table string) {
+	r.t.Helper()
+	testrig.Eventually(r.t, 20*time.Second, func() error {
+		var n int
+		err := r.db.QueryRow(r.t.Context(), `select count(*) from pg_trigger where tgrelid = $1::text::regclass and tgname like '\_datawatch%'`, table).Scan(&n)
+		if err == nil && n < 4 {
+			err = fmt.Errorf("%d triggers", n)
+		}
+		return err
+	})
+}

@@ -1,0 +1,20 @@
+create or replace function {{function}}() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC' set datestyle = 'ISO, YMD' set intervalstyle = 'postgres' set bytea_output = 'hex'
+set extra_float_digits = 1 set lc_monetary = 'C' set xmlbinary = 'base64'
+as $capture$
+#variable_conflict use_variable
+-- Names below may be those of the table's columns too; they mean the variables. Rows are taken whole.
+-- Captures what a statement did to {{table}}. Written by datawatch; replaced when the table changes.
+declare
+  shape constant bigint := {{shape}};
+  moment constant timestamptz := clock_timestamp();
+  q datawatch.queue;
+  total bigint := 0;
+  started bigint;
+  number bigint;
+{{guard.declare}}begin
+{{body}}
+end
+$capture$

@@ -1,0 +1,16 @@
+  guarded integer := coalesce(nullif(current_setting('datawatch.guarded', true), ''), '0');
+  reason text;
+begin
+  -- A guard is a subtransaction with an id of its own: the first 50 statements of a transaction get one.
+  if guarded < 50 then
+    perform set_config('datawatch.guarded', (guarded + 1)::text, true);
+    begin
+{{capture}}
+    exception when others then
+      get stacked diagnostics reason = message_text;
+      perform datawatch.capture_failed(shape, reason);
+      return null;
+    end;
+  else
+{{capture}}
+  end if;

@@ -1,0 +1,79 @@
+create schema datawatch;
+comment on schema datawatch is 'Change capture by datawatch: an outbox that triggers write and the collector reads. Removed by: collector triggers remove';
+
+-- One row: what is installed, and where. A dump that is restored on another server carries the first server's name, and
+-- so is told from a server's own outbox.
+create table datawatch.meta (
+  one          boolean primary key default true check (one),
+  version      integer not null,
+  install      uuid not null default gen_random_uuid(),
+  installed_at timestamptz not null default clock_timestamp(),
+  server       text not null
+);
+
+-- Shapes: what a table's rows look like. A pack names the shape that its function was made for, so that a pack written
+-- before an ALTER TABLE is still understood after it. The id is a hash of the content.
+create table datawatch.shapes (
+  id       bigint primary key,
+  shape    jsonb not null,
+  added_at timestamptz not null default clock_timestamp()
+);
+
+-- CACHE 1: a statement that waited for another's commit has the higher number.
+create sequence datawatch.seq cache 1;
+-- Statements whose capture failed without a trace, and those left out for want of room. Sequences, since they are cheap
+-- and survive a rollback.
+create sequence datawatch.failed cache 1;
+create sequence datawatch.skipped cache 1;
+
+-- One row: where triggers write now, and how long and how much they may.
+create table datawatch.queue (
+  one     boolean primary key default true check (one),
+  current smallint not null default 0,
+  main    oid not null,                 -- of the current table, and of its TOAST table
+  toast   oid not null,
+  room    bigint not null,              -- bytes that these two may reach; beyond, nothing is captured
+  expires timestamptz not null          -- capture stops when the collector has been away this long
+) with (fillfactor = 50);
+
+-- When each outbox table was last switched away from: what the truncation of it waits for.
+create table datawatch.slots (
+  slot          smallint primary key,
+  switched_xid  xid8,
+  switched_seq  bigint
+) with (fillfactor = 50);
+
+-- One row: how far the collector has committed what it read. What this snapshot sees may be reclaimed.
+create table datawatch.progress (
+  one      boolean primary key default true check (one),
+  epoch    text not null default '',
+  tick     bigint not null default 0,
+  snapshot pg_snapshot not null default '1:1:',
+  told_at  timestamptz not null default clock_timestamp()
+) with (fillfactor = 50);
+
+-- The outbox. A row is a pack: up to 200 rows of one statement, as JSON arrays. It is partitioned so that old packs go
+-- by TRUNCATE of a table that nobody writes to.
+create table datawatch.outbox (
+  slot        smallint not null,
+  seq         bigint not null,          -- one number a statement
+  part        bigint not null,          -- orders a statement's packs
+  txid        xid8 not null default pg_current_xact_id(),
+  op          "char" not null,          -- i, u, d, t(runcate), g(ap: capture failed)
+  depth       smallint not null default pg_trigger_depth(),
+  shape       bigint not null,
+  at          timestamptz not null,
+  first       bigint not null,          -- how many rows the transaction had captured before this pack
+  rows        integer not null,
+  total       bigint not null,          -- rows of the whole statement
+  application text default nullif(current_setting('application_name'), ''),
+  login       text default session_user,
+  client      inet default inet_client_addr(),
+  tag         text default nullif(current_setting('datawatch.tag', true), ''),
+  before      text,                     -- a JSON array of rows
+  after       text
+) partition by list (slot);
+create table datawatch.outbox_0 partition of datawatch.outbox for values in (0);
+create table datawatch.outbox_1 partition of datawatch.outbox for values in (1);
+create table datawatch.outbox_2 partition of datawatch.outbox for values in (2);
+create index outbox_order on datawatch.outbox (seq, part);

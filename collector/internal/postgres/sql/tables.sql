@@ -1,0 +1,15 @@
+-- Tables that could be captured: ordinary and partitioned ones, with their triggers and the function that these call.
+select c.oid, n.nspname, c.relname, coalesce(rn.nspname, n.nspname), coalesce(r.relname, c.relname),
+       c.relkind = 'p' and r.oid = c.oid as root,
+       array(select t.tgname::text from pg_trigger t where t.tgrelid = c.oid and t.tgname like '\_datawatch\_%' and t.tgenabled in ('O', 'A') order by 1),
+       exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgname like '\_datawatch\_%' and t.tgenabled in ('D', 'R')),
+       coalesce((select p.pronamespace::regnamespace::text || '.' || p.proname
+                 from pg_trigger t join pg_proc p on p.oid = t.tgfoid where t.tgrelid = c.oid and t.tgname = '_datawatch_insert'), ''),
+       coalesce((select p.prosrc from pg_trigger t join pg_proc p on p.oid = t.tgfoid where t.tgrelid = c.oid and t.tgname = '_datawatch_insert'), '')
+from pg_class c
+join pg_namespace n on n.oid = c.relnamespace
+left join pg_class r on r.oid = pg_partition_root(c.oid)
+left join pg_namespace rn on rn.oid = r.relnamespace
+where c.relkind in ('r', 'p') and c.relpersistence <> 't'
+  and n.nspname not in ('pg_catalog', 'information_schema', 'datawatch') and n.nspname not like 'pg\_%'
+order by n.nspname, c.relname

@@ -1,0 +1,86 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"datawatch/pkg/event"
+)
+
+// Status is what is installed, against what the configuration asks for.
+type Status struct {
+	Version      int           `json:"version"` // 0: the schema datawatch isn't there
+	Complete     bool          `json:"complete"`
+	EventTrigger bool          `json:"event_trigger"` // ALTER TABLE is followed in its own transaction
+	OutboxBytes  int64         `json:"outbox_bytes"`
+	Tables       []TableStatus `json:"tables"`
+}
+
+// TableStatus is one table that the configuration selects.
+type TableStatus struct {
+	Table    string       `json:"table"` // schema.table, quoted where it has to be
+	Stream   event.Stream `json:"stream"`
+	Key      []string     `json:"key"`               // empty: events have no key
+	Missing  []string     `json:"missing,omitempty"` // triggers
+	Disabled bool         `json:"disabled,omitempty"`
+	Outdated bool         `json:"outdated,omitempty"` // the table was altered, or the configuration, since the function was made
+}
+
+// Complete tells whether nothing is left to do.
+func (t TableStatus) Complete() bool { return len(t.Missing) == 0 && !t.Disabled && !t.Outdated }
+
+// Status looks, and changes nothing.
+func (s *Source) Status(ctx context.Context) (*Status, error) {
+	db, err := s.connectReader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer closeConn(ctx, db)
+	return s.status(ctx, db)
+}
+
+func (s *Source) status(ctx context.Context, db querier) (*Status, error) {
+	state, err := installedState(ctx, db, "")
+	if err != nil {
+		return nil, err
+	}
+	tables, _, err := s.tables(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	status := &Status{Version: state.version, Complete: state.version == version, EventTrigger: state.follows}
+	if state.version > 0 {
+		if status.OutboxBytes, err = outboxBytes(ctx, db); err != nil {
+			return nil, err
+		}
+	}
+	for _, t := range tables {
+		parsed, err := parseShape(s.name, "", t.shape)
+		if err != nil {
+			return nil, err
+		}
+		one := TableStatus{
+			Table: t.ident(), Stream: parsed.stream, Key: parsed.key, Disabled: t.disabled,
+			Outdated: t.function != "" && t.functionBody != s.captureBody(t),
+		}
+		for _, name := range t.triggerNames() {
+			if !t.disabled && !slices.Contains(t.triggers, name) {
+				one.Missing = append(one.Missing, name)
+			}
+		}
+		status.Complete = status.Complete && one.Complete()
+		status.Tables = append(status.Tables, one)
+	}
+	return status, nil
+}
+
+func outboxBytes(ctx context.Context, db querier) (int64, error) {
+	var bytes int64
+	err := db.QueryRow(ctx, `select sum(pg_relation_size(c.oid) + coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0))::bigint
+		from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'datawatch' and c.relname like 'outbox\__'`).Scan(&bytes)
+	if err != nil {
+		return 0, fmt.Errorf("measure the outbox: %w", err)
+	}
+	return bytes, nil
+}

@@ -1,0 +1,168 @@
+package postgres
+
+import (
+	"context"
+	"crypto/md5"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"datawatch/pkg/event"
+)
+
+//go:embed sql/tables.sql
+var tablesSQL string
+
+//go:embed sql/describe.sql
+var describeSQL string
+
+// table is a table of the watched database that the configuration selects, and what is installed on it.
+type table struct {
+	oid           uint32
+	schema, name  string
+	rootSchema    string
+	rootName      string
+	root          bool     // of a partition tree
+	triggers      []string // ours that are there and enabled
+	disabled      bool     // one of ours is disabled
+	function      string   // that our triggers call, "" where there are none
+	functionBody  string
+	shapeID       int64 // as it is now
+	shape         []byte
+	drop          []string
+	freshFunction string // the name that a new function gets
+}
+
+func (t *table) ident() string { return pgx.Identifier{t.schema, t.name}.Sanitize() }
+
+// Names of triggers. They fire before those of the application whose names sort behind an underscore.
+const (
+	triggerInsert    = "_datawatch_insert"
+	triggerUpdate    = "_datawatch_update"
+	triggerDelete    = "_datawatch_delete"
+	triggerTruncate  = "_datawatch_truncate"
+	triggerTruncated = "_datawatch_truncated"
+)
+
+// triggerNames are the triggers that the table is to have.
+func (t *table) triggerNames() []string {
+	names := []string{triggerInsert, triggerUpdate, triggerDelete, triggerTruncate}
+	if t.root {
+		names = append(names, triggerTruncated)
+	}
+	return names
+}
+
+// tables finds the tables that the configuration selects, and those that it doesn't select any more. A partition belongs
+// to its root: it is selected when its root is.
+func (s *Source) tables(ctx context.Context, db querier) (selected, deselected []*table, err error) {
+	rows, err := db.Query(ctx, tablesSQL)
+	if err != nil {
+		return nil, nil, fmt.Errorf("list tables: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*table, error) {
+		t := new(table)
+		return t, row.Scan(&t.oid, &t.schema, &t.name, &t.rootSchema, &t.rootName, &t.root, &t.triggers, &t.disabled, &t.function, &t.functionBody)
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("list tables: %w", err)
+	}
+	taken := map[string]bool{}
+	for _, t := range found {
+		taken[t.function] = true
+	}
+	for _, t := range found {
+		if !s.config.selects(t.rootSchema, t.rootName) {
+			if t.function != "" {
+				deselected = append(deselected, t)
+			}
+			continue
+		}
+		if err := s.describe(ctx, db, t); err != nil {
+			return nil, nil, err
+		}
+		if t.shape != nil {
+			t.freshFunction = freshFunction(t, taken)
+			selected = append(selected, t)
+		}
+	}
+	return selected, deselected, nil
+}
+
+// describe finds out what the table's rows look like now. A table that was dropped meanwhile has no shape.
+func (s *Source) describe(ctx context.Context, db querier, t *table) error {
+	read := func(drop []string) error {
+		err := db.QueryRow(ctx, describeSQL, t.oid, drop).Scan(&t.shapeID, &t.shape)
+		if errors.Is(err, pgx.ErrNoRows) {
+			t.shape = nil
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("describe %s: %w", t.ident(), err)
+		}
+		return nil
+	}
+	if err := read([]string{}); err != nil || t.shape == nil {
+		return err
+	}
+	drop, err := s.dropped(t)
+	if err != nil || len(drop) == 0 {
+		return err
+	}
+	t.drop = drop
+	return read(drop)
+}
+
+// dropped are the columns that the configuration's mask keeps from the outbox. Columns of the key stay: without them rows
+// couldn't be told apart; whoever masks the raw record hides them.
+func (s *Source) dropped(t *table) ([]string, error) {
+	parsed, err := parseShape(s.name, "", t.shape)
+	if err != nil {
+		return nil, err
+	}
+	drop := []string{}
+	for _, m := range s.options.Mask {
+		matches, err := path.Match(m.Stream, string(parsed.stream))
+		if err != nil {
+			return nil, fmt.Errorf("mask of %q: %w", m.Stream, err)
+		}
+		if !matches || m.How != "drop" {
+			continue
+		}
+		for _, f := range m.Fields {
+			column := slices.ContainsFunc(parsed.columns, func(c event.Column) bool { return c.Name == f })
+			if column && !slices.Contains(parsed.key, f) && !slices.Contains(drop, f) {
+				drop = append(drop, f)
+			}
+		}
+	}
+	slices.Sort(drop)
+	return drop, nil
+}
+
+// freshFunction is a name for the table's function that says whose it is, and that no other table's function has.
+func freshFunction(t *table, taken map[string]bool) string {
+	plain := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '_' {
+			return r
+		}
+		return -1
+	}, strings.ToLower(t.name))
+	if len(plain) > 32 {
+		plain = plain[:32]
+	}
+	for i := 0; ; i++ {
+		sum := md5.Sum(fmt.Appendf(nil, "%q.%q.%d.%d", t.schema, t.name, t.oid, i))
+		name := "datawatch.capture_" + plain + "_" + hex.EncodeToString(sum[:4])
+		if !taken[name] {
+			taken[name] = true
+			return name
+		}
+	}
+}

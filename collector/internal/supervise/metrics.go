@@ -1,0 +1,89 @@
+package supervise
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"datawatch/collector/internal/source"
+	"datawatch/pkg/event"
+)
+
+type metrics struct {
+	registerer     prometheus.Registerer
+	capturedTotal  *prometheus.CounterVec
+	publishedTotal *prometheus.CounterVec
+	lastEvent      *prometheus.GaugeVec
+	gaps           *prometheus.CounterVec
+	state          *prometheus.GaugeVec
+}
+
+func newMetrics(registerer prometheus.Registerer) *metrics {
+	const namespace, subsystem = "datawatch", "collector"
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, labels)
+		registerer.MustRegister(v)
+		return v
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, labels)
+		registerer.MustRegister(v)
+		return v
+	}
+	return &metrics{
+		registerer:     registerer,
+		capturedTotal:  counter("events_captured_total", "Events that came from sources; those of a batch that failed come again.", "stream"),
+		publishedTotal: counter("events_published_total", "Events committed to the raw topic.", "stream"),
+		lastEvent:      gauge("last_event_timestamp_seconds", "The source's time of the newest event committed.", "stream"),
+		gaps:           counter("gaps_total", "Stretches that were not captured.", "source", "cause"),
+		state:          gauge("source_state", "1 for the state that the source is in.", "source", "state"),
+	}
+}
+
+// showLag has a source's lag asked for at each scrape.
+func (m *metrics) showLag(name string, lag func() float64) {
+	m.registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "datawatch", Subsystem: "collector", Name: "source_lag_seconds",
+		Help: "How far capture is behind the source.", ConstLabels: prometheus.Labels{"source": name},
+	}, lag))
+}
+
+// seen counts what came from a source.
+func (m *metrics) seen(events []event.Raw) {
+	eachStream(events, func(stream string, n int, _ time.Time) { m.capturedTotal.WithLabelValues(stream).Add(float64(n)) })
+}
+
+// published counts what was committed.
+func (m *metrics) published(events []event.Raw) {
+	eachStream(events, func(stream string, n int, newest time.Time) {
+		m.publishedTotal.WithLabelValues(stream).Add(float64(n))
+		m.lastEvent.WithLabelValues(stream).Set(float64(newest.UnixNano()) / 1e9)
+	})
+}
+
+// eachStream goes through runs of events of one stream, which is what batches are made of.
+func eachStream(events []event.Raw, each func(stream string, n int, newest time.Time)) {
+	for start := 0; start < len(events); {
+		end, newest := start, events[start].Time
+		for end < len(events) && events[end].Stream == events[start].Stream {
+			if events[end].Time.After(newest) {
+				newest = events[end].Time
+			}
+			end++
+		}
+		each(string(events[start].Stream), end-start, newest)
+		start = end
+	}
+}
+
+var states = []source.State{source.Connecting, source.Snapshot, source.Streaming, source.Stalled, source.Failed, source.Standby}
+
+func (m *metrics) setState(name string, state source.State) {
+	for _, s := range states {
+		var is float64
+		if s == state {
+			is = 1
+		}
+		m.state.WithLabelValues(name, string(s)).Set(is)
+	}
+}

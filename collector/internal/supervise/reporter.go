@@ -1,0 +1,90 @@
+package supervise
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"datawatch/collector/internal/source"
+	"datawatch/pkg/daemon"
+)
+
+// reporter turns what a source tells into metrics and health.
+type reporter struct {
+	name    string
+	metrics *metrics
+	health  *daemon.Health
+	log     *slog.Logger
+
+	mu    sync.Mutex
+	state source.State
+	lag   float64
+	since time.Time // when the emit that is under way began
+}
+
+var _ source.Reporter = (*reporter)(nil)
+
+func newReporter(name string, m *metrics, health *daemon.Health, log *slog.Logger) *reporter {
+	r := &reporter{name: name, metrics: m, health: health, log: log}
+	m.showLag(name, r.lagNow)
+	return r
+}
+
+// State implements source.Reporter.
+func (r *reporter) State(state source.State, reason string) {
+	r.mu.Lock()
+	changed := state != r.state
+	r.state = state
+	r.mu.Unlock()
+	r.metrics.setState(r.name, state)
+	status, said := r.verdict(state, reason)
+	r.health.Set("source "+r.name, status, said)
+	if changed && state != source.Failed { // whoever finds a failure logs it
+		r.log.Info("source", "state", state, "reason", reason)
+	}
+}
+
+func (r *reporter) verdict(state source.State, reason string) (daemon.Status, string) {
+	said := string(state)
+	if reason != "" {
+		said += ": " + reason
+	}
+	switch state {
+	case source.Streaming, source.Snapshot:
+		return daemon.Ready, reason
+	case source.Stalled, source.Standby:
+		return daemon.Degraded, said
+	default:
+		return daemon.NotReady, said
+	}
+}
+
+// Lag implements source.Reporter.
+func (r *reporter) Lag(seconds float64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lag = seconds
+}
+
+// Gap implements source.Reporter.
+func (r *reporter) Gap(cause string) { r.metrics.gaps.WithLabelValues(r.name, cause).Inc() }
+
+// emitting tells that a batch is being committed, during which the source itself can't tell its lag.
+func (r *reporter) emitting(is bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.since = time.Time{}
+	if is {
+		r.since = time.Now()
+	}
+}
+
+// lagNow is the lag at this moment: while a batch waits for the broker, it grows.
+func (r *reporter) lagNow() float64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.since.IsZero() {
+		return r.lag
+	}
+	return r.lag + time.Since(r.since).Seconds()
+}

@@ -1,0 +1,281 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/jackc/pgx/v5"
+
+	"datawatch/collector/internal/kafka"
+	"datawatch/collector/internal/postgres"
+	"datawatch/pkg/broker"
+	"datawatch/pkg/config"
+	"datawatch/pkg/daemon"
+	"datawatch/pkg/event"
+	"datawatch/pkg/testrig"
+)
+
+// configuration is a collector with one Kafka source that watches the company's topics under prefix.
+func configuration(t *testing.T, internal, company, prefix string) Config {
+	c := DefaultConfig()
+	c.Broker.Addresses, c.Broker.TopicPrefix, c.Broker.Partitions = strings.Split(internal, ","), testrig.Prefix(t), 3
+	c.Collector.Listen = "127.0.0.1:0"
+	var k kafka.Config
+	k.SetDefaults()
+	k.Addresses, k.Topics = strings.Split(company, ","), []string{prefix + ".*"}
+	c.Collector.Sources = []Source{{Name: "shop-kafka", Kafka: &k}}
+	return c
+}
+
+// running is a collector at work.
+type running struct {
+	health *daemon.Health
+	stop   func()
+}
+
+func start(t *testing.T, c Config) *running {
+	t.Helper()
+	env := daemon.NewEnv(slog.New(slog.NewTextHandler(t.Output(), nil)))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- Run(ctx, c, env) }()
+	stopped := false
+	stop := func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		select {
+		case err := <-ended:
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("Run returned %v", err)
+			}
+		case <-time.After(daemon.StopTimeout):
+			t.Errorf("not stopped within %v", daemon.StopTimeout)
+		}
+	}
+	t.Cleanup(stop)
+	testrig.Eventually(t, 60*time.Second, func() error {
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatalf("Run returned %v", err)
+		default:
+		}
+		if status := env.Health.Overall(); status != daemon.Ready {
+			return fmt.Errorf("the collector is %s", status)
+		}
+		return nil
+	})
+	return &running{env.Health, stop}
+}
+
+func produce(t *testing.T, addr string, messages ...*sarama.ProducerMessage) {
+	t.Helper()
+	s, err := broker.ClientConfig(config.Cluster{Addresses: strings.Split(addr, ",")}, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Producer.Return.Successes, s.Producer.RequiredAcks, s.Producer.Partitioner = true, sarama.WaitForAll, sarama.NewManualPartitioner
+	producer, err := sarama.NewSyncProducer(strings.Split(addr, ","), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = producer.Close() }()
+	if err := producer.SendMessages(messages); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func createTopic(t *testing.T, addr, name string, partitions int32) {
+	t.Helper()
+	s, err := broker.ClientConfig(config.Cluster{Addresses: strings.Split(addr, ",")}, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin, err := sarama.NewClusterAdmin(strings.Split(addr, ","), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = admin.Close() }()
+	if err := admin.CreateTopic(name, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1}, false); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func raw(t *testing.T, c Config) []broker.Record {
+	t.Helper()
+	scanner, err := broker.NewScanner(c.Broker, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = scanner.Close() }()
+	topic := broker.TopicsOf(c.Broker.TopicPrefix).Raw
+	var records []broker.Record
+	for p := range c.Broker.Partitions {
+		end, err := scanner.End(topic, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = scanner.Scan(t.Context(), topic, p, 0, end, func(r broker.Record) error { records = append(records, r); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return records
+}
+
+func awaitRaw(t *testing.T, c Config, n int) []broker.Record {
+	t.Helper()
+	var records []broker.Record
+	testrig.Eventually(t, 30*time.Second, func() error {
+		if records = raw(t, c); len(records) < n {
+			return fmt.Errorf("%d of %d records are in raw", len(records), n)
+		}
+		return nil
+	})
+	if len(records) > n {
+		t.Fatalf("%d records are in raw, not %d", len(records), n)
+	}
+	return records
+}
+
+func TestKafkaRecordArrivesInRawAsTheContractSays(t *testing.T) {
+	testrig.EachBroker(t, func(t *testing.T, addr string) {
+		prefix := testrig.Prefix(t)
+		topic := prefix + ".payments"
+		createTopic(t, addr, topic, 2)
+		c := configuration(t, addr, addr, prefix) // the watched cluster is the internal broker itself
+		start(t, c)
+		at := time.UnixMilli(1795391941123)
+		produce(t, addr, &sarama.ProducerMessage{
+			Topic: topic, Partition: 1, Key: sarama.StringEncoder("k1"), Value: sarama.StringEncoder(`{"a":1}`), Timestamp: at,
+			Headers: []sarama.RecordHeader{{Key: []byte("h"), Value: []byte("1")}, {Key: []byte("h"), Value: []byte{}}, {Key: []byte("h")}},
+		})
+		records := awaitRaw(t, c, 1)
+		record := records[0]
+		if got, want := string(record.Key), "shop-kafka/"+topic+"\nk1"; got != want {
+			t.Errorf("key %q, not %q", got, want)
+		}
+		if got := string(record.Value); got != `{"a":1}` {
+			t.Errorf("value %s", got)
+		}
+		headers := map[string][]string{}
+		for _, h := range record.Headers {
+			text := string(h.Value)
+			if h.Value == nil {
+				text = "null"
+			}
+			headers[h.Name] = append(headers[h.Name], text)
+		}
+		for name, want := range map[string][]string{
+			"ce_specversion": {"1.0"}, "ce_source": {"shop-kafka"}, "ce_type": {"datawatch.raw.v1"}, "ce_subject": {topic},
+			"ce_time": {"2026-11-22T23:59:01.123Z"}, "datawatch_key": {"k1"}, "datawatch_timestamp": {"1795391941123"},
+			"datawatch_timestamp_type": {"create"}, "src.h": {"1", "", "null"},
+		} {
+			if !slices.Equal(headers[name], want) {
+				t.Errorf("header %s is %q, not %q", name, headers[name], want)
+			}
+		}
+		parsed, err := event.ParseRaw(record.Key, record.Value, record.Headers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		epoch, digits, _ := strings.Cut(parsed.Position(), ".")
+		if began, err := event.Epoch(epoch).Time(); err != nil || time.Since(began).Abs() > time.Minute {
+			t.Errorf("epoch %s isn't the time of the first run", epoch)
+		}
+		if want := "shop-kafka/" + topic + "/1/" + epoch + "." + digits; parsed.ID != want || digits != "0000000000000000000" {
+			t.Errorf("id %s", parsed.ID)
+		}
+	})
+}
+
+func TestRestartedCollectorLosesAndRepeatsNothing(t *testing.T) {
+	testrig.EachBroker(t, func(t *testing.T, addr string) {
+		prefix := testrig.Prefix(t)
+		topic := prefix + ".payments"
+		createTopic(t, addr, topic, 2)
+		c := configuration(t, addr, addr, prefix)
+		ids := func(from, to int) (messages []*sarama.ProducerMessage) {
+			for i := from; i < to; i++ {
+				messages = append(messages, &sarama.ProducerMessage{
+					Topic: topic, Partition: int32(i % 2), Key: sarama.StringEncoder(fmt.Sprint(i % 5)), Value: sarama.StringEncoder(fmt.Sprint(i)),
+				})
+			}
+			return messages
+		}
+		produce(t, addr, ids(0, 5)...) // before the first run, which starts at the end
+		first := start(t, c)
+		produce(t, addr, ids(5, 40)...)
+		first.stop()
+		produce(t, addr, ids(40, 60)...)
+		second := start(t, c)
+		produce(t, addr, ids(60, 100)...)
+		records := awaitRaw(t, c, 95)
+		second.stop()
+		seen := map[string]bool{}
+		for _, r := range records {
+			if seen[string(r.Value)] {
+				t.Fatalf("record %s came twice", r.Value)
+			}
+			seen[string(r.Value)] = true
+		}
+		for i := 5; i < 100; i++ {
+			if !seen[fmt.Sprint(i)] {
+				t.Errorf("record %d is missing", i)
+			}
+		}
+	})
+}
+
+func TestConfigurationThatCanNotWorkIsAnErrorAtOnce(t *testing.T) {
+	addr := testrig.Embedded(t)
+	c := configuration(t, addr, addr, testrig.Prefix(t))
+	start(t, c).stop()
+	c.Broker.Partitions++
+	err := Run(t.Context(), c, daemon.NewEnv(slog.New(slog.DiscardHandler)))
+	if !errors.Is(err, broker.ErrPartitions) {
+		t.Fatalf("Run returned %v", err)
+	}
+}
+
+func TestRowOfPostgresArrivesInRaw(t *testing.T) {
+	dsn := testrig.Postgres(t).Database(t)
+	db, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close(context.Background()) }()
+	exec := func(sql string) {
+		t.Helper()
+		if _, err := db.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec("create table orders (id bigint primary key, total numeric(12,2))")
+	addr := testrig.Embedded(t)
+	c := configuration(t, addr, addr, testrig.Prefix(t))
+	var p postgres.Config
+	p.SetDefaults()
+	p.DSN = config.Secret(dsn)
+	c.Collector.Sources = []Source{{Name: "shop-db", Postgres: &p}}
+	c.Mask = []config.Mask{{Stream: "shop-db/public.orders", Fields: []string{"total"}, How: "hash"}}
+	start(t, c)
+	exec("insert into orders values (1042, 149.97)")
+	record := awaitRaw(t, c, 1)[0]
+	if got, want := string(record.Key), "shop-db/public.orders\n"+`{"id":1042}`; got != want {
+		t.Errorf("key %q, not %q", got, want)
+	}
+	if value := string(record.Value); !strings.Contains(value, `"op":"insert"`) || !strings.Contains(value, "sha256:") || strings.Contains(value, "149.97") {
+		t.Errorf("value %s", value)
+	}
+}

@@ -1,0 +1,37 @@
+package collector
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"datawatch/pkg/broker"
+	"datawatch/pkg/config"
+	"datawatch/pkg/daemon"
+)
+
+// Service is the collector as a program.
+func Service() daemon.Service[Config] {
+	return daemon.Service[Config]{
+		Name:    "collector",
+		Summary: "Captures databases and Kafka clusters, exactly once",
+		Default: DefaultConfig,
+		Shared:  func(c *Config) *config.Shared { return &c.Shared },
+		Listen:  func(c *Config) string { return c.Collector.Listen },
+		Run:     Run,
+		Check:   check,
+		Commands: func(load func() (Config, error)) []*cobra.Command {
+			return []*cobra.Command{triggersCommand(load)}
+		},
+	}
+}
+
+// check looks at the broker, its topics and every source; it creates nothing.
+func check(ctx context.Context, c Config) []daemon.Finding {
+	topics := broker.TopicsOf(c.Broker.TopicPrefix)
+	findings := daemon.CheckBroker(c.Broker, "datawatch-collector", "", topics.Raw, topics.State)
+	for _, s := range c.Collector.Sources {
+		findings = append(findings, open(c, s, nowhere()).Check(ctx)...)
+	}
+	return findings
+}

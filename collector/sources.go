@@ -1,0 +1,73 @@
+package collector
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"datawatch/collector/internal/feed"
+	"datawatch/collector/internal/kafka"
+	"datawatch/collector/internal/postgres"
+	"datawatch/collector/internal/source"
+	"datawatch/collector/internal/supervise"
+	"datawatch/pkg/daemon"
+)
+
+// checker is what a source can say about itself before it is run.
+type checker interface {
+	source.Source
+	Check(ctx context.Context) []daemon.Finding
+}
+
+// place is where a source is run: what it reports to, logs to and counts with.
+type place struct {
+	reporter source.Reporter
+	log      *slog.Logger
+	metrics  prometheus.Registerer
+}
+
+// nowhere is the place of a source that is only asked.
+func nowhere() place { return place{quiet{}, slog.New(slog.DiscardHandler), nil} }
+
+// open makes a source of the configuration.
+func open(c Config, s Source, at place) checker {
+	switch {
+	case s.Postgres != nil:
+		return openPostgres(c, s, at)
+	case s.Kafka != nil:
+		return kafka.New(kafka.Options{Name: s.Name, Config: *s.Kafka, Internal: c.Broker, Reporter: at.reporter, Log: at.log})
+	default:
+		panic(fmt.Sprintf("collector: source %s has no kind, which Validate refuses", s.Name))
+	}
+}
+
+func openPostgres(c Config, s Source, at place) *postgres.Source {
+	return postgres.New(s.Name, *s.Postgres, postgres.Options{
+		MaxRecordBytes: int64(c.Broker.MaxRecordBytes), Log: at.log, Metrics: at.metrics, Reporter: at.reporter, Mask: c.Mask,
+	})
+}
+
+// units are the sources to run; those that are shown have the feed, where there is one.
+func units(c Config, shown *feed.Feed, env daemon.Env) []supervise.Unit {
+	units := make([]supervise.Unit, len(c.Collector.Sources))
+	for i, s := range c.Collector.Sources {
+		units[i] = supervise.Unit{Name: s.Name, New: func(reporter source.Reporter) source.Source {
+			return open(c, s, place{reporter, env.Log, env.Metrics})
+		}}
+		if s.Feed && shown != nil {
+			units[i].Feed = shown
+		}
+	}
+	return units
+}
+
+// quiet is a reporter that nobody listens to.
+type quiet struct{}
+
+var _ source.Reporter = quiet{}
+
+func (quiet) State(source.State, string) {}
+func (quiet) Lag(float64)                {}
+func (quiet) Gap(string)                 {}

@@ -1,0 +1,173 @@
+package collector
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"datawatch/collector/internal/postgres"
+)
+
+// triggersCommand is `collector triggers plan | install | status | remove`, over all PostgreSQL sources or one.
+func triggersCommand(load func() (Config, error)) *cobra.Command {
+	var name, output string
+	parent := &cobra.Command{
+		Use: "triggers", Short: "Plan, install, look at or remove capture's triggers in PostgreSQL", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	parent.PersistentFlags().StringVar(&name, "source", "", "only this source")
+	parent.PersistentFlags().StringVar(&output, "output", "text", "text or json, of plan and status")
+	each := func(do func(ctx context.Context, name string, s *postgres.Source, w io.Writer) error) func(*cobra.Command, []string) error {
+		return func(cmd *cobra.Command, _ []string) error {
+			c, err := load()
+			if err != nil {
+				return err
+			}
+			if output != "text" && output != "json" {
+				return fmt.Errorf("--output %s: text or json", output)
+			}
+			sources, err := postgresSources(c, name)
+			if err != nil {
+				return err
+			}
+			var failed []error
+			for _, s := range sources {
+				if err := do(cmd.Context(), s.Name, openPostgres(c, s, nowhere()), cmd.OutOrStdout()); err != nil {
+					failed = append(failed, fmt.Errorf("source %s: %w", s.Name, err))
+				}
+			}
+			return errors.Join(failed...)
+		}
+	}
+	add := func(use, short string, do func(ctx context.Context, name string, s *postgres.Source, w io.Writer) error) {
+		parent.AddCommand(&cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: each(do)})
+	}
+	add("plan", "Print the SQL that would install what is missing, with its locks, in order", func(ctx context.Context, name string, s *postgres.Source, w io.Writer) error {
+		plan, err := s.Plan(ctx)
+		if err != nil {
+			return err
+		}
+		if output == "json" {
+			return writeJSON(w, map[string]any{"source": name, "statements": plan})
+		}
+		return writePlan(w, name, plan)
+	})
+	add("install", "Install what is missing; installing twice changes nothing", func(ctx context.Context, name string, s *postgres.Source, w io.Writer) error {
+		if err := s.Install(ctx); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(w, "source %s: installed\n", name)
+		return err
+	})
+	add("status", "Tell what is installed, against what the configuration asks for", func(ctx context.Context, name string, s *postgres.Source, w io.Writer) error {
+		status, err := s.Status(ctx)
+		if err != nil {
+			return err
+		}
+		if output == "json" {
+			return writeJSON(w, map[string]any{"source": name, "status": status})
+		}
+		return writeStatus(w, name, status)
+	})
+	add("remove", "Remove all that was installed; what wasn't read yet is lost", func(ctx context.Context, name string, s *postgres.Source, w io.Writer) error {
+		if err := s.Remove(ctx); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(w, "source %s: removed\n", name)
+		return err
+	})
+	return parent
+}
+
+// postgresSources are the PostgreSQL sources of the configuration, or the one of that name.
+func postgresSources(c Config, name string) ([]Source, error) {
+	var found []Source
+	for _, s := range c.Collector.Sources {
+		switch {
+		case name != "" && s.Name != name:
+		case s.Postgres != nil:
+			found = append(found, s)
+		case name != "":
+			return nil, fmt.Errorf("source %s isn't a PostgreSQL: it has no triggers", name)
+		}
+	}
+	if len(found) == 0 && name != "" {
+		return nil, fmt.Errorf("the configuration has no source %q", name)
+	}
+	if len(found) == 0 {
+		return nil, errors.New("the configuration has no PostgreSQL source")
+	}
+	return found, nil
+}
+
+// writePlan prints SQL that can be run as it is: statements of one table in one transaction.
+func writePlan(w io.Writer, name string, plan []postgres.Statement) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "-- source %s", name)
+	if len(plan) == 0 {
+		b.WriteString(": nothing is missing\n")
+	} else {
+		b.WriteString("\n")
+	}
+	for begin := 0; begin < len(plan); {
+		end := begin + 1
+		for end < len(plan) && plan[end].Table == plan[begin].Table && !plan[end].Optional {
+			end++
+		}
+		b.WriteString("\nbegin;\n")
+		for _, s := range plan[begin:end] {
+			if s.Optional {
+				b.WriteString("-- optional: needs rights that the rest doesn't\n")
+			}
+			fmt.Fprintf(&b, "-- lock: %s\n%s;\n", s.Lock, strings.TrimSuffix(s.SQL, ";"))
+		}
+		b.WriteString("commit;\n")
+		begin = end
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeStatus(w io.Writer, name string, status *postgres.Status) error {
+	var b strings.Builder
+	switch {
+	case status.Version == 0:
+		fmt.Fprintf(&b, "source %s: the schema datawatch isn't installed\n", name)
+	case status.Complete:
+		fmt.Fprintf(&b, "source %s: complete, version %d, outbox %d bytes\n", name, status.Version, status.OutboxBytes)
+	default:
+		fmt.Fprintf(&b, "source %s: incomplete, version %d, outbox %d bytes\n", name, status.Version, status.OutboxBytes)
+	}
+	for _, t := range status.Tables {
+		fmt.Fprintf(&b, "  %s: %s\n", t.Table, tableState(t))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func tableState(t postgres.TableStatus) string {
+	switch {
+	case t.Disabled:
+		return "triggers are disabled"
+	case len(t.Missing) > 0:
+		return "missing " + strings.Join(t.Missing, ", ")
+	case t.Outdated:
+		return "outdated: the table or the configuration changed"
+	case len(t.Key) == 0:
+		return "captured, without a key"
+	default:
+		return "captured, key " + strings.Join(t.Key, ", ")
+	}
+}
+
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

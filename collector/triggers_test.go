@@ -1,0 +1,89 @@
+package collector
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"datawatch/pkg/daemon"
+	"datawatch/pkg/testrig"
+)
+
+// run executes a command line of the collector.
+func run(t *testing.T, configuration string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "datawatch.yaml")
+	if err := os.WriteFile(file, []byte(configuration), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	code = daemon.Execute(Service(), append(args, "--config", file), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestTriggersArePlannedInstalledToldAndRemoved(t *testing.T) {
+	dsn := testrig.Postgres(t).Database(t)
+	db, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close(t.Context()) }()
+	if _, err := db.Exec(t.Context(), "create table orders (id bigint primary key, total numeric(12,2))"); err != nil {
+		t.Fatal(err)
+	}
+	yaml := fmt.Sprintf("broker: {addresses: [\"127.0.0.1:1\"]}\ncollector: {sources: [{name: shop-db, postgres: {dsn: %q}}]}\n", dsn)
+	ok := func(args ...string) string {
+		t.Helper()
+		code, stdout, stderr := run(t, yaml, append([]string{"triggers"}, args...)...)
+		if code != daemon.ExitOK {
+			t.Fatalf("triggers %v exits with %d: %s", args, code, stderr)
+		}
+		return stdout
+	}
+	plan := ok("plan")
+	if !strings.Contains(plan, "-- lock:") || !strings.Contains(plan, "orders") {
+		t.Errorf("plan: %s", plan)
+	}
+	if status := ok("status"); !strings.Contains(status, "isn't installed") {
+		t.Errorf("status: %s", status)
+	}
+	if _, err := db.Exec(t.Context(), plan); err != nil {
+		t.Fatalf("the plan, run by a DBA: %v", err)
+	}
+	if again := ok("plan"); !strings.Contains(again, "nothing is missing") {
+		t.Errorf("a second plan: %s", again)
+	}
+	ok("install")
+	var status struct {
+		Source string
+		Status struct{ Complete bool }
+	}
+	if err := json.Unmarshal([]byte(ok("status", "--output", "json", "--source", "shop-db")), &status); err != nil || !status.Status.Complete || status.Source != "shop-db" {
+		t.Errorf("status: %+v, %v", status, err)
+	}
+	ok("remove")
+	if status := ok("status"); !strings.Contains(status, "isn't installed") {
+		t.Errorf("status after removal: %s", status)
+	}
+	if code, _, stderr := run(t, yaml, "triggers", "plan", "--source", "nope"); code != daemon.ExitFailed || !strings.Contains(stderr, `no source "nope"`) {
+		t.Errorf("a source that isn't there: %d %s", code, stderr)
+	}
+}
+
+func TestCheckFindsWhatIsWrong(t *testing.T) {
+	addr := testrig.Embedded(t)
+	yaml := fmt.Sprintf("broker: {addresses: [%q]}\ncollector: {sources: [{name: shop-kafka, kafka: {addresses: [%q]}}]}\n", addr, addr)
+	if code, stdout, stderr := run(t, yaml, "check"); code != daemon.ExitOK || !strings.Contains(stdout, "ok    source shop-kafka") {
+		t.Errorf("check exits with %d: %s%s", code, stdout, stderr)
+	}
+	yaml = fmt.Sprintf("broker: {addresses: [%q]}\ncollector: {sources: [{name: shop-kafka, kafka: {addresses: [\"127.0.0.1:1\"]}}]}\n", addr)
+	if code, stdout, _ := run(t, yaml, "check"); code != daemon.ExitFailed || !strings.Contains(stdout, "FAIL  source shop-kafka") {
+		t.Errorf("check exits with %d: %s", code, stdout)
+	}
+}
