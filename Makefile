@@ -51,6 +51,7 @@ bench: ## Run the benchmarks: ratios against a bound measured in the same run
 ##@ Check
 
 .PHONY: ci
+ci: export DATAWATCH_SOAK ?= 20s
 ci: format lint modules build test demo/check ## All that CI checks
 
 .PHONY: format

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -147,6 +148,24 @@ func TestKilledProcessLosesNothingAndDoublesNothing(t *testing.T) {
 	await(t, c, topics.Clean, seen+200)
 	l.stop()
 	assertOnce(t, c, topics, <-l.sent)
+}
+
+// For as long as the dial says, one of two processes is killed at a random moment and another one started.
+func TestProcessesKilledAtRandomLoseNothingAndDoubleNothing(t *testing.T) {
+	c, topics := settings(t, testrig.Kafka(t))
+	l := startLoad(t, c, topics)
+	processes := []*exec.Cmd{startProcess(t, c), startProcess(t, c)}
+	kills := 0
+	for end := time.Now().Add(testrig.Soak()); time.Now().Before(end); kills++ {
+		time.Sleep(500*time.Millisecond + rand.N(3*time.Second)) // the moment of the kill
+		victim := rand.IntN(len(processes))
+		kill(processes[victim])
+		processes[victim] = startProcess(t, c)
+	}
+	l.stop()
+	sent := <-l.sent
+	assertOnce(t, c, topics, sent)
+	t.Logf("%d kills, %d events", kills, sent)
 }
 
 func TestBrokerThatDiesAndComesBackLosesNothing(t *testing.T) {

@@ -2,27 +2,19 @@ package preprocessor
 
 import (
 	"context"
-	"errors"
-	"math/rand/v2"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/normalize"
-
+	"datawatch/pkg/normalize/registry"
 	"datawatch/preprocessor/internal/pipeline"
+	"datawatch/preprocessor/internal/transform"
 )
 
-// brokerPart is the broker's name in /readyz.
-const brokerPart = "broker"
-
-// Pauses between attempts to reach the broker.
-const (
-	firstPause = 250 * time.Millisecond
-	longPause  = 10 * time.Second
-)
+// schemasPart is the schema registry's name in /readyz, once something had to wait for it.
+const schemasPart = "schema registry"
 
 func clientID(c Config) string { return c.Broker.TopicPrefix + "-preprocessor" }
 
@@ -31,53 +23,69 @@ func group(c Config) string { return c.Broker.TopicPrefix + "-preprocessor" }
 // Run works until ctx is done and returns its error. A broker that is away is waited for; a configuration that can't work
 // is an error at once.
 func Run(ctx context.Context, c Config, env daemon.Env) error {
-	if _, err := broker.ClientConfig(c.Broker.Cluster, clientID(c)); err != nil {
+	env.Health.Set(daemon.BrokerPart, daemon.NotReady, "connecting")
+	p, err := newPipeline(c, env)
+	if err != nil {
 		return err
 	}
-	env.Health.Set(brokerPart, daemon.NotReady, "connecting")
-	p := pipeline.New(c.Broker, normalize.New(normalize.Options{}), env.Metrics, env.Log)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return daemon.ServeHTTP(ctx, c.Preprocessor.Listen, env) })
 	g.Go(func() error {
-		if err := untilReached(ctx, env, func() error { return broker.EnsureTopics(ctx, c.Broker, env.Log) }); err != nil {
+		if err := daemon.AwaitTopics(ctx, c.Broker, env); err != nil {
 			return err
 		}
 		stage := stageOf(c, p, env)
-		return untilReached(ctx, env, func() error { return stage.Run(ctx) })
+		return daemon.Insist(ctx, env, daemon.BrokerPart, func() error { return stage.Run(ctx) })
 	})
 	return g.Wait()
+}
+
+func newPipeline(c Config, env daemon.Env) (*pipeline.Pipeline, error) {
+	masker, err := normalize.NewMasker(c.Mask)
+	if err != nil {
+		return nil, err
+	}
+	options := normalize.Options{Masker: masker, Plain: c.Preprocessor.isPlain}
+	if c.SchemaRegistry.URL != "" {
+		if options.Schemas, err = registry.New(c.SchemaRegistry); err != nil {
+			return nil, err
+		}
+	}
+	wait := pipeline.Patience{Most: c.Preprocessor.SchemaWait.Std(), Waiting: func(what string) {
+		if what == "" {
+			env.Log.Info("nothing waits for a schema any more")
+			env.Health.Set(schemasPart, daemon.Ready, "")
+			return
+		}
+		env.Log.Warn("a schema is missing", "what", what)
+		env.Health.Set(schemasPart, daemon.Degraded, what)
+	}}
+	transforms, err := transform.New(c.Preprocessor.Transforms)
+	if err != nil {
+		return nil, err
+	}
+	return pipeline.New(pipeline.Options{
+		Broker: c.Broker, Normalizer: normalize.New(options), Patience: wait, Transform: transforms,
+		History: pipeline.Topics{Broker: c.Broker, Name: clientID(c)}, Metrics: env.Metrics, Log: env.Log,
+	}), nil
 }
 
 func stageOf(c Config, p *pipeline.Pipeline, env daemon.Env) broker.Stage {
 	return broker.Stage{
 		Broker: c.Broker, Name: clientID(c), Group: group(c), Topic: broker.TopicsOf(c.Broker.TopicPrefix).Raw,
 		Process: p.Process, Committed: p.Committed, Log: env.Log,
-		Assigned: func(_ context.Context, partitions []int32) error {
+		Assigned: func(ctx context.Context, partitions []int32) error {
+			if err := p.Assigned(ctx); err != nil {
+				return err
+			}
 			env.Log.Info("partitions assigned", "partitions", partitions)
-			env.Health.Set(brokerPart, daemon.Ready, "")
+			env.Health.Set(daemon.BrokerPart, daemon.Ready, "")
 			return nil
 		},
 		Failed: func(err error) {
 			if err != nil {
-				env.Health.Set(brokerPart, daemon.NotReady, err.Error())
+				env.Health.Set(daemon.BrokerPart, daemon.NotReady, err.Error())
 			}
 		},
-	}
-}
-
-// untilReached tries again, with growing pauses, until the broker is there.
-func untilReached(ctx context.Context, env daemon.Env, try func() error) error {
-	for pause := firstPause; ; pause = min(2*pause, longPause) {
-		err := try()
-		if err == nil || ctx.Err() != nil || errors.Is(err, broker.ErrPartitions) {
-			return errors.Join(ctx.Err(), err)
-		}
-		env.Health.Set(brokerPart, daemon.NotReady, err.Error())
-		env.Log.Warn("broker isn't there; trying again", "error", err, "pause", pause)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause/2 + rand.N(pause)):
-		}
 	}
 }

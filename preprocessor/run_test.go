@@ -165,6 +165,10 @@ func header(r broker.Record, name string) string {
 	return ""
 }
 
+func headerOf(name, value string) event.Header {
+	return event.Header{Name: name, Value: []byte(value)}
+}
+
 // metric is the sum of a family's counters and histogram counts.
 func metric(t *testing.T, reg *prometheus.Registry, name string) (sum float64) {
 	t.Helper()

@@ -2,13 +2,13 @@ package preprocessor
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"strings"
+
+	"github.com/spf13/cobra"
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
 	"datawatch/pkg/daemon"
+	"datawatch/pkg/normalize/registry"
 )
 
 // Service is the preprocessor as a program.
@@ -20,41 +20,32 @@ func Service() daemon.Service[Config] {
 		Shared:  func(c *Config) *config.Shared { return &c.Shared },
 		Run:     Run,
 		Check:   check,
+		Listen:  func(c *Config) string { return c.Preprocessor.Listen },
+		Commands: func(load func() (Config, error)) []*cobra.Command {
+			return []*cobra.Command{deadLettersCommand(load)}
+		},
 	}
 }
 
-// check looks at the broker, the topics and the group; it creates nothing.
-func check(_ context.Context, c Config) []daemon.Finding {
-	reach := daemon.Finding{What: "broker " + strings.Join(c.Broker.Addresses, ", ")}
-	scanner, err := broker.NewScanner(c.Broker, clientID(c))
-	if err != nil {
-		reach.Err, reach.Remedy = err, "see broker.addresses, broker.tls and broker.sasl; is the broker running?"
-		return []daemon.Finding{reach}
+// check looks at the schema registry, the broker, the topics and the group; it creates nothing.
+func check(ctx context.Context, c Config) []daemon.Finding {
+	if c.SchemaRegistry.URL == "" {
+		return checkBroker(c)
 	}
-	defer func() { _ = scanner.Close() }()
-	findings := []daemon.Finding{reach}
-	topics := broker.TopicsOf(c.Broker.TopicPrefix)
-	for _, topic := range []string{topics.Raw, topics.Clean, topics.DeadLetter} {
-		findings = append(findings, checkTopic(scanner, topic, c.Broker.Partitions))
-	}
-	return append(findings, daemon.Finding{
-		What: "group " + group(c), Err: scanner.CheckGroup(group(c)), Remedy: "the user needs the right to read this group",
-	})
+	return append([]daemon.Finding{checkRegistry(ctx, c)}, checkBroker(c)...)
 }
 
-func checkTopic(scanner *broker.Scanner, topic string, configured int32) daemon.Finding {
-	f := daemon.Finding{What: "topic " + topic}
-	partitions, err := scanner.Partitions(topic)
-	switch {
-	case errors.Is(err, broker.ErrUnknownTopic):
-		f.Detail = fmt.Sprintf("missing; it will be created with %d partitions", configured)
-	case err != nil:
-		f.Err, f.Remedy = err, "the user needs the right to describe, read and write this topic"
-	case len(partitions) != int(configured):
-		f.Err = fmt.Errorf("%d partitions, the configuration says %d", len(partitions), configured)
-		f.Remedy = fmt.Sprintf("set broker.partitions to %d, or choose another broker.topic_prefix", len(partitions))
-	default:
-		f.Detail = fmt.Sprintf("%d partitions", len(partitions))
+func checkRegistry(ctx context.Context, c Config) daemon.Finding {
+	f := daemon.Finding{What: "schema registry " + c.SchemaRegistry.URL, Remedy: "see schema_registry; is it running?"}
+	r, err := registry.New(c.SchemaRegistry)
+	if err == nil {
+		err = r.Check(ctx)
 	}
+	f.Err = err
 	return f
+}
+
+func checkBroker(c Config) []daemon.Finding {
+	topics := broker.TopicsOf(c.Broker.TopicPrefix)
+	return daemon.CheckBroker(c.Broker, clientID(c), group(c), topics.Raw, topics.Clean, topics.DeadLetter, topics.State)
 }

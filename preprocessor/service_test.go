@@ -34,15 +34,24 @@ func execute(t *testing.T, yaml string, args ...string) (code int, stdout, stder
 	return code, out.String(), errs.String()
 }
 
-func TestTransformsAreRefusedHonestly(t *testing.T) {
-	code, _, stderr := execute(t, `
-broker: {addresses: ["127.0.0.1:1"]}
-preprocessor:
-  transforms:
-    - drop: shop-db/public.tmp
-`, "check")
-	if code != daemon.ExitConfig || !strings.Contains(stderr, "preprocessor.transforms: this version has no transforms") {
-		t.Errorf("exit %d: %s", code, stderr)
+func TestWrongTransformsAreConfigurationErrors(t *testing.T) {
+	for name, test := range map[string]struct{ rule, says string }{
+		"unknown":        {"{stream: a/b, rop: true}", `unknown key`},
+		"nothing":        {"{stream: a/b}", "0 things to do"},
+		"two":            {"{stream: a/b, drop: true, rename: a/c}", "2 things to do"},
+		"no stream":      {"{drop: true}", `preprocessor.transforms[0].stream: "" is not a stream`},
+		"bad glob":       {`{stream: "a/[b", drop: true}`, `"a/[b" is not a stream`},
+		"bad name":       {"{stream: a/b, rename: c}", `"c" is not a stream`},
+		"bad CEL":        {"{stream: a/b, filter: self.total >}", "preprocessor.transforms[0].filter: 1:"},
+		"not a question": {"{stream: a/b, filter: self.total + 1}", "preprocessor.transforms[0].filter: 1:"},
+		"a name twice":   {"{stream: a/b, key: [id, id]}", "stands twice"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, _, stderr := execute(t, "broker: {addresses: [\"127.0.0.1:1\"]}\npreprocessor:\n  transforms:\n    - "+test.rule+"\n", "check")
+			if code != daemon.ExitConfig || !strings.Contains(stderr, test.says) {
+				t.Errorf("exit %d: %s", code, stderr)
+			}
+		})
 	}
 }
 

@@ -66,6 +66,10 @@ func (s Stage) Run(ctx context.Context) error {
 	if s.OneMember {
 		c.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{oneMember{}}
 	}
+	// The group's calls don't end with ctx while the broker is away: they try again for as long as their patience lasts.
+	member := newPatience(c)
+	defer member.lose()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopPatience, member.lose) })()
 	group, err := sarama.NewConsumerGroup(s.Broker.Addresses, s.Group, c)
 	if err != nil {
 		return fmt.Errorf("join group %s: %w", s.Group, err)

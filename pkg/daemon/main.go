@@ -88,7 +88,7 @@ func command[C any](s Service[C], stdout, stderr io.Writer) *cobra.Command {
 		Use: s.Name, Short: s.Summary, RunE: run, SilenceUsage: true, SilenceErrors: true, Args: noArguments,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return UsageError{err} })
 	root.PersistentFlags().StringVar(&file, "config", envOr("DATAWATCH_CONFIG", "datawatch.yaml"), "the configuration file (or DATAWATCH_CONFIG)")
 	root.AddCommand(
 		&cobra.Command{Use: "run", Short: "Run the service (the default)", Args: noArguments, RunE: run},
@@ -129,15 +129,20 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	if near := config.Nearest(args[0], known); near != "" {
 		hint = "did you mean " + near + "?"
 	}
-	return usageError{fmt.Errorf("%s: unknown command %q (%s)", cmd.CommandPath(), args[0], hint)}
+	return UsageError{fmt.Errorf("%s: unknown command %q (%s)", cmd.CommandPath(), args[0], hint)}
 }
 
-// usageError is a command line that can't be understood.
-type usageError struct{ error }
+// UsageError is a command line that can't be understood: the program exits with ExitConfig.
+type UsageError struct{ Err error }
+
+func (e UsageError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the reason.
+func (e UsageError) Unwrap() error { return e.Err }
 
 func exitCode(err error, stderr io.Writer) int {
 	var wrong *config.Error
-	var usage usageError
+	var usage UsageError
 	switch {
 	case err == nil:
 		return ExitOK

@@ -31,6 +31,16 @@ func TestStreamSplitsAtItsFirstSlash(t *testing.T) {
 	}
 }
 
+func TestStreamIsReadableByPeople(t *testing.T) {
+	for stream, want := range map[Stream]string{
+		StreamOf("db", TableEntity("Sch.ema", `Weird "Tablé"`)): `Sch.ema.Weird "Tablé"`, "db/public.orders": "public.orders", "db/50%": "50%",
+	} {
+		if got := stream.Readable(); got != want {
+			t.Errorf("%s reads %s, want %s", stream, got, want)
+		}
+	}
+}
+
 func TestSourceNames(t *testing.T) {
 	for name, valid := range map[string]bool{"shop-db": true, "2nd": true, "": false, "-x": false, "Shop": false, "a/b": false, "a.b": false} {
 		if err := CheckSourceName(name); (err == nil) != valid {

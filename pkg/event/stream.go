@@ -2,6 +2,7 @@ package event
 
 import (
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 )
@@ -21,6 +22,15 @@ func (s Stream) Source() string {
 // Entity is the part behind the first slash.
 func (s Stream) Entity() string {
 	_, entity, _ := strings.Cut(string(s), "/")
+	return entity
+}
+
+// Readable is the entity in its system's own words, for people: identifiers as they are, without the percent-encoding.
+func (s Stream) Readable() string {
+	entity, err := url.PathUnescape(s.Entity())
+	if err != nil {
+		return s.Entity()
+	}
 	return entity
 }
 

@@ -31,9 +31,21 @@
 // JSON converter. Its time is the source's (ts_ns, ts_us or ts_ms). Where a schema came with it, decimals become numbers,
 // days and ticks ISO 8601, zoned timestamps RFC 3339 in UTC, and JSON in a text itself; without one, values are as they
 // are, for nothing tells a count of days from a number. What Debezium marks as unavailable is taken out and named in
-// incomplete. Envelopes of MongoDB's connector, of Maxwell and of Canal are messages, with the envelope as after; so are
-// Debezium's logical messages. The tombstone that Debezium sends behind a delete is a delete of the same key once more:
-// whoever replays ends with the same rows.
+// incomplete. Envelopes of MongoDB's connector are messages, with the envelope as after; so are Debezium's logical messages.
+//
+// The tombstone that Debezium sends behind a delete is a delete of the same key once more, for each call knows of its
+// record alone; the preprocessor, which knows what came before, leaves it out.
+//
+// An object with the strings database, table and type is an envelope of Canal where it has isDdl, es and a type of INSERT,
+// UPDATE, DELETE (then with rows in data) or TRUNCATE; without isDdl it is one of Maxwell where it has ts, an object data
+// and a type of insert, update, delete or bootstrap-insert. Their stream is the topic's, a slash and <database>.<table>.
+// What an update says of the old values is laid over the row for before; where it says nothing, before is unavailable.
+// The key is made of the columns that the envelope names (primary_key_columns, pkNames) or Maxwell's key does ("pk.id"),
+// else it is the record's. Canal's
+// record gives an event a row, all of one transaction (the gtid, else the record's id), with ids that end in #0, #1 …; a
+// row whose key changed gives a delete and an insert, the deletes of all rows first. Canal's values are text, and take the form that their mysqlType says:
+// numbers, ISO 8601, JSON. Maxwell's are as they are. Everything else of the two (DDL, the marks around a bootstrap) is a
+// message in the topic's own stream.
 //
 // A key in the schema and payload of Kafka Connect's JSON converter is its payload, in the forms that rows have. Another
 // key that is a JSON object or array is that, in canonical form (event.Canonical), unless a name stands twice in it or a
@@ -41,6 +53,23 @@
 // JSON string (the key 1042 is "1042"), or bytes, as base64. Header values that aren't UTF-8 are base64. Of the headers,
 // content-type (in any case), datawatch-tag and traceparent say something about the event; where one repeats, the last
 // counts.
+//
+// # Confluent's wire format
+//
+// With Options.Schemas, a key or value of five bytes or more that begins with a zero byte is in Confluent's wire format: a
+// schema's id, then data in Avro, Protobuf or JSON. It is decoded to JSON first, and what is said above holds for that: a
+// Debezium envelope in Avro is its change. A key that is a string, a number or a boolean is its text.
+//
+//   - Avro: long and decimal digit for digit; date, time and local-timestamp in ISO 8601, timestamp in RFC 3339 with Z (what
+//     connect.name says counts first, as for Connect's JSON); bytes and fixed are base64; a union is what is in it; NaN and
+//     the infinities are strings.
+//   - Protobuf: fields by their names in the .proto file, int64 and uint64 as numbers; a field that tells whether it is set
+//     is left out where it isn't, others have their default; enums are their names, bytes base64, map members in the order
+//     of their keys; google.protobuf.Timestamp is RFC 3339, its wrappers and confluent.type.Decimal are their value. A field
+//     that the schema doesn't know is an error.
+//   - JSON: itself.
+//
+// What can't be decoded for want of a schema is an *Unavailable, not an *Error.
 //
 // # Masks
 //

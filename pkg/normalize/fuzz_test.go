@@ -93,10 +93,22 @@ func FuzzRecord(f *testing.F) {
 }
 
 // FuzzDebezium gives any bytes for an envelope and its key.
-func FuzzDebezium(f *testing.F) {
-	files, err := filepath.Glob("testdata/events/kafka-debezium*.json")
-	if err != nil {
-		f.Fatal(err)
+func FuzzDebezium(f *testing.F) { fuzzEnvelopes(f, "testdata/events/kafka-debezium*.json") }
+
+// FuzzRows gives any bytes for an envelope of Maxwell or Canal and its key.
+func FuzzRows(f *testing.F) {
+	fuzzEnvelopes(f, "testdata/events/kafka-maxwell*.json", "testdata/events/kafka-canal*.json")
+}
+
+// fuzzEnvelopes begins with the records of golden files. Whatever comes out can be read, by canonical keys.
+func fuzzEnvelopes(f *testing.F, globs ...string) {
+	var files []string
+	for _, glob := range globs {
+		found, err := filepath.Glob(glob)
+		if err != nil || len(found) == 0 {
+			f.Fatalf("no golden files %s: %v", glob, err)
+		}
+		files = append(files, found...)
 	}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -119,8 +131,19 @@ func FuzzDebezium(f *testing.F) {
 	n := New(Options{MaxShapes: 8})
 	f.Fuzz(func(t *testing.T, key, value []byte) {
 		events, err := n.Events(t.Context(), kafkaRaw(key, value))
-		if err == nil {
-			readable(t, events[0])
+		if err != nil {
+			return
+		}
+		for _, e := range events {
+			readable(t, e)
+			for _, key := range []json.RawMessage{e.Change.Key, e.Change.MovedTo, e.Change.MovedFrom} {
+				if key == nil {
+					continue
+				}
+				if canonical, err := event.Canonical(key); err != nil || !bytes.Equal(canonical, key) {
+					t.Fatalf("key %s isn't canonical: %s, %v", key, canonical, err)
+				}
+			}
 		}
 	})
 }

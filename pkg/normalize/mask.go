@@ -76,6 +76,8 @@ func (m *Masker) Apply(r *event.Raw) error {
 		return maskRow(r, rules)
 	case event.Kafka:
 		return maskRecord(r, rules)
+	case event.MongoDB:
+		return maskDocument(r, rules)
 	default:
 		return wrong(Unsupported, "mask of records of kind %q", r.Kind)
 	}

@@ -13,6 +13,13 @@ type Options struct {
 	// MaxShapes bounds how many shapes of rows, and how many schemas of envelopes, are remembered (default 1,000). What isn't
 	// remembered is read again.
 	MaxShapes int
+	// Schemas decodes what is in Confluent's wire format; nil takes nothing for that. Events then may fail with what
+	// Schemas failed with.
+	Schemas Schemas
+	// Plain tells which streams' records are never in that format, whatever they begin with; nil is none.
+	Plain func(event.Stream) bool
+	// Masker masks what only decoding with Schemas makes readable; nil masks nothing.
+	Masker *Masker
 }
 
 // Normalizer turns raw records into clean events. It may be used by several goroutines.
@@ -21,6 +28,10 @@ type Normalizer struct {
 	keys    *memo[[]string]
 	actors  *memo[*event.Actor]
 	schemas *memo[*connectSchema]
+
+	decoders *decoders // nil where there are no schemas
+	plain    func(event.Stream) bool
+	masker   *Masker
 }
 
 // New is a Normalizer that has seen nothing yet.
@@ -28,15 +39,20 @@ func New(o Options) *Normalizer {
 	if o.MaxShapes == 0 {
 		o.MaxShapes = 1000
 	}
-	return &Normalizer{
+	n := &Normalizer{
 		shapes: newMemo[[]event.Column](o.MaxShapes), keys: newMemo[[]string](o.MaxShapes),
 		actors: newMemo[*event.Actor](o.MaxShapes), schemas: newMemo[*connectSchema](o.MaxShapes),
+		masker: o.Masker, plain: o.Plain,
 	}
+	if o.Schemas != nil {
+		n.decoders = newDecoders(o.Schemas, o.MaxShapes)
+	}
+	return n
 }
 
 // Events gives the clean events of a raw record, in order. They share the record's bytes. An error is an *Error: the
 // record is a dead letter.
-func (n *Normalizer) Events(_ context.Context, r *event.Raw) ([]*event.Clean, error) {
+func (n *Normalizer) Events(ctx context.Context, r *event.Raw) ([]*event.Clean, error) {
 	var clean *event.Clean
 	var err *Error
 	switch {
@@ -47,7 +63,17 @@ func (n *Normalizer) Events(_ context.Context, r *event.Raw) ([]*event.Clean, er
 	case r.Kind == event.Postgres:
 		clean, err = n.row(r)
 	case r.Kind == event.Kafka:
-		clean, err = n.record(r)
+		readable, err := n.decoded(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		events, wrong := n.record(readable)
+		if wrong != nil {
+			return nil, wrong
+		}
+		return events, nil
+	case r.Kind == event.MongoDB:
+		clean, err = document(r)
 	default:
 		err = wrong(Unsupported, "records of kind %q", r.Kind)
 	}

@@ -19,56 +19,63 @@ const (
 // base64Encoding is Change.Encoding where after is the base64 of bytes.
 const base64Encoding = "base64"
 
-// record makes the clean event of a Kafka record.
-func (n *Normalizer) record(r *event.Raw) (*event.Clean, *Error) {
+// record makes the clean events of a Kafka record.
+func (n *Normalizer) record(r *event.Raw) ([]*event.Clean, *Error) {
 	topic, partition, offset, err := event.RecordOrigin(r.ID)
 	if err != nil {
 		return nil, wrong(Malformed, "%v", err)
 	}
 	c := &event.Change{Op: event.Message, Origin: event.Origin{Topic: topic, Partition: partition, Offset: offset}}
 	setHeaders(&c.Origin, r.Headers)
-	e, wrong := n.fillRecord(c, r)
-	if wrong != nil {
+	var wrong *Error
+	if c.Key, wrong = n.key(r.Key); wrong != nil {
 		return nil, wrong
-	}
-	clean := changeOf(r, c)
-	if e != nil {
-		if at, ok := e.time(); ok {
-			clean.Time = utc(at)
-		}
-	}
-	return clean, nil
-}
-
-// fillRecord sets op, key and images; where the value is an envelope, it is returned.
-func (n *Normalizer) fillRecord(c *event.Change, r *event.Raw) (*envelope, *Error) {
-	var err *Error
-	if c.Key, err = n.key(r.Key); err != nil {
-		return nil, err
 	}
 	if r.Value == nil {
 		c.Op = event.Delete
-		return nil, nil
+		return []*event.Clean{changeOf(r, c)}, nil
 	}
-	value, encoding, err := recordValue(r.Value)
+	value, encoding, wrong := recordValue(r.Value)
+	if wrong != nil {
+		return nil, in("value", wrong)
+	}
+	if encoding == "" {
+		events, wrong := n.envelope(r, c, value)
+		switch {
+		case wrong != nil:
+			return nil, in("envelope", wrong)
+		case events != nil:
+			return events, nil
+		}
+	}
+	c.After, c.Encoding = value, encoding
+	return []*event.Clean{changeOf(r, c)}, nil
+}
+
+// envelope makes the events of a change envelope; nil where the value is none. c is what is known of the record.
+func (n *Normalizer) envelope(r *event.Raw, c *event.Change, value []byte) ([]*event.Clean, *Error) {
+	s, err := rowsOf(value, r.Key)
 	if err != nil {
-		return nil, in("value", err)
+		return nil, err
+	}
+	if s != nil {
+		return s.events(r, c)
 	}
 	e, err := envelopeOf(value)
-	switch {
-	case err != nil:
-		return nil, in("envelope", err)
-	case e == nil:
-		c.After, c.Encoding = value, encoding
-		return nil, nil
+	if e == nil || err != nil {
+		return nil, err
 	}
 	if err := n.fillEnvelope(c, e); err != nil {
-		return nil, in("envelope", err)
+		return nil, err
 	}
 	if c.Op == event.Truncate {
 		c.Key = nil
 	}
-	return e, nil
+	clean := changeOf(r, c)
+	if at, ok := e.time(); ok {
+		clean.Time = utc(at)
+	}
+	return []*event.Clean{clean}, nil
 }
 
 // recordValue guesses what a value is: JSON, else text, else bytes.

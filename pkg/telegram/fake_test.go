@@ -41,7 +41,7 @@ type reply struct {
 	after      time.Duration // the answer takes this long
 }
 
-// fakeAPI is a Bot API that knows sendMessage, editMessageText, sendDocument, getUpdates, getMe and answerCallbackQuery. It
+// fakeAPI is a Bot API that knows sendMessage, editMessageText, sendDocument, getUpdates, getMe, getChat and answerCallbackQuery. It
 // refuses what Telegram refuses: wrong tokens, wrong HTML, texts too long, edits of nothing, and too much.
 type fakeAPI struct {
 	mu       sync.Mutex
@@ -155,6 +155,8 @@ func (f *fakeAPI) answer(ctx context.Context, path, method string, params map[st
 	switch method {
 	case "getMe":
 		return reply{code: 200, text: `{"id":7100000001,"is_bot":true,"username":"datawatch_bot"}`}
+	case "getChat":
+		return reply{code: 200, text: `{"id":` + params["chat_id"] + `,"type":"supergroup"}`}
 	case "answerCallbackQuery":
 		return reply{code: 200, text: "true"}
 	case "sendMessage", "editMessageText", "sendDocument":

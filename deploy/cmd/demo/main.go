@@ -8,6 +8,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -26,6 +27,14 @@ func main() {
 }
 
 func run() int {
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "demo takes no arguments: it runs until Ctrl-C. TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT in the environment use the real Telegram.")
+	}
+	flag.Parse()
+	if flag.NArg() > 0 {
+		flag.Usage()
+		return 2
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	d := newDemo(os.Stdout)

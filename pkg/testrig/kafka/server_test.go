@@ -94,18 +94,23 @@ func produce(t *testing.T, addr, topic string, n int) {
 }
 
 // written is where a topic ends: its records, and the mark of the commit.
-func written(t *testing.T, addr, topic string) int64 {
+func written(t *testing.T, addr, topic string, want int64) int64 {
 	t.Helper()
 	client, err := sarama.NewClient([]string{addr}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	end, err := client.GetOffset(topic, 0, sarama.OffsetNewest)
-	if err != nil {
-		t.Fatal(err)
+	// The transaction's marker is written behind its commit's answer, of a stopped server by its next start.
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		end, err := client.GetOffset(topic, 0, sarama.OffsetNewest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if end == want || time.Now().After(deadline) {
+			return end
+		}
 	}
-	return end
 }
 
 func TestServersRunSideBySideAndKeepTheirRecordsWhenKilled(t *testing.T) {
@@ -118,10 +123,10 @@ func TestServersRunSideBySideAndKeepTheirRecordsWhenKilled(t *testing.T) {
 	if err := first.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if end := written(t, first.Addr(), "orders"); end != 10+1 {
+	if end := written(t, first.Addr(), "orders", 10+1); end != 10+1 {
 		t.Errorf("the first server's topic ends at %d", end)
 	}
-	if end := written(t, second.Addr(), "orders"); end != 20+1 {
+	if end := written(t, second.Addr(), "orders", 20+1); end != 20+1 {
 		t.Errorf("the second server's topic ends at %d", end)
 	}
 }
@@ -134,7 +139,7 @@ func TestStoppedServerGoesOnInItsFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = start(t, kafka.Options{Dir: dir})
-	if end := written(t, s.Addr(), "orders"); end != 10+1 {
+	if end := written(t, s.Addr(), "orders", 10+1); end != 10+1 {
 		t.Errorf("the topic ends at %d", end)
 	}
 }

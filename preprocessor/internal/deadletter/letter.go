@@ -1,7 +1,12 @@
 // Package deadletter writes what couldn't be understood in a form in which it can be looked at and sent again: the
 // record's own key, bytes and headers, and headers that say what went wrong, where and when.
 //
-// It never refuses: a record that is too large for the topic is cut to what fits, and says how large it was.
+// It never refuses to write: a record that is too large for the topic is cut to what fits, and says how large it was. It
+// does refuse to send again what was cut, and what never was a record of raw.
+//
+// A letter that is sent again goes behind everything that came since, also of its own key; its id and position are those
+// of the first time, so whoever orders by position still has it in its place. The same letter may be sent again as often
+// as one likes: once its events are in clean, further ones are dropped and counted.
 package deadletter
 
 import (
@@ -25,6 +30,8 @@ const (
 	HeaderOriginOffset    = "datawatch_origin_offset"
 	// HeaderSize is the record's true size in bytes; only a letter that was cut has it.
 	HeaderSize = "datawatch_error_size"
+	// HeaderReplayed is when a letter was sent again, on a raw record.
+	HeaderReplayed = "datawatch_replayed"
 )
 
 // stage is this service's name in HeaderStage.

@@ -7,6 +7,7 @@ const namespace, subsystem = "datawatch", "preprocessor"
 type metrics struct {
 	normalized   *prometheus.CounterVec
 	deadLettered *prometheus.CounterVec
+	dropped      *prometheus.CounterVec
 	latency      prometheus.Histogram
 	lastEvent    *prometheus.GaugeVec
 }
@@ -21,6 +22,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Namespace: namespace, Subsystem: subsystem, Name: "events_deadlettered_total",
 			Help: "Raw records written to deadletter, by stream and by what is wrong with them.",
 		}, []string{"stream", "class"}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "events_dropped_total",
+			Help: "Raw records that come to nothing, by stream and reason: the tombstone behind the envelope of a delete, a dead letter sent again when its events are in clean, what a transform drops.",
+		}, []string{"stream", "reason"}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "commit_to_clean_seconds",
 			Help:    "Time from a change at its source to its event committed in clean. Snapshot reads aren't in it.",
@@ -31,6 +36,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "The source's time of the newest event written to clean, by stream.",
 		}, []string{"stream"}),
 	}
-	reg.MustRegister(m.normalized, m.deadLettered, m.latency, m.lastEvent)
+	reg.MustRegister(m.normalized, m.deadLettered, m.dropped, m.latency, m.lastEvent)
 	return m
 }

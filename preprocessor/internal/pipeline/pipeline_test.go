@@ -24,8 +24,20 @@ func (f normalizerFunc) Events(ctx context.Context, r *event.Raw) ([]*event.Clea
 	return f(ctx, r)
 }
 
+// noHistory is that of a new topic.
+type noHistory struct{}
+
+func (noHistory) Before(context.Context, int32, int64, int64, func(broker.Record) error) error {
+	return nil
+}
+
+func (noHistory) Replayed(context.Context) (map[string][]byte, error) { return nil, nil }
+
 func pipeline(n normalizerFunc) *Pipeline {
-	return New(config.DefaultShared().Broker, n, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	return New(Options{
+		Broker: config.DefaultShared().Broker, Normalizer: n, Patience: Patience{Waiting: func(string) {}}, History: noHistory{},
+		Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
+	})
 }
 
 func raw(id string) broker.Record {
@@ -100,9 +112,8 @@ func TestStopIsNobodysDeadLetter(t *testing.T) {
 
 func TestOnlyWhatWasCommittedIsCounted(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	p := New(config.DefaultShared().Broker, normalizerFunc(func(_ context.Context, r *event.Raw) ([]*event.Clean, error) {
-		return []*event.Clean{clean(r.ID)}, nil
-	}), registry, slog.New(slog.DiscardHandler))
+	p := pipeline(func(_ context.Context, r *event.Raw) ([]*event.Clean, error) { return []*event.Clean{clean(r.ID)}, nil })
+	p.metrics = newMetrics(registry)
 	batch := []broker.Record{raw("a"), raw("b")}
 	for range 2 { // the first transaction fails: the batch comes again
 		if _, err := p.Process(t.Context(), batch); err != nil {

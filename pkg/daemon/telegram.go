@@ -1,0 +1,73 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"datawatch/pkg/config"
+	"datawatch/pkg/telegram"
+)
+
+// TelegramPart is Telegram's name in /readyz.
+const TelegramPart = "telegram"
+
+// OpenTelegram makes a service's client, which tells health how Telegram is. It doesn't ask Telegram yet: see
+// telegram.Client.AwaitReach.
+func OpenTelegram(c config.Shared, service string, env Env) (*telegram.Client, error) {
+	client, err := telegram.New(telegram.Options{
+		Config: c.Telegram, Instance: c.Instance, Service: service, Log: env.Log, Metrics: env.Metrics,
+		Report: func(err error) {
+			if err != nil {
+				env.Health.Set(TelegramPart, Degraded, err.Error())
+				return
+			}
+			env.Health.Set(TelegramPart, Ready, "")
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if client.LogsOnly() {
+		env.Health.Set(TelegramPart, Ready, "no token: messages go to the log")
+	} else {
+		env.Health.Set(TelegramPart, Degraded, "not reached yet")
+	}
+	return client, nil
+}
+
+// CheckTelegram asks Telegram whether the bot is known and is in the chats.
+func CheckTelegram(ctx context.Context, c config.Shared, service string, chats ...config.Chat) Finding {
+	finding := Finding{What: "telegram"}
+	if c.Telegram.Token == "" {
+		finding.Detail = "no token: messages go to the log"
+		return finding
+	}
+	client, err := telegram.New(telegram.Options{Config: c.Telegram, Service: service, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
+	if err != nil {
+		finding.Err = err
+		return finding
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	defer func() { _ = client.Stop(ctx) }() // nothing was sent
+	finding.Err, finding.Remedy = client.Probe(ctx, ChatsOf(chats...)...), "see telegram.token, telegram.api_url, telegram.proxy and the chats' ids"
+	finding.Detail = fmt.Sprintf("the bot is in %d chats", len(ChatsOf(chats...)))
+	return finding
+}
+
+// ChatsOf are the chats that are set, each once.
+func ChatsOf(chats ...config.Chat) []telegram.Chat {
+	var set []telegram.Chat
+	seen := map[int64]bool{0: true}
+	for _, c := range chats {
+		if !seen[c.ID] {
+			seen[c.ID] = true
+			set = append(set, telegram.ChatOf(c))
+		}
+	}
+	return set
+}

@@ -1,0 +1,205 @@
+package mongodb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+
+	"datawatch/pkg/testrig/internal/port"
+	"datawatch/pkg/testrig/internal/process"
+	"datawatch/pkg/testrig/internal/scratch"
+)
+
+const (
+	startTimeout = 60 * time.Second
+	stopTimeout  = 10 * time.Second
+)
+
+// Options say which server to run.
+type Options struct {
+	// Dir holds the server's data; it is created when missing, and a server that was there before goes on. Default: a
+	// temporary folder, removed by Stop.
+	Dir string
+
+	// Port is the port of 127.0.0.1 that clients connect to. Default: a free one.
+	Port int
+
+	// Arguments are further ones of the server, as in "--oplog-max-entries", "100".
+	Arguments []string
+
+	// Standalone has it say that it is no replica set.
+	Standalone bool
+
+	// Log receives the server's output, a line at a time, at level Debug.
+	Log *slog.Logger
+}
+
+// Server is a running server. Its methods are for one goroutine at a time, except URI.
+type Server struct {
+	options Options
+	env     string // the virtual environment
+	dir     string
+	scratch *scratch.Dir // where dir is a temporary one
+	port    int
+	proc    *process.Process
+}
+
+// Start starts a server and returns when it answers; ctx bounds that wait (and the fetching, where that is needed), not the
+// server's life.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	s := &Server{options: o}
+	err := s.prepare(ctx)
+	if err == nil {
+		err = s.runOnPorts(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start a MongoDB server: %w", err), s.discard())
+	}
+	return s, nil
+}
+
+func (s *Server) prepare(ctx context.Context) (err error) {
+	if s.env, err = Fetch(ctx); err != nil {
+		return err
+	}
+	if s.options.Dir == "" {
+		if s.scratch, err = scratch.New("mongodb"); err != nil {
+			return err
+		}
+		s.dir = s.scratch.Path
+		return nil
+	}
+	if s.dir, err = filepath.Abs(s.options.Dir); err != nil {
+		return err
+	}
+	return os.MkdirAll(s.dir, 0o755)
+}
+
+// runOnPorts tries again with other free ports when somebody was faster.
+func (s *Server) runOnPorts(ctx context.Context) (err error) {
+	for range 5 {
+		if s.port = s.options.Port; s.port == 0 {
+			if s.port, err = port.Free(); err != nil {
+				return err
+			}
+		}
+		if err = s.run(ctx); err == nil || !strings.Contains(err.Error(), "ddress already in use") {
+			return err
+		}
+	}
+	return err
+}
+
+func (s *Server) run(ctx context.Context) (err error) {
+	args := []string{
+		"-c", "import sys; from secantus.cli import main; sys.exit(main())",
+		"--host", "127.0.0.1", "--port", strconv.Itoa(s.port), "--storage-path", filepath.Join(s.dir, "data"), "--enable-test-commands",
+	}
+	if s.options.Standalone {
+		args = append(args, "--standalone")
+	}
+	s.proc, err = process.Start(process.Spec{
+		Path: interpreter(s.env), Args: append(args, s.options.Arguments...), Env: os.Environ(), Dir: s.dir,
+		OrphanSignal: syscall.SIGKILL, Log: s.options.Log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.await(ctx); err != nil {
+		return errors.Join(err, s.Kill())
+	}
+	return nil
+}
+
+// await waits until the server answers or its process has ended.
+func (s *Server) await(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	client, err := mongo.Connect(ctx, options.Client().ApplyURI(fmt.Sprintf("mongodb://127.0.0.1:%d/?directConnection=true", s.port)).
+		SetServerSelectionTimeout(time.Second))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Disconnect(context.Background()) }() // it only asked
+	for {
+		err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "ping", Value: 1}}).Err()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-s.proc.Done():
+			return fmt.Errorf("the server ended: %w\n%s", s.proc.Err(), s.proc.Tail())
+		case <-ctx.Done():
+			return fmt.Errorf("the server does not answer: %w\n%s", err, s.proc.Tail())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// Addr is the host:port that clients connect to.
+func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+
+// URI is the address that drivers take.
+func (s *Server) URI() string {
+	if s.options.Standalone {
+		return "mongodb://" + s.Addr() + "/"
+	}
+	return "mongodb://" + s.Addr() + "/?replicaSet=secantus"
+}
+
+// PID is the id of the server's process.
+func (s *Server) PID() int { return s.proc.PID() }
+
+// Done is closed when the server's process has ended.
+func (s *Server) Done() <-chan struct{} { return s.proc.Done() }
+
+// Stop shuts the server down in order (10 seconds at most, then it is killed), and removes the folder if it was a
+// temporary one.
+func (s *Server) Stop(ctx context.Context) error { return errors.Join(s.halt(ctx), s.discard()) }
+
+func (s *Server) halt(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	if err := s.proc.Stop(ctx, syscall.SIGTERM); err != nil {
+		return fmt.Errorf("stop the MongoDB server: %w", err)
+	}
+	return nil
+}
+
+// Kill ends the server with SIGKILL, as a crash would. The data stays, for Restart; with the argument "--sync-on-commit" all
+// that was acknowledged, else all but the last moments.
+func (s *Server) Kill() error {
+	if err := s.proc.Kill(); err != nil {
+		return fmt.Errorf("kill the MongoDB server: %w", err)
+	}
+	return nil
+}
+
+// Restart starts the server again, on the same port and data; one that still runs is stopped in order first.
+func (s *Server) Restart(ctx context.Context) error {
+	if err := s.halt(ctx); err != nil {
+		return err
+	}
+	if err := s.run(ctx); err != nil {
+		return fmt.Errorf("restart the MongoDB server: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) discard() error {
+	if s.scratch == nil {
+		return nil
+	}
+	return s.scratch.Remove()
+}

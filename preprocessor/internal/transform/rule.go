@@ -1,0 +1,71 @@
+package transform
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"datawatch/pkg/cel"
+	"datawatch/pkg/config"
+	"datawatch/pkg/event"
+)
+
+// Rule is one entry of the configuration: a stream or a glob, and one thing to do.
+type Rule struct {
+	Stream string   `yaml:"stream"`
+	Drop   bool     `yaml:"drop"`
+	Rename string   `yaml:"rename"` // the stream's new name, source/entity
+	Filter string   `yaml:"filter"` // CEL; events for which it is true are kept
+	Key    []string `yaml:"key"`    // fields of the row
+}
+
+// Validate checks the glob, and that the entry says one thing, in a form that can work.
+func (r *Rule) Validate(p *config.Problems) {
+	if _, err := path.Match(r.Stream, ""); err != nil || !strings.Contains(r.Stream, "/") {
+		p.Add("stream", fmt.Sprintf("%q is not a stream or a glob of streams", r.Stream), `source/entity, as in "shop-db/public.tmp_*"`)
+	}
+	said := 0
+	for _, is := range []bool{r.Drop, r.Rename != "", r.Filter != "", len(r.Key) > 0} {
+		if is {
+			said++
+		}
+	}
+	if said != 1 {
+		p.Add("", fmt.Sprintf("%d things to do", said), "one of drop: true, rename, filter and key; write an entry for each")
+	}
+	if r.Rename != "" {
+		source, entity, _ := strings.Cut(r.Rename, "/")
+		if event.CheckSourceName(source) != nil || entity == "" || strings.ContainsAny(entity, "*?[\n") {
+			p.Add("rename", fmt.Sprintf("%q is not a stream", r.Rename), "source/entity, as in shop-kafka/orders")
+		}
+	}
+	if r.Filter != "" {
+		if _, err := compile(r.Filter); err != nil {
+			p.Add("filter", err.Error(), "CEL that gives true or false, as in self.total > 0")
+		}
+	}
+	if slices.Contains(r.Key, "") || len(slices.Compact(slices.Sorted(slices.Values(r.Key)))) != len(r.Key) {
+		p.Add("key", "a name is empty, or stands twice", "the names of top-level fields")
+	}
+}
+
+// variables are the names in filters, as in the validator's rules.
+func variables() []cel.Variable {
+	return append(cel.Variables("self", "old", "root", "key", "actor", "tag"),
+		cel.Variable{Name: "op", Type: cel.String}, cel.Variable{Name: "stream", Type: cel.String}, cel.Variable{Name: "time", Type: cel.Timestamp})
+}
+
+func compile(source string) (*cel.Program, error) {
+	env, err := cel.NewEnv(variables()...)
+	if err != nil {
+		return nil, err
+	}
+	program, issues := env.Compile(source, cel.Options{})
+	for _, issue := range issues {
+		if issue.Severity == cel.Error {
+			return nil, fmt.Errorf("%s", issue.String())
+		}
+	}
+	return program, nil
+}
