@@ -4,23 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
-	"datawatch/pkg/broker"
 	"datawatch/pkg/daemon"
-	"datawatch/pkg/telegram"
 	"datawatch/validator/internal/alerts"
 	"datawatch/validator/internal/judge"
 	"datawatch/validator/internal/schemas"
-)
-
-const (
-	firstPause = 500 * time.Millisecond
-	longPause  = 10 * time.Second
 )
 
 // Run judges and keeps alerts until ctx is done, and returns its error; earlier only where the configuration can't work.
@@ -28,16 +19,7 @@ func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
 	env.Health.Set("broker", daemon.NotReady, "connecting")
 	folder := newFolder(env)
 	watcher := schemas.NewWatcher(cfg.Validator.Schemas, env.Log, folder.changed)
-	bot, err := telegram.New(telegram.Options{
-		Config: cfg.Telegram, Instance: cfg.Instance, Service: "validator", Log: env.Log, Metrics: env.Metrics,
-		Report: func(err error) {
-			if err != nil {
-				env.Health.Set("telegram", daemon.Degraded, err.Error())
-				return
-			}
-			env.Health.Set("telegram", daemon.Ready, "")
-		},
-	})
+	bot, err := daemon.OpenTelegram(cfg.Shared, "validator", env)
 	if err != nil {
 		return err
 	}
@@ -55,14 +37,14 @@ func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return daemon.ServeHTTP(ctx, cfg.Validator.Listen, env) })
 	group.Go(func() error { return watcher.Run(ctx) })
+	group.Go(func() error { return bot.AwaitReach(ctx, daemon.ChatsOf(alertChats(cfg)...)...) })
 	group.Go(func() error {
-		if err := ensureTopics(ctx, cfg, env); err != nil {
+		if err := daemon.AwaitTopics(ctx, cfg.Broker, env); err != nil {
 			return err
 		}
-		env.Health.Set("broker", daemon.Ready, "")
 		work, ctx := errgroup.WithContext(ctx)
-		work.Go(func() error { return again(ctx, env, "broker", j.Run) })
-		work.Go(func() error { return again(ctx, env, "alerts", keeper.Run) })
+		work.Go(func() error { return daemon.Insist(ctx, env, daemon.BrokerPart, func() error { return j.Run(ctx) }) })
+		work.Go(func() error { return daemon.Insist(ctx, env, "alerts", func() error { return keeper.Run(ctx) }) })
 		return work.Wait()
 	})
 	return group.Wait()
@@ -76,45 +58,6 @@ func reporter(env daemon.Env, part string) func(error) {
 			return
 		}
 		env.Health.Set(part, daemon.Ready, "")
-	}
-}
-
-// ensureTopics waits for the broker; what the configuration has wrong is an error at once.
-func ensureTopics(ctx context.Context, cfg Config, env daemon.Env) error {
-	for pause := firstPause; ; pause = min(2*pause, longPause) {
-		err := broker.EnsureTopics(ctx, cfg.Broker, env.Log)
-		if err == nil || errors.Is(err, broker.ErrPartitions) {
-			return err
-		}
-		env.Health.Set("broker", daemon.NotReady, err.Error())
-		env.Log.Warn("the broker isn't there yet; trying again", "error", err, "pause", pause)
-		if err := sleep(ctx, pause); err != nil {
-			return err
-		}
-	}
-}
-
-// again starts a part anew when the broker was gone at its start.
-func again(ctx context.Context, env daemon.Env, part string, run func(context.Context) error) error {
-	for pause := firstPause; ; pause = min(2*pause, longPause) {
-		err := run(ctx)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		env.Health.Set(part, daemon.NotReady, err.Error())
-		env.Log.Warn("stopped; starting again", "part", part, "error", err, "pause", pause)
-		if err := sleep(ctx, pause); err != nil {
-			return err
-		}
-	}
-}
-
-func sleep(ctx context.Context, pause time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(pause/2 + rand.N(pause)):
-		return nil
 	}
 }
 

@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-
-	"github.com/spf13/cobra"
+	"maps"
+	"slices"
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/cel"
@@ -22,15 +21,19 @@ func Service() daemon.Service[Config] {
 		Summary:  "Judges clean events by JSON Schema and rules, and tells people what is wrong.",
 		Default:  DefaultConfig,
 		Shared:   func(c *Config) *config.Shared { return &c.Shared },
+		Listen:   func(c *Config) string { return c.Validator.Listen },
 		Run:      Run,
 		Check:    check,
-		Commands: func(func() (Config, error)) []*cobra.Command { return []*cobra.Command{lintCommand()} },
+		Commands: commands,
 	}
 }
 
-// check finds out whether the broker answers and the schema folder can be loaded.
-func check(_ context.Context, c Config) []daemon.Finding {
-	findings := []daemon.Finding{checkBroker(c)}
+// check looks at the broker and its topics, at Telegram, and at the schema folder.
+func check(ctx context.Context, c Config) []daemon.Finding {
+	topics := broker.TopicsOf(c.Broker.TopicPrefix)
+	findings := daemon.CheckBroker(c.Broker, "datawatch-validator", c.Broker.TopicPrefix+"-validator",
+		topics.Clean, topics.Violations, topics.Wrong, topics.Control, topics.State)
+	findings = append(findings, daemon.CheckTelegram(ctx, c.Shared, "validator", alertChats(c)...))
 	set, err := schemas.Load(c.Validator.Schemas)
 	if err != nil {
 		return append(findings, daemon.Finding{What: "schemas", Err: err, Remedy: "set validator.schemas to the folder"})
@@ -45,54 +48,14 @@ func check(_ context.Context, c Config) []daemon.Finding {
 			findings = append(findings, daemon.Finding{What: "schema file", Err: errors.New(p.String())})
 		}
 	}
-	if c.Telegram.Token == "" {
-		findings = append(findings, daemon.Finding{What: "telegram", Detail: "no token: messages go to the log"})
-	}
 	return findings
 }
 
-func checkBroker(c Config) daemon.Finding {
-	f := daemon.Finding{What: fmt.Sprintf("broker %v", c.Broker.Addresses)}
-	scanner, err := broker.NewScanner(c.Broker, "datawatch-check")
-	if err != nil {
-		f.Err, f.Remedy = err, "is it up, and are broker.addresses right?"
-		return f
+// alertChats are the chats that alerts may go to.
+func alertChats(c Config) []config.Chat {
+	chats := []config.Chat{c.Telegram.Alerts}
+	for _, name := range slices.Sorted(maps.Keys(c.Telegram.Owners)) {
+		chats = append(chats, c.Telegram.Owners[name].Chat)
 	}
-	defer func() { _ = scanner.Close() }()
-	if _, err := scanner.Partitions(broker.TopicsOf(c.Broker.TopicPrefix).Clean); err != nil {
-		f.Detail = "connected; the topics aren't there yet: they are made at the first start"
-	}
-	return f
-}
-
-// errLint says that lint has printed errors.
-var errLint = errors.New("the folder has errors")
-
-func lintCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "lint DIR",
-		Short: "Say what is wrong with a folder of schema files",
-		Long: "Loads the folder as the service would, and prints what is wrong, a line each: file:line:column: message (hint).\n" +
-			"Exits with 1 where there are errors; warnings alone are fine.",
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return lint(cmd.OutOrStdout(), args[0]) },
-	}
-}
-
-func lint(to io.Writer, dir string) error {
-	set, err := schemas.Load(dir)
-	if err != nil {
-		return err
-	}
-	failed := false
-	for _, p := range set.Problems() {
-		failed = failed || p.Severity == cel.Error
-		if _, err := fmt.Fprintln(to, p); err != nil {
-			return err
-		}
-	}
-	if failed {
-		return errLint
-	}
-	return nil
+	return chats
 }

@@ -34,7 +34,7 @@ func (w writer) group(g *Group, wrong int64, record sent, mention []string) tele
 	if line := w.counts(g, wrong, record.MendedAt); line != nil {
 		blocks = append(blocks, telegram.Line(line...).Ranked(telegram.Head))
 	}
-	source, entity := g.Stream.Source(), g.Stream.Entity()
+	source, entity := g.Stream.Source(), g.Stream.Readable()
 	where := []string{source + " / " + entity, w.words.severities[g.Severity]}
 	if g.Owner != "" {
 		where = append(where, g.Owner)

@@ -106,8 +106,31 @@ func parse(text []byte) (*node, *fault) {
 	if !utf8.Valid(text) {
 		return nil, &fault{0, "isn't UTF-8", "save it as UTF-8"}
 	}
+	return newParser(text).whole()
+}
+
+// parseOn parses as far as syntax allows, over names that stand twice, and tells of these; the first of equals is kept.
+func parseOn(text []byte) (*node, []*fault) {
+	if bytes.HasPrefix(text, []byte("\ufeff")) || !utf8.Valid(text) {
+		return nil, nil
+	}
+	p := newParser(text)
+	p.goOn = true
+	root, wrong := p.whole()
+	if wrong != nil {
+		return nil, nil
+	}
+	return root, p.twice
+}
+
+func newParser(text []byte) *parser {
 	p := &parser{text: text, decoder: json.NewDecoder(bytes.NewReader(text))}
 	p.decoder.UseNumber()
+	return p
+}
+
+// whole parses one value and nothing behind it.
+func (p *parser) whole() (*node, *fault) {
 	root, err := p.value(0)
 	if err == nil {
 		behind := p.next()
@@ -128,6 +151,8 @@ func parse(text []byte) (*node, *fault) {
 type parser struct {
 	text    []byte
 	decoder *json.Decoder
+	goOn    bool     // over names that stand twice
+	twice   []*fault // those
 }
 
 func (p *parser) syntax(err error) *fault {
@@ -189,7 +214,11 @@ func (p *parser) object(n *node, depth int) error {
 		}
 		name := token.(string)
 		if seen[name] {
-			return &fault{offset, fmt.Sprintf("%q stands twice in one object", name), "keep one"}
+			f := &fault{offset, fmt.Sprintf("%q stands twice in one object", name), "keep one"}
+			if !p.goOn {
+				return f
+			}
+			p.twice = append(p.twice, f)
 		}
 		seen[name] = true
 		child, err := p.value(depth + 1)

@@ -52,6 +52,15 @@ func (f *File) Rules() []*Rule {
 	return all
 }
 
+// EachRule calls each for every rule with its place in the schema.
+func (f *File) EachRule(each func(*jsonschema.Schema, *Rule)) {
+	for s, rules := range f.rules {
+		for _, rule := range rules {
+			each(s, rule)
+		}
+	}
+}
+
 // Rule is one of x-rules, compiled.
 type Rule struct {
 	ID       string
@@ -62,6 +71,9 @@ type Rule struct {
 	Show     []*cel.Program
 	// NamesOld: it is about a change, runs only where there is a before, and never makes a row stand as wrong.
 	NamesOld bool
+	// Where it is written: of a shared file's rule, that file.
+	WrittenIn    string
+	Line, Column int
 
 	on map[event.Op]bool
 }

@@ -84,7 +84,8 @@ func (r *ruleReader) rule(d *document, n *node, s *jsonschema.Schema) *Rule {
 	for _, m := range n.members {
 		r.known(d, m)
 	}
-	rule := &Rule{Severity: r.file.Severity, on: map[event.Op]bool{}}
+	at := placeOf(d.text, n.offset)
+	rule := &Rule{Severity: r.file.Severity, on: map[event.Op]bool{}, WrittenIn: d.name, Line: at.line, Column: at.column}
 	rule.ID = r.text(d, n, "id", "a short name such as total-adds-up")
 	rule.Message = r.text(d, n, "message", "what people read when it fails")
 	source := r.text(d, n, "rule", "a CEL expression over self, as in self.total >= 0")

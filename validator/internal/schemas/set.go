@@ -66,6 +66,36 @@ func (s *Set) For(stream event.Stream) *File {
 	return f
 }
 
+// Matching are the names of all files whose name matches a stream, loaded or not: the first that is loaded judges it.
+func (s *Set) Matching(stream event.Stream) []string {
+	names := map[string]bool{}
+	for name := range s.files {
+		names[name] = true
+	}
+	for name, problems := range s.problems {
+		if !isShared(name) && hasErrors(problems) {
+			names[name] = true
+		}
+	}
+	exact := string(stream) + suffix
+	var matching []string
+	for name := range names {
+		if ok, err := path.Match(strings.TrimSuffix(name, suffix), string(stream)); name == exact || ok && err == nil {
+			matching = append(matching, name)
+		}
+	}
+	slices.SortFunc(matching, func(a, b string) int {
+		switch exact {
+		case a:
+			return -1
+		case b:
+			return 1
+		}
+		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
+	})
+	return matching
+}
+
 // Files are all files in force, by name.
 func (s *Set) Files() []*File {
 	files := make([]*File, 0, len(s.files))

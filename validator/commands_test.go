@@ -1,0 +1,294 @@
+package validator_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"datawatch/pkg/broker"
+	"datawatch/pkg/config"
+	"datawatch/pkg/daemon"
+	"datawatch/pkg/event"
+	"datawatch/pkg/testrig"
+	"datawatch/validator"
+	"datawatch/validator/internal/wrongrows"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// execute runs a command line.
+func execute(args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = daemon.Execute(validator.Service(), args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// TestHelpOutputAndErrorsOfCommands holds what people read: testdata/commands/<name>.golden.
+func TestHelpOutputAndErrorsOfCommands(t *testing.T) {
+	dir := "testdata/schemas"
+	configured := filepath.Join(t.TempDir(), "datawatch.yaml")
+	writeFile(t, configured, "broker: {addresses: [\"127.0.0.1:1\"]}\nvalidator: {schemas: testdata/schemas}\n")
+	for name, args := range map[string][]string{
+		"lint-help": {"lint", "--help"}, "test-help": {"test", "--help"}, "explain-help": {"explain", "--help"},
+		"replay-help": {"replay", "--help"}, "infer-help": {"infer", "--help"}, "wrong-help": {"wrong", "--help"},
+		"lint": {"lint", dir}, "lint-github": {"lint", dir, "--output", "github"}, "lint-strict": {"lint", "--strict", dir},
+		"lint-nothing": {"lint"}, "lint-two": {"lint", "a", "b"}, "lint-output": {"lint", dir, "--output", "jsn"}, "lint-folder": {"lint", "testdata/none"},
+		"test": {"test", dir}, "test-json": {"test", dir, "--output", "json"}, "test-file": {"test", dir, dir + "/_tests/shop-db/public.orders/valid/paid.json"},
+		"test-elsewhere": {"test", dir, "go.mod"}, "test-nothing": {"test"},
+		"explain":        {"explain", "shop-db/public.orders", "--offline", "--config", configured},
+		"explain-json":   {"explain", "shop-db/public.orders", "--offline", "--schemas", dir, "-o", "json"},
+		"explain-none":   {"explain", "shop-mongo/shop.carts", "--offline", "--schemas", dir},
+		"explain-stream": {"explain", "orders"},
+		"replay-both":    {"replay", "--last", "5", "--since", "2h"}, "replay-since": {"replay", "--since", "yesterday"}, "replay-last": {"replay", "--last", "0"},
+		"replay-config": {"replay", "--config", "testdata/none.yaml"}, "infer-stream": {"infer"}, "wrong-output": {"wrong", "--output", "cvs"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, out, errs := execute(args...)
+			line := strings.ReplaceAll(strings.Join(args, " "), configured, "datawatch.yaml")
+			got := fmt.Sprintf("$ validator %s\n-- exit %d\n-- stdout\n%s-- stderr\n%s", line, code, out, errs)
+			path := filepath.Join("testdata", "commands", name+".golden")
+			if *update {
+				writeFile(t, path, got)
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("%s\nwant:\n%s", got, want)
+			}
+		})
+	}
+}
+
+func TestJUnitReportIsWrittenWhereItIsAskedFor(t *testing.T) {
+	report := filepath.Join(t.TempDir(), "report.xml")
+	if code, _, errs := execute("test", "testdata/schemas", "--junit", report); code != daemon.ExitFailed {
+		t.Fatal(code, errs)
+	}
+	text, err := os.ReadFile(report)
+	if err != nil || !bytes.Contains(text, []byte(`<testsuite name="shop-db/public.orders"`)) {
+		t.Errorf("%s %v", text, err)
+	}
+}
+
+// traffic is a broker with clean events, and the configuration of who reads them.
+type traffic struct {
+	t      testing.TB
+	broker config.Broker
+	config string
+	topics broker.Topics
+}
+
+const orders = event.Stream("shop-db/public.orders")
+
+func newTraffic(t testing.TB, addr string) *traffic {
+	t.Helper()
+	c := config.DefaultShared().Broker
+	c.Addresses, c.TopicPrefix, c.Partitions = []string{addr}, testrig.Prefix(t), 3
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := broker.EnsureTopics(ctx, c, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	w := &traffic{t: t, broker: c, config: filepath.Join(t.TempDir(), "datawatch.yaml"), topics: broker.TopicsOf(c.TopicPrefix)}
+	writeFile(t, w.config, fmt.Sprintf("broker: {addresses: [%q], topic_prefix: %s, partitions: 3}\nvalidator: {schemas: %s}\n", addr, c.TopicPrefix, t.TempDir()))
+	return w
+}
+
+func (w *traffic) publish(records ...broker.Record) {
+	w.t.Helper()
+	p, err := broker.OpenPublisher(w.t.Context(), w.broker, w.broker.TopicPrefix+"-test")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	if err := p.Publish(w.t.Context(), records); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *traffic) clean(e *event.Clean) broker.Record {
+	return broker.Record{Topic: w.topics.Clean, Key: e.RecordKey(), Value: e.AppendJSON(nil)}
+}
+
+// order is an event of orders; of every tenth the status is lost, and every twentieth is an update without a before.
+func order(n int) *event.Clean {
+	status := "paid"
+	if n%10 == 0 {
+		status = "lost"
+	}
+	change := &event.Change{
+		Op: event.Insert, Key: json.RawMessage(fmt.Sprintf(`{"id":%d}`, n)), Origin: event.Origin{Kind: event.Postgres},
+		After: json.RawMessage(fmt.Sprintf(`{"id":%d,"status":%q,"customer":"Nguyen Van %d","total":%d.50}`, n, status, n, n%7)),
+	}
+	if n%20 == 1 {
+		change.Op, change.Incomplete = event.Update, &event.Incomplete{Before: "unavailable"}
+	}
+	return &event.Clean{ID: fmt.Sprintf("shop-db/%06d", n), Stream: orders, Type: event.ChangeType, Time: time.Now().UTC().Format(time.RFC3339Nano), Change: change}
+}
+
+func (w *traffic) run(want int, args ...string) (stdout, stderr string) {
+	w.t.Helper()
+	code, out, errs := execute(append(args, "--config", w.config)...)
+	if code != want {
+		w.t.Fatalf("%v: exit %d, want %d\n%s\n%s", args, code, want, out, errs)
+	}
+	return out, errs
+}
+
+type report struct {
+	Events, Failing, Unchecked int
+	Compared                   *struct {
+		NewlyFailing int `json:"newly_failing"`
+		NewlyPassing int `json:"newly_passing"`
+	}
+	Streams []struct {
+		Stream     string
+		Failing    int
+		Unrunnable map[string]int
+		Rules      []struct {
+			Rule    string
+			Failing int
+			Samples []struct{ Row json.RawMessage }
+		}
+	}
+}
+
+func (w *traffic) replay(args ...string) (r report) {
+	w.t.Helper()
+	out, _ := w.run(daemon.ExitOK, append(append([]string{"replay"}, args...), "--output", "json")...)
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		w.t.Fatal(err, out)
+	}
+	return r
+}
+
+// TestPastTrafficBecomesASchemaAndIsReplayedByIt goes the way of somebody who has a topic and no schema yet.
+func TestPastTrafficBecomesASchemaAndIsReplayedByIt(t *testing.T) {
+	testrig.EachBroker(t, func(t *testing.T, addr string) {
+		w := newTraffic(t, addr)
+		_, errs := w.run(daemon.ExitTooFar, "replay", "--last", "1")
+		if !strings.Contains(errs, "clean holds no events") {
+			t.Error(errs)
+		}
+		const n = 600
+		for _, part := range [][2]int{{0, 200}, {200, 500}, {500, n}} {
+			var records []broker.Record
+			for i := part[0]; i < part[1]; i++ {
+				records = append(records, w.clean(order(i)))
+				if i%3 == 0 {
+					other := order(i)
+					other.Stream = "shop-db/public.carts"
+					records = append(records, w.clean(other))
+				}
+			}
+			w.publish(records...)
+		}
+		inferred := t.TempDir()
+		file := filepath.Join(inferred, "shop-db", "public.orders.json")
+		w.run(daemon.ExitOK, "infer", "--stream", string(orders), "--out", file)
+		if _, errs := w.run(daemon.ExitFailed, "infer", "--stream", string(orders), "--out", file); !strings.Contains(errs, "exists already") {
+			t.Error(errs)
+		}
+		if r := w.replay(inferred, "--last", fmt.Sprint(n), "--stream", string(orders)); r.Events != n || r.Failing != 0 || r.Unchecked != 0 {
+			t.Errorf("replay of what was inferred: %+v", r)
+		}
+		_, errs = w.run(daemon.ExitTooFar, "replay", inferred, "--since", "1h")
+		held := errs[strings.LastIndex(errs, " ")+1:] // what it says it holds can be asked for
+		if r := w.replay(inferred, "--since", strings.TrimSpace(held)); r.Events != n+n/3 || r.Failing != 0 || r.Unchecked != n/3 {
+			t.Errorf("replay since: %+v", r)
+		}
+		w.compares(inferred)
+		for _, args := range [][]string{{"--last", "601", "--stream", string(orders)}, {"--since", "2000-01-01"}, {"--last", "1000000"}} {
+			if out, errs := w.run(daemon.ExitTooFar, append([]string{"replay", inferred}, args...)...); out != "" || !strings.Contains(errs, "clean holds events since") {
+				t.Errorf("%v: %q %q", args, out, errs)
+			}
+		}
+	})
+}
+
+// compares edits the folder's schema as a person would and asks what that changes.
+func (w *traffic) compares(before string) {
+	t := w.t
+	t.Helper()
+	edited := t.TempDir()
+	writeFile(t, filepath.Join(edited, "shop-db", "public.orders.json"), `{"x-pii": ["/customer"], "properties": {"status": {"enum": ["new", "paid"]}},
+		"x-rules": [{"id": "stays", "rule": "old.status == self.status", "message": "Status changed"}]}`)
+	r := w.replay(edited, "--against", before, "--last", "100", "--stream", string(orders))
+	if r.Events != 100 || r.Failing != 10 || r.Compared == nil || r.Compared.NewlyFailing != 10 || r.Compared.NewlyPassing != 0 {
+		t.Fatalf("compared: %+v", r)
+	}
+	s := r.Streams[0]
+	if len(s.Rules) != 1 || s.Rules[0].Rule != "schema" || s.Rules[0].Failing != 10 || len(s.Rules[0].Samples) != 3 || s.Unrunnable["stays"] != 5 {
+		t.Errorf("by rule: %+v", s)
+	}
+	for _, sample := range s.Rules[0].Samples {
+		if bytes.Contains(sample.Row, []byte("Nguyen")) {
+			t.Errorf("a sample isn't masked: %s", sample.Row)
+		}
+	}
+	if out, _ := w.run(daemon.ExitOK, "replay", edited, "--against", before, "--last", "100", "--stream", string(orders)); !strings.Contains(out, "10 of 100 events would newly fail") {
+		t.Error(out)
+	}
+	out, _ := w.run(daemon.ExitOK, "explain", string(orders), "--schemas", edited)
+	for _, line := range []string{"is judged by shop-db/public.orders.json", "can't run: it names old, and 30 updates", "600 events read, 600 of them can be judged, 60 would fail"} {
+		if !strings.Contains(out, line) {
+			t.Errorf("no %q in\n%s", line, out)
+		}
+	}
+}
+
+// TestRowsThatAreWrongNowAreListed holds that rows which were put right aren't.
+func TestRowsThatAreWrongNowAreListed(t *testing.T) {
+	testrig.EachBroker(t, func(t *testing.T, addr string) {
+		w := newTraffic(t, addr)
+		if out, _ := w.run(daemon.ExitOK, "wrong"); out != "no row is wrong\n" {
+			t.Error(out)
+		}
+		wrong := func(n int, rule string, over bool) broker.Record {
+			row := event.RecordKey(orders, fmt.Appendf(nil, `{"id":%d}`, n))
+			r := broker.Record{Topic: w.topics.Wrong, Key: wrongrows.Key(row, rule), PartitionBy: row}
+			e := event.ViolationError{Kind: event.RuleViolation, Rule: rule, Severity: event.Critical, InstanceLocation: "/total", Message: `Total, "wrong"`, Actual: "1", Expected: "2", Fingerprint: "group-" + rule}
+			if rule == "schema" {
+				e.Kind, e.Rule = event.SchemaError, ""
+			}
+			v := event.Violation{Version: 1, Stream: orders, Key: json.RawMessage(fmt.Sprintf(`{"id":%d}`, n)), EventTime: "2026-11-22T08:00:00Z", EventID: "shop-db/1", Severity: event.Critical, Errors: []event.ViolationError{e}}
+			if !over {
+				r.Value, _ = json.Marshal(v)
+			}
+			return r
+		}
+		w.publish(wrong(1, "adds-up", false), wrong(2, "adds-up", false), wrong(2, "schema", false), wrong(3, "adds-up", false))
+		w.publish(wrong(3, "adds-up", true))
+		for _, c := range []struct {
+			args []string
+			rows int
+		}{
+			{nil, 3}, {[]string{"--rule", "schema"}, 1}, {[]string{"--group", "group-adds-up"}, 2}, {[]string{"--stream", "shop-db/public.carts"}, 0},
+		} {
+			out, _ := w.run(daemon.ExitOK, append([]string{"wrong", "--output", "csv"}, c.args...)...)
+			lines, err := csv.NewReader(strings.NewReader(out)).ReadAll()
+			if err != nil || len(lines) != c.rows+1 {
+				t.Errorf("%v: %v %v", c.args, lines, err)
+			}
+			out, _ = w.run(daemon.ExitOK, append([]string{"wrong", "--output", "json"}, c.args...)...)
+			var rows []struct{ Key json.RawMessage }
+			if err := json.Unmarshal([]byte(out), &rows); err != nil || len(rows) != c.rows || rows == nil {
+				t.Errorf("%v: %s %v", c.args, out, err)
+			}
+		}
+		if out, _ := w.run(daemon.ExitOK, "wrong"); !strings.Contains(out, `{"id":2}`) || strings.Contains(out, `{"id":3}`) {
+			t.Error(out)
+		}
+	})
+}
