@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"datawatch/collector/internal/kafka"
+	"datawatch/collector/internal/mongodb"
 	"datawatch/collector/internal/postgres"
 	"datawatch/pkg/config"
 	"datawatch/pkg/event"
@@ -29,21 +30,12 @@ type Source struct {
 	// Feed shows the source's events in the live feed. Default true.
 	Feed     bool             `yaml:"feed"`
 	Postgres *postgres.Config `yaml:"postgres"`
-	MongoDB  *MongoDB         `yaml:"mongodb"`
+	MongoDB  *mongodb.Config  `yaml:"mongodb"`
 	Kafka    *kafka.Config    `yaml:"kafka"`
 }
 
 // SetDefaults sets what stands where the file says nothing.
 func (s *Source) SetDefaults() { *s = Source{Feed: true} }
-
-// MongoDB is `mongodb:` of a source.
-type MongoDB struct {
-	URI             config.Secret `yaml:"uri"`
-	Collections     []string      `yaml:"collections"`
-	Snapshot        string        `yaml:"snapshot"`
-	OnGap           string        `yaml:"on_gap"`
-	ManagePreImages bool          `yaml:"manage_pre_images"`
-}
 
 // DefaultConfig is what stands where the file says nothing.
 func DefaultConfig() Config {
@@ -81,9 +73,4 @@ func (s *Source) Validate(p *config.Problems) {
 	if kinds != 1 {
 		p.Add("", fmt.Sprintf("%d kinds of system are given", kinds), "exactly one of postgres, mongodb and kafka")
 	}
-}
-
-// Validate says that nothing captures MongoDB.
-func (m *MongoDB) Validate(p *config.Problems) {
-	p.Add("", "MongoDB capture is not available in this version yet", "take the source out of the configuration")
 }

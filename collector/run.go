@@ -24,7 +24,7 @@ func Run(ctx context.Context, c Config, env daemon.Env) error {
 	}
 	defer show.close()
 	supervisor := supervise.New(supervise.Options{
-		Broker: c.Broker, Units: units(c, show.feed, env), Mask: mask, Log: env.Log, Metrics: env.Metrics, Health: env.Health,
+		Broker: c.Broker, Units: units(c, show, env), Mask: mask, Log: env.Log, Metrics: env.Metrics, Health: env.Health,
 	})
 	env.Health.Set("broker", daemon.NotReady, "connecting")
 	group, ctx := errgroup.WithContext(ctx)

@@ -33,5 +33,5 @@ func check(ctx context.Context, c Config) []daemon.Finding {
 	for _, s := range c.Collector.Sources {
 		findings = append(findings, open(c, s, nowhere()).Check(ctx)...)
 	}
-	return findings
+	return append(findings, daemon.CheckTelegram(ctx, c.Shared, "collector", c.Telegram.Feed, c.Telegram.Alerts))
 }

@@ -2,64 +2,102 @@ package collector
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"datawatch/collector/internal/feed"
+	"datawatch/collector/internal/gapalert"
+	"datawatch/collector/internal/supervise"
 	"datawatch/pkg/daemon"
+	"datawatch/pkg/event"
+	"datawatch/pkg/normalize"
+	"datawatch/pkg/normalize/registry"
 	"datawatch/pkg/telegram"
 )
 
-// show is the live feed and the bot that it speaks through; feed is nil where there is none.
+// show is what people see of the collector: the live feed (nil where there is no chat for it), alerts of gaps, and the bot
+// that both speak through.
 type show struct {
-	feed *feed.Feed
-	bot  *telegram.Client
-	env  daemon.Env
+	feed  *feed.Feed
+	gaps  *gapalert.Alerter
+	bot   *telegram.Client
+	chats []telegram.Chat
+	env   daemon.Env
 }
 
-// openShow makes the live feed where there is somewhere to show it: a chat, or the log where there is no bot.
 func openShow(c Config, env daemon.Env) (*show, error) {
+	bot, err := daemon.OpenTelegram(c.Shared, "collector", env)
+	if err != nil {
+		return nil, err
+	}
+	s := &show{bot: bot, chats: daemon.ChatsOf(c.Telegram.Feed, c.Telegram.Alerts), env: env, gaps: gapalert.New(gapalert.Options{
+		Sender: bot, Chat: telegram.ChatOf(c.Telegram.Alerts), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log,
+	})}
 	if c.Telegram.Token != "" && c.Telegram.Feed.ID == 0 {
 		env.Log.Info("no live feed: telegram.feed.chat isn't set")
-		return &show{env: env}, nil
+		return s, nil
 	}
-	bot, err := telegram.New(telegram.Options{
-		Config: c.Telegram, Instance: c.Instance, Service: "collector", Log: env.Log, Metrics: env.Metrics,
-		Report: func(err error) {
-			if err != nil {
-				env.Health.Set("telegram", daemon.Degraded, err.Error())
-				return
-			}
-			env.Health.Set("telegram", daemon.Ready, "")
-		},
-	})
+	normalizer, err := newNormalizer(c)
 	if err != nil {
 		return nil, err
 	}
-	f, err := feed.New(feed.Options{
-		Sender: bot, Chat: telegram.ChatOf(c.Telegram.Feed), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location,
+	s.feed, err = feed.New(feed.Options{
+		Normalizer: normalizer,
+		Sender:     bot, Chat: telegram.ChatOf(c.Telegram.Feed), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location,
 		Log: env.Log, Metrics: env.Metrics,
 	})
+	return s, err
+}
+
+// newNormalizer decodes what the feed shows as the preprocessor will.
+func newNormalizer(c Config) (*normalize.Normalizer, error) {
+	masker, err := normalize.NewMasker(c.Mask)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("mask: %w", err)
 	}
-	return &show{f, bot, env}, nil
+	options := normalize.Options{Masker: masker}
+	if c.SchemaRegistry.URL != "" {
+		if options.Schemas, err = registry.New(c.SchemaRegistry); err != nil {
+			return nil, err
+		}
+	}
+	return normalize.New(options), nil
+}
+
+// audience is who is shown a source's events: gaps are told of every source, the feed shows those that are wanted there.
+func (s *show) audience(inFeed bool) supervise.Feed {
+	if inFeed && s.feed != nil {
+		return audience{s.gaps, s.feed}
+	}
+	return s.gaps
+}
+
+type audience struct {
+	gaps *gapalert.Alerter
+	feed *feed.Feed
+}
+
+func (a audience) Offer(events []event.Raw) {
+	a.gaps.Offer(events)
+	a.feed.Offer(events)
 }
 
 func (s *show) run(ctx context.Context) error {
-	if s.feed == nil {
-		<-ctx.Done()
-		return ctx.Err()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.bot.AwaitReach(ctx, s.chats...) })
+	group.Go(func() error { return s.gaps.Run(ctx) })
+	if s.feed != nil {
+		group.Go(func() error { return s.feed.Run(ctx) })
 	}
-	return s.feed.Run(ctx)
+	return group.Wait()
 }
 
 // drainTimeout is how long a stop waits for messages that were being sent.
 const drainTimeout = 3 * time.Second
 
 func (s *show) close() {
-	if s.bot == nil {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	if err := s.bot.Stop(ctx); err != nil {

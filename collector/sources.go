@@ -7,8 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"datawatch/collector/internal/feed"
 	"datawatch/collector/internal/kafka"
+	"datawatch/collector/internal/mongodb"
 	"datawatch/collector/internal/postgres"
 	"datawatch/collector/internal/source"
 	"datawatch/collector/internal/supervise"
@@ -38,6 +38,8 @@ func open(c Config, s Source, at place) checker {
 		return openPostgres(c, s, at)
 	case s.Kafka != nil:
 		return kafka.New(kafka.Options{Name: s.Name, Config: *s.Kafka, Internal: c.Broker, Reporter: at.reporter, Log: at.log})
+	case s.MongoDB != nil:
+		return mongodb.New(mongodb.Options{Name: s.Name, Config: *s.MongoDB, Reporter: at.reporter, Log: at.log})
 	default:
 		panic(fmt.Sprintf("collector: source %s has no kind, which Validate refuses", s.Name))
 	}
@@ -49,16 +51,14 @@ func openPostgres(c Config, s Source, at place) *postgres.Source {
 	})
 }
 
-// units are the sources to run; those that are shown have the feed, where there is one.
-func units(c Config, shown *feed.Feed, env daemon.Env) []supervise.Unit {
+// units are the sources to run, each with its audience.
+func units(c Config, shown *show, env daemon.Env) []supervise.Unit {
 	units := make([]supervise.Unit, len(c.Collector.Sources))
 	for i, s := range c.Collector.Sources {
 		units[i] = supervise.Unit{Name: s.Name, New: func(reporter source.Reporter) source.Source {
 			return open(c, s, place{reporter, env.Log, env.Metrics})
 		}}
-		if s.Feed && shown != nil {
-			units[i].Feed = shown
-		}
+		units[i].Feed = shown.audience(s.Feed)
 	}
 	return units
 }

@@ -7,7 +7,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"datawatch/pkg/event"
-	"datawatch/pkg/normalize"
 )
 
 // Feed shows what it is offered.
@@ -52,7 +51,7 @@ func (f *Feed) Run(ctx context.Context) error {
 
 // assemble makes transactions of events.
 func (f *Feed) assemble(ctx context.Context) error {
-	a := newAssembler(normalize.New(normalize.Options{}), f.options.Linger, f.options.Log, f.backlog.add)
+	a := newAssembler(f.options.Normalizer, f.options.Linger, f.options.Log, f.backlog.add)
 	timer := time.NewTimer(f.options.Linger)
 	defer timer.Stop()
 	for {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"datawatch/pkg/normalize"
 	"datawatch/pkg/telegram"
 )
 
@@ -26,7 +27,9 @@ type Options struct {
 	Language string
 	// Zone is the zone of the times that are shown. Default UTC.
 	Zone *time.Location
-	Log  *slog.Logger
+	// Normalizer makes what is shown, as the preprocessor makes what clean says. Default: one without a schema registry.
+	Normalizer *normalize.Normalizer
+	Log        *slog.Logger
 	// Metrics gets datawatch_collector_feed_transactions_total.
 	Metrics prometheus.Registerer
 	// Linger is how long the changes of a transaction may lie apart when nothing else tells that it is complete.
@@ -48,6 +51,9 @@ func (o *Options) validate() error {
 	}
 	if _, ok := catalogues[o.Language]; !ok {
 		return fmt.Errorf("feed: language %q is none of en, vi", o.Language)
+	}
+	if o.Normalizer == nil {
+		o.Normalizer = normalize.New(normalize.Options{})
 	}
 	if o.Zone == nil {
 		o.Zone = time.UTC

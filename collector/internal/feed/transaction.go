@@ -141,5 +141,5 @@ func (t *transaction) changes() int {
 
 // shortName is what people call a table: its name, with the schema where that isn't PostgreSQL's usual one.
 func shortName(stream event.Stream) string {
-	return strings.TrimPrefix(stream.Entity(), "public.")
+	return strings.TrimPrefix(stream.Readable(), "public.")
 }

@@ -1,0 +1,132 @@
+package mongodb
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/mongo"
+
+	"datawatch/pkg/event"
+)
+
+// Causes of gaps, as the metric's label.
+const (
+	gapHistoryLost = "history_lost"
+	gapToken       = "token_refused"
+	gapRewound     = "rewound"
+	gapUnreadable  = "unreadable"
+)
+
+// Codes of errors (https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml).
+const (
+	codeFailedToParse      = 9
+	codeInvalidResumeToken = 260
+	codeChangeStreamFatal  = 280
+	codeHistoryLost        = 286
+	codeTooLarge           = 10334
+)
+
+// openError is an error of opening the stream, where what the server can't parse is the token.
+type openError struct{ err error }
+
+func (e *openError) Error() string { return "open the change stream: " + e.err.Error() }
+func (e *openError) Unwrap() error { return e.err }
+
+// rewoundError is an event that is earlier than one before it.
+type rewoundError struct{ at, last stamp }
+
+func (e *rewoundError) Error() string {
+	return fmt.Sprintf("an event of %s came behind one of %s", e.at.time(), e.last.time())
+}
+
+// StoppedError says that a source stopped at a gap, as on_gap: stop wants it.
+type StoppedError struct{ Cause string }
+
+func (e *StoppedError) Error() string {
+	return e.Cause + "; on_gap: stop keeps the source here: set on_gap: continue to have it go on behind the gap"
+}
+
+// lost tells why the stream can't go on from its token, or "" where it is worth trying again.
+func lost(err error) (cause string) {
+	var rewound *rewoundError
+	if errors.As(err, &rewound) {
+		return gapRewound
+	}
+	var command mongo.CommandError
+	if !errors.As(err, &command) {
+		return ""
+	}
+	var opening *openError
+	switch {
+	case command.Code == codeHistoryLost:
+		return gapHistoryLost
+	case command.Code == codeInvalidResumeToken, command.Code == codeChangeStreamFatal:
+		return gapToken
+	case command.Code == codeFailedToParse && errors.As(err, &opening):
+		return gapToken
+	default:
+		return ""
+	}
+}
+
+var remedies = map[string]string{
+	gapHistoryLost: "Let the oplog hold more than the collector may be away (replSetResizeOplog). ",
+	gapToken:       "The deployment was replaced or restored, or the collections of the configuration changed. ",
+	gapRewound:     "The deployment was restored, or another one stands behind its address; some changes that were sent may be undone. ",
+}
+
+// lose begins a new epoch at the present, with a gap in every stream; or stops.
+func (r *reader) lose(ctx context.Context, cause string, because error) error {
+	remedy := remedies[cause] + "Compare the collections with `collector verify`."
+	if r.config.OnGap == gapStop {
+		return &StoppedError{Cause: fmt.Sprintf("%s: %v (%s)", cause, because, remedy)}
+	}
+	d, err := ask(ctx, r.client)
+	if err != nil {
+		return err
+	}
+	if err := r.survey(ctx); err != nil {
+		return err
+	}
+	now := r.now()
+	next := begin(now, r.p.Epoch, d.now)
+	g := event.Gap{From: r.p.Time, To: now, Cause: fmt.Sprintf("%s: %v", cause, because), Remedy: remedy}
+	var events []event.Raw
+	for _, n := range slices.SortedFunc(maps.Keys(r.known), func(a, b namespace) int { return strings.Compare(a.String(), b.String()) }) {
+		events = append(events, r.gap(r.stream(n), next.place(d.now), g, now))
+	}
+	r.log.Warn("gap", "cause", g.Cause, "from", g.From, "to", g.To, "streams", len(events), "remedy", remedy)
+	if err := r.commit(ctx, next, events); err != nil {
+		return err
+	}
+	r.report.Gap(cause)
+	return nil
+}
+
+func (r *reader) gap(stream event.Stream, position string, g event.Gap, now time.Time) event.Raw {
+	g.From, g.To = g.From.UTC(), g.To.UTC()
+	value, err := json.Marshal(g)
+	if err != nil {
+		panic(err) // times and texts always have a JSON form
+	}
+	return event.Raw{
+		Type: event.GapType, Kind: event.MongoDB, ID: event.ID(r.name, position), Stream: stream, Time: now.UTC(),
+		RecordKey: event.RecordKey(stream, nil), Value: value, CapturedAt: now,
+	}
+}
+
+// unreadable stands in place of an event whose key can't be told.
+func (r *reader) unreadable(h *happening, position string, err error, now time.Time) event.Raw {
+	one := int64(1)
+	r.log.Warn("an event can't be read", "stream", r.stream(h.ns), "position", position, "error", err)
+	r.report.Gap(gapUnreadable)
+	return r.gap(r.stream(h.ns), position, event.Gap{
+		From: h.time, To: h.time, Cause: gapUnreadable, Lost: &one, Remedy: fmt.Sprintf("A document's _id has no JSON form (%v).", err),
+	}, now)
+}

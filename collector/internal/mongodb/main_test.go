@@ -1,0 +1,9 @@
+package mongodb
+
+import (
+	"testing"
+
+	"datawatch/pkg/testrig"
+)
+
+func TestMain(m *testing.M) { testrig.Main(m) }

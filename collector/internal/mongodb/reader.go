@@ -1,0 +1,150 @@
+package mongodb
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
+
+	"datawatch/collector/internal/source"
+	"datawatch/pkg/event"
+)
+
+// reader reads the change stream of one run.
+type reader struct {
+	*Source
+	client     *mongo.Client
+	deployment deployment
+	emit       source.Emit
+	p          progress           // as committed
+	known      map[namespace]bool // captured collections that there are
+	told       time.Time          // when progress was last committed
+}
+
+// survey finds the collections that are there.
+func (r *reader) survey(ctx context.Context) error {
+	found, err := r.collections(ctx, r.client)
+	if err != nil {
+		return err
+	}
+	for _, n := range found {
+		r.known[n] = true
+	}
+	r.keepPreImages(ctx, found)
+	return nil
+}
+
+// errInvalidated ends a change stream whose database is no more; the next one begins behind it.
+var errInvalidated = errors.New("the change stream was invalidated")
+
+func (r *reader) run(ctx context.Context) error {
+	for {
+		if err := r.readRenamed(ctx); err != nil {
+			return err
+		}
+		err := r.open(ctx)
+		switch cause := lost(err); {
+		case errors.Is(err, errInvalidated):
+		case cause != "":
+			if err := r.lose(ctx, cause, err); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+}
+
+func (r *reader) open(ctx context.Context) error {
+	stream, err := r.watch(ctx, r.client, r.deployment, r.p)
+	if err != nil {
+		return &openError{err}
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), disconnectWithin)
+		defer cancel()
+		_ = stream.Close(closing) // the server forgets it anyway
+	}()
+	r.report.State(source.Streaming, "")
+	return r.follow(ctx, stream)
+}
+
+// follow reads until the stream ends.
+func (r *reader) follow(ctx context.Context, stream *mongo.ChangeStream) error {
+	b := r.newBatch()
+	for {
+		if !stream.TryNext(ctx) {
+			if err := stream.Err(); err != nil {
+				return streamError(err)
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if stream.ID() == 0 {
+				return errInvalidated
+			}
+			if err := r.rest(ctx, stream.ResumeToken()); err != nil {
+				return err
+			}
+			continue
+		}
+		whole, err := b.add(stream.Current)
+		if err != nil {
+			return err
+		}
+		if whole {
+			b.next.resumed(bytes.Clone(stream.ResumeToken()))
+		}
+		if !b.full() && stream.RemainingBatchLength() > 0 && b.next.Reading == nil {
+			continue
+		}
+		if err := b.flush(ctx); err != nil {
+			return err
+		}
+		r.keepPreImages(ctx, b.arrived)
+		if err := r.readRenamed(ctx); err != nil {
+			return err
+		}
+		b = r.newBatchBehind(b)
+	}
+}
+
+// streamError says what to do about an event that the server can't send: it would stand in the way for ever.
+func streamError(err error) error {
+	var command mongo.CommandError
+	if errors.As(err, &command) && command.Code == codeTooLarge {
+		return fmt.Errorf("read the change stream: an event has more than 16 MiB, which MongoDB sends from 6.0.9 on (upgrade, or switch pre-images off): %w", err)
+	}
+	return fmt.Errorf("read the change stream: %w", err)
+}
+
+// rest commits an idle stream's token now and then, lest it fall off the oplog.
+func (r *reader) rest(ctx context.Context, token bson.Raw) error {
+	r.report.Lag(0)
+	if token == nil || bytes.Equal(token, r.p.Token) || r.p.Token != nil && r.now().Sub(r.told) < r.limits.idle {
+		return nil
+	}
+	next := r.p
+	next.resumed(bytes.Clone(token))
+	return r.commit(ctx, next, nil)
+}
+
+// commit hands events and the progress behind them to the broker.
+func (r *reader) commit(ctx context.Context, next progress, events []event.Raw) error {
+	state, err := next.source()
+	if err != nil {
+		return err
+	}
+	if err := r.emit(ctx, source.Batch{Events: events, Progress: state}); err != nil {
+		return fmt.Errorf("commit events: %w", err)
+	}
+	r.p, r.told = next, r.now()
+	if n := len(events); n > 0 {
+		r.report.Lag(max(0, r.told.Sub(events[n-1].Time).Seconds()))
+	}
+	return nil
+}

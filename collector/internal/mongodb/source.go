@@ -1,0 +1,134 @@
+package mongodb
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+
+	"datawatch/collector/internal/source"
+	"datawatch/pkg/event"
+)
+
+// Options are what a Source works with.
+type Options struct {
+	Name     string
+	Config   Config
+	Reporter source.Reporter
+	Log      *slog.Logger
+}
+
+// Source follows one deployment.
+type Source struct {
+	name      string
+	config    Config
+	report    source.Reporter
+	log       *slog.Logger
+	selection selection
+	now       func() time.Time
+	limits    limits
+}
+
+// limits bound what is held, and how often an idle stream's token is committed.
+type limits struct {
+	events, bytes int // of a batch that is emitted
+	received      int32
+	await, idle   time.Duration
+	chunk         int64 // documents of a renamed collection
+}
+
+var defaultLimits = limits{
+	events: 5_000, bytes: 4 << 20, received: 2_000, await: 500 * time.Millisecond, idle: 10 * time.Second, chunk: 1_000,
+}
+
+var _ source.Source = (*Source)(nil)
+
+// New makes the source; it connects when it is run.
+func New(o Options) *Source {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Source{
+		name: o.Name, config: o.Config, report: o.Reporter, log: o.Log.With("source", o.Name),
+		selection: newSelection(o.Config), now: time.Now, limits: defaultLimits,
+	}
+}
+
+// Run implements source.Source. Where the stream begins is committed before it is opened.
+func (s *Source) Run(ctx context.Context, committed source.Progress, emit source.Emit) error {
+	s.report.State(source.Connecting, "")
+	err := s.run(ctx, committed, emit)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+func (s *Source) run(ctx context.Context, committed source.Progress, emit source.Emit) error {
+	from, err := parseProgress(committed)
+	if err != nil {
+		return err
+	}
+	client, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer disconnect(ctx, client)
+	d, err := ask(ctx, client)
+	if err == nil {
+		err = d.usable()
+	}
+	if err != nil {
+		return err
+	}
+	r := &reader{Source: s, client: client, deployment: d, emit: emit, known: map[namespace]bool{}}
+	if err := r.survey(ctx); err != nil {
+		return err
+	}
+	switch {
+	case from == nil:
+		err = r.commit(ctx, begin(s.now(), "", d.now), nil)
+	case d.now.before(from.At):
+		r.p = *from
+		err = r.lose(ctx, gapRewound, fmt.Errorf("its latest operation, of %s, is before the last one that was read, of %s", d.now.time(), from.At.time()))
+	default:
+		r.p = *from
+	}
+	if err != nil {
+		return err
+	}
+	return r.run(ctx)
+}
+
+// stream is the stream of a collection.
+func (s *Source) stream(n namespace) event.Stream {
+	return event.StreamOf(s.name, event.CollectionEntity(n.database, n.collection))
+}
+
+// watch opens the change stream where progress says.
+func (s *Source) watch(ctx context.Context, client *mongo.Client, d deployment, p progress) (*mongo.ChangeStream, error) {
+	o := options.ChangeStream().SetFullDocument(options.UpdateLookup).SetMaxAwaitTime(s.limits.await).SetBatchSize(s.limits.received)
+	if d.atLeast(6, 0) {
+		o.SetFullDocumentBeforeChange(options.WhenAvailable)
+	}
+	if p.Token != nil {
+		o.SetStartAfter(bson.Raw(p.Token)) // unlike resumeAfter, it also takes the token of an invalidate
+	} else {
+		o.SetStartAtOperationTime(p.Start.next())
+	}
+	pipeline := mongo.Pipeline{}
+	if !s.selection.everything() {
+		pipeline = append(pipeline, s.selection.filter())
+	}
+	if d.atLeast(6, 0, 9) {
+		pipeline = append(pipeline, bson.D{{Key: "$changeStreamSplitLargeEvent", Value: bson.D{}}})
+	}
+	if database := s.selection.database(); database != "" {
+		return client.Database(database).Watch(ctx, pipeline, o)
+	}
+	return client.Watch(ctx, pipeline, o)
+}
