@@ -22,7 +22,10 @@ func commands(load func() (Config, error)) []*cobra.Command {
 
 // usage is a command line that can't be understood, with what would be right.
 func usage(cmd *cobra.Command, message, hint string) error {
-	return daemon.UsageError{Err: fmt.Errorf("%s: %s (%s)", cmd.CommandPath(), message, hint)}
+	if hint != "" {
+		message += " (" + hint + ")"
+	}
+	return daemon.UsageError{Err: fmt.Errorf("%s: %s", cmd.CommandPath(), message)}
 }
 
 // between takes so many arguments, named in the hint.

@@ -32,6 +32,7 @@ func OpenTelegram(c config.Shared, service string, env Env) (*telegram.Client, e
 		return nil, err
 	}
 	if client.LogsOnly() {
+		env.Log.Warn("telegram.token is empty: messages go to this log; set it, and the chats telegram.feed and telegram.alerts, to get them in Telegram")
 		env.Health.Set(TelegramPart, Ready, "no token: messages go to the log")
 	} else {
 		env.Health.Set(TelegramPart, Degraded, "not reached yet")

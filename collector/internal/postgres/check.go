@@ -36,8 +36,11 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 		return append(findings, daemon.Finding{What: what + " triggers", Err: err, Remedy: "`collector triggers plan` prints what is to be installed, with its rights"})
 	}
 	findings = append(findings, s.installable(ctx, status))
-	if len(status.Tables) == 0 {
-		findings = append(findings, daemon.Finding{What: what + " tables", Err: fmt.Errorf("no table matches %q", s.config.Tables), Remedy: "tables is a list of schema.table globs"})
+	for _, g := range status.Idle {
+		findings = append(findings, daemon.Finding{
+			What: what + " tables", Err: fmt.Errorf("no table matches %q, or exclude takes away all that do", g),
+			Remedy: "tables is a list of schema.table globs; names are case-sensitive",
+		})
 	}
 	for _, t := range status.Tables {
 		if len(t.Key) == 0 {

@@ -2,12 +2,14 @@ package postgres
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"datawatch/pkg/config"
+	"datawatch/pkg/event"
 )
 
 // Values of the configuration.
@@ -28,7 +30,8 @@ type Config struct {
 	DSN config.Secret `yaml:"dsn"`
 	// InstallDSN installs; empty: DSN does. It needs CREATE on the database and TRIGGER on the tables.
 	InstallDSN config.Secret `yaml:"install_dsn"`
-	// Tables are "schema.table" globs with * and ?; Exclude takes away from them.
+	// Tables are "schema.table" globs with * and ?; Exclude takes away from them. They match plain names, whichever of a
+	// pattern's dots is the one between schema and table, and names as they are in a stream ("we%2Eird.orders").
 	Tables  []string `yaml:"tables"`
 	Exclude []string `yaml:"exclude"`
 	// Snapshot is never or initial: whether rows that are there already are read.
@@ -111,13 +114,32 @@ func (c *Config) selects(schema, table string) bool {
 }
 
 func matchesAny(globs []string, schema, table string) bool {
-	for _, g := range globs {
-		s, t, _ := strings.Cut(g, ".")
-		if glob(s, schema) && glob(t, table) {
+	return slices.ContainsFunc(globs, func(g string) bool { return matches(g, schema, table) })
+}
+
+func matches(pattern, schema, table string) bool {
+	encodedSchema, encodedTable, _ := strings.Cut(event.TableEntity(schema, table), ".")
+	for i, c := range pattern {
+		if c != '.' {
+			continue
+		}
+		s, t := pattern[:i], pattern[i+1:]
+		if glob(s, schema) && glob(t, table) || glob(s, encodedSchema) && glob(t, encodedTable) {
 			return true
 		}
 	}
 	return false
+}
+
+// idle are the patterns of tables that none of these needs.
+func (c *Config) idle(tables []*table) []string {
+	var idle []string
+	for _, g := range c.Tables {
+		if !slices.ContainsFunc(tables, func(t *table) bool { return matches(g, t.rootSchema, t.rootName) }) {
+			idle = append(idle, g)
+		}
+	}
+	return idle
 }
 
 // glob matches * (any run of characters) and ? (one character); every other character stands for itself.

@@ -54,8 +54,11 @@ func (b *batch) add(ctx context.Context, p *pack) error {
 	case p.op == packGap:
 		b.gap(shape.stream, event.Gap{
 			From: p.at, To: p.at, Cause: causeCaptureFailed,
-			Remedy: "An error inside capture: " + string(p.after) + ". The write itself went through. Compare the table with `collector verify`.",
+			Remedy: "An error inside capture: " + string(p.after) + ". The write itself went through. " + recapture,
 		})
+		return nil
+	case p.op == packNew:
+		b.tableNew(p, shape)
 		return nil
 	case p.op == packTruncate:
 		b.row(p, shape, p.first+b.open.Extra.of(p.txid), change{op: event.Truncate})

@@ -22,8 +22,25 @@
 // capture doesn't fail the write: this is guaranteed for the first 50 statements of a transaction (each guard costs a
 // subtransaction), and not for cancellation and statement_timeout.
 //
-// A row that a trigger of the application's own changes again, after the statement that fired it, is captured before that
-// statement: events are in the order in which statements ended. The depth of the trigger is in the outbox (column depth).
+// # Order within a transaction
+//
+// A row that a trigger of the application's own changes again is captured before the statement that fired the trigger,
+// since statements are captured when they end. Such statements go behind the one that fired them, where the rows' images
+// say so: the old row of the one is the new row of the other. Packs wait for that in a window of 10,000 rows and 8 MiB. The
+// order of the sequence stays for what is farther apart, and where no order fits, as when rows are too large to be read:
+// both are counted (datawatch_collector_order_undecided_total) and logged. Where the images allow both orders (a trigger
+// undoes just what its statement did), the trigger's change is taken for the later one: wrong only where a BEFORE trigger
+// deletes a row and the very same is then inserted, or where a view's trigger and a later statement of the same call undo
+// each other.
+//
+// # New tables
+//
+// Every two seconds a query over the catalog looks for tables without triggers. What a new table, or a partition of one,
+// held before it had them is a gap (table_new) in its stream, from the last look at which none was missing: the
+// installation writes it into the outbox, in the transaction that makes the triggers and under their lock. A table without
+// a page was never written to, and has no gap. Rows that came into a new partition through its root were captured, and are
+// in the gap all the same. CREATE TABLE installs nothing by itself: the selection and the masks are the configuration's,
+// which the database doesn't have.
 //
 // # What isn't seen
 //

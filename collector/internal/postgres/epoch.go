@@ -47,6 +47,7 @@ const (
 	causeProgressLost  = "progress_lost"
 	causeOutboxFull    = "outbox_full"
 	causeCaptureFailed = "capture_failed"
+	causeTableNew      = "table_new"
 	causeTooLarge      = "row_too_large"
 	causeUnreadable    = "unreadable"
 )
@@ -74,16 +75,16 @@ func begin(from *progress, w whereabouts, present snapshot, now time.Time) (prog
 		// Somebody read here before. What the database was told is committed somewhere; the rest is still in the outbox.
 		fresh.Epoch, fresh.Snapshot = event.NewEpoch(now, w.epoch), w.snapshot
 		return fresh, told(w.toldAt, causeProgressLost,
-			"The collector's progress is gone from the state topic. Events just before this one may stand twice: compare the tables with `collector verify`.")
+			"The collector's progress is gone from the state topic. Events just before this one may stand twice, and after it none is missing: nothing is to be done where whoever reads takes `after` by key.")
 	case from.Install != w.install:
 		fresh.Epoch = event.NewEpoch(now, from.Epoch)
 		return fresh, told(from.At, causeReinstalled,
-			"Capture was removed and installed again, or the database came from a dump. Changes in between are not here: compare the tables with `collector verify`.")
+			"Capture was removed and installed again, or the database came from a dump. Changes in between are not here. "+recapture)
 	case from.rewound(w, present):
 		// Transaction ids from here on may have been used before by changes that are no more.
 		fresh.Epoch, fresh.Snapshot = event.NewEpoch(now, from.Epoch), present
 		return fresh, told(from.At, causeRestored,
-			"The database was restored or failed over. Changes since then may be missing, and some that were sent may be undone: compare the tables with `collector verify`.")
+			"The database was restored or failed over. Changes since then may be missing, and some that were sent may be undone. "+recapture)
 	default:
 		return *from, nil
 	}

@@ -5,11 +5,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"datawatch/pkg/event"
 )
 
-// gap appends a gap to its stream, at this place in the order.
+// recapture is what a person can do about rows that weren't captured.
+const recapture = "Rows are captured again, as they are now, by an UPDATE that sets a column to itself (update t set c = c where ...); " +
+	"of deleted rows, compare the table's keys with those that were told."
+
+// gap appends a gap to its stream, at this place in the order, and names it in the log.
 func (b *batch) gap(stream event.Stream, g event.Gap) {
 	value, err := json.Marshal(g)
 	if err != nil { // a Gap is made of texts, times and a number
@@ -21,12 +26,42 @@ func (b *batch) gap(stream event.Stream, g event.Gap) {
 	})
 	b.bytes += len(value)
 	b.r.report.Gap(g.Cause)
+	b.r.logGap(stream, g)
+}
+
+// maxLogged bounds what is remembered of gaps that were logged.
+const maxLogged = 1000
+
+// logGap names a gap once: a batch that the broker didn't take is made again, with the same gaps.
+func (s *Source) logGap(stream event.Stream, g event.Gap) {
+	what := fmt.Sprint(stream, g.Cause, g.From.UnixNano(), g.To.UnixNano(), g.Remedy)
+	if s.logged[what] {
+		return
+	}
+	if s.logged == nil || len(s.logged) >= maxLogged {
+		s.logged = map[string]bool{}
+	}
+	s.logged[what] = true
+	s.log.Warn("a gap", "stream", stream, "cause", g.Cause, "from", g.From, "to", g.To, "remedy", g.Remedy)
+}
+
+// tableNew tells that a table, or a partition of one, had rows before it had triggers.
+func (b *batch) tableNew(p *pack, s *shape) {
+	from, err := time.Parse(time.RFC3339Nano, string(p.after))
+	if err != nil { // written by planNew
+		b.unreadable(p, s, fmt.Errorf("a new table's pack: %w", err))
+		return
+	}
+	b.gap(s.stream, event.Gap{
+		From: from.UTC(), To: p.at, Cause: causeTableNew,
+		Remedy: "A table, or a partition of it, is new here, and had rows before capture was installed on it. " + recapture,
+	})
 }
 
 func (b *batch) tooLarge(p *pack, s *shape, what string) {
 	b.gap(s.stream, event.Gap{
 		From: p.at, To: p.at, Cause: causeTooLarge, Lost: &p.rows,
-		Remedy: fmt.Sprintf("%s is larger than broker.max_record_bytes: raise it, and compare the table with `collector verify`.", what),
+		Remedy: fmt.Sprintf("%s is larger than broker.max_record_bytes: raise it. %s", what, recapture),
 	})
 }
 
@@ -34,7 +69,7 @@ func (b *batch) unreadable(p *pack, s *shape, err error) {
 	b.r.log.Error("a pack can't be read", "stream", s.stream, "seq", p.seq, "part", p.part, "error", err)
 	b.gap(s.stream, event.Gap{
 		From: p.at, To: p.at, Cause: causeUnreadable, Lost: &p.rows,
-		Remedy: fmt.Sprintf("Captured rows can't be read (%v). Compare the table with `collector verify`.", err),
+		Remedy: fmt.Sprintf("Captured rows can't be read (%v). %s", err, recapture),
 	})
 }
 
@@ -48,10 +83,10 @@ func (r *reader) tellCounted(ctx context.Context, now position) error {
 		return nil
 	}
 	g := gap{Gap: event.Gap{From: r.cleanAt, To: now.at, Cause: causeOutboxFull, Remedy: "The outbox reached outbox.max_bytes, or no collector came for outbox.max_age. " +
-		"Capture goes on by itself now that it is read. Compare the tables with `collector verify`."}}
+		"Capture goes on by itself now that it is read. " + recapture}}
 	if now.skipped == r.p.Skipped {
 		g.Cause = causeCaptureFailed
-		g.Remedy = "Capture failed inside the database, and couldn't note where: the server's log says why. Compare the tables with `collector verify`."
+		g.Remedy = "Capture failed inside the database, and couldn't note where: the server's log says why. " + recapture
 	}
 	r.p.Failed, r.p.Skipped = now.failed, now.skipped
 	if err := r.tell(ctx, g); err != nil {
@@ -76,7 +111,6 @@ func (r *reader) tell(ctx context.Context, g gap) error {
 	for _, stream := range streams {
 		b.gap(stream, g.Gap)
 	}
-	r.log.Warn("a gap", "cause", g.Cause, "from", g.From, "to", g.To, "streams", len(streams))
 	next.Open = r.p.Open
 	if next.Open == nil {
 		next.Tick++

@@ -85,6 +85,10 @@ func (s *Source) install(ctx context.Context, tries int) error {
 	if err != nil {
 		return err
 	}
+	var at time.Time
+	if err := db.QueryRow(ctx, "select clock_timestamp()").Scan(&at); err != nil {
+		return fmt.Errorf("ask for the time: %w", err)
+	}
 	steps, err := s.plan(ctx, db, reader)
 	if err != nil {
 		return err
@@ -110,6 +114,9 @@ func (s *Source) install(ctx context.Context, tries int) error {
 		default:
 			failed = append(failed, fmt.Errorf("install on %s: %w", group[0].Table, err))
 		}
+	}
+	if len(failed) == 0 {
+		s.looked = at
 	}
 	return errors.Join(failed...)
 }

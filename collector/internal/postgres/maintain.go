@@ -2,8 +2,10 @@ package postgres
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,6 +17,7 @@ import (
 const (
 	maintainEvery  = time.Second
 	reconcileEvery = 10 * time.Second
+	lookEvery      = 2 * time.Second
 	aliveEvery     = time.Minute
 )
 
@@ -45,7 +48,8 @@ func (s *Source) maintain(ctx context.Context) error {
 	ticker := time.NewTicker(maintainEvery)
 	defer ticker.Stop()
 	var alive time.Time
-	reconciled := time.Now() // prepare did it
+	reconciled, looked := time.Now(), time.Now() // prepare did it
+	known := map[uint32]bool{}
 	for {
 		if time.Since(alive) > aliveEvery {
 			if err := s.keepAlive(ctx, db); err != nil {
@@ -53,7 +57,14 @@ func (s *Source) maintain(ctx context.Context) error {
 			}
 			alive = time.Now()
 		}
-		if time.Since(reconciled) > reconcileEvery {
+		fresh := false
+		if time.Since(looked) > lookEvery {
+			if fresh, err = s.look(ctx, db, known); err != nil {
+				return err
+			}
+			looked = time.Now()
+		}
+		if fresh || time.Since(reconciled) > reconcileEvery {
 			s.reconcile(ctx)
 			reconciled = time.Now()
 		}
@@ -71,15 +82,57 @@ func (s *Source) maintain(ctx context.Context) error {
 // keepAlive moves the moment at which triggers stop because no collector comes, and what a dump or a changed
 // configuration made untrue.
 func (s *Source) keepAlive(ctx context.Context, db querier) error {
-	_, err := db.Exec(ctx, fmt.Sprintf(`update datawatch.queue q set expires = %s, main = c.oid, toast = c.reltoastrelid,
+	var looked *time.Time
+	if !s.looked.IsZero() {
+		looked = &s.looked
+	}
+	_, err := db.Exec(ctx, fmt.Sprintf(`update datawatch.queue q set expires = %s, main = c.oid, toast = c.reltoastrelid, looked = coalesce($1, q.looked),
 		room = greatest(0, %d - (select coalesce(sum(pg_relation_size(o.oid) + coalesce(pg_relation_size(nullif(o.reltoastrelid, 0)), 0)), 0)::bigint
 			from pg_class o join pg_namespace n on n.oid = o.relnamespace
 			where n.nspname = 'datawatch' and o.relname like 'outbox\__' and o.oid <> c.oid))
-		from pg_class c where c.oid = ('datawatch.outbox_' || q.current)::regclass`, s.expires(), s.room()))
+		from pg_class c where c.oid = ('datawatch.outbox_' || q.current)::regclass`, s.expires(), s.room()), looked)
 	if err != nil {
 		return fmt.Errorf("tell the database that a collector lives: %w", err)
 	}
 	return nil
+}
+
+//go:embed sql/uncaptured.sql
+var uncapturedSQL string
+
+// look finds tables without triggers by one query over the catalog, so that reconcile needn't be done at each look. It
+// tells whether there is one that wasn't known at the look before; known becomes what is there now.
+func (s *Source) look(ctx context.Context, db querier, known map[uint32]bool) (fresh bool, err error) {
+	var at time.Time
+	if err := db.QueryRow(ctx, "select clock_timestamp()").Scan(&at); err != nil {
+		return false, fmt.Errorf("ask for the time: %w", err)
+	}
+	rows, err := db.Query(ctx, uncapturedSQL)
+	if err != nil {
+		return false, fmt.Errorf("look for new tables: %w", err)
+	}
+	found := map[uint32]bool{}
+	var oid uint32
+	var schema, table string
+	_, err = pgx.ForEachRow(rows, []any{&oid, &schema, &table}, func() error {
+		if s.config.selects(schema, table) {
+			found[oid] = true
+			if !known[oid] {
+				fresh = true
+				s.log.Info("a table isn't captured yet", "schema", schema, "table", table)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("look for new tables: %w", err)
+	}
+	if len(found) == 0 {
+		s.looked = at
+	}
+	clear(known)
+	maps.Copy(known, found)
+	return fresh, nil
 }
 
 // reconcile installs what is missing. What can't be done now is tried again at the next time.

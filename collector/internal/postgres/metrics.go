@@ -7,30 +7,38 @@ import (
 )
 
 type metrics struct {
-	bytes prometheus.Gauge
-	rows  prometheus.Gauge
+	bytes     prometheus.Gauge
+	rows      prometheus.Gauge
+	undecided prometheus.Counter
 }
 
-// newMetrics makes the source's gauges; sources that share a registerer share the families.
+// newMetrics makes the source's metrics; sources that share a registerer share the families.
 func newMetrics(reg prometheus.Registerer, name string) *metrics {
 	gauge := func(metric, help string) prometheus.Gauge {
-		family := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		return registered(reg, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "datawatch", Subsystem: "collector", Name: metric, Help: help,
-		}, []string{"source"})
-		if reg != nil {
-			if err := reg.Register(family); err != nil {
-				var there prometheus.AlreadyRegisteredError
-				if errors.As(err, &there) {
-					if existing, ok := there.ExistingCollector.(*prometheus.GaugeVec); ok {
-						family = existing
-					}
-				}
-			}
-		}
-		return family.WithLabelValues(name)
+		}, []string{"source"})).WithLabelValues(name)
 	}
 	return &metrics{
 		bytes: gauge("outbox_bytes", "Size of the outbox in the watched database, with what was read and not yet reclaimed."),
 		rows:  gauge("outbox_rows", "Statements captured and not yet committed to the broker, about."),
+		undecided: registered(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "datawatch", Subsystem: "collector", Name: "order_undecided_total",
+			Help: "Times that changes by triggers stayed in the order in which statements ended, without being known to be right.",
+		}, []string{"source"})).WithLabelValues(name),
 	}
+}
+
+// registered is the family, or the one that is registered in its place already.
+func registered[F prometheus.Collector](reg prometheus.Registerer, family F) F {
+	if reg == nil {
+		return family
+	}
+	var there prometheus.AlreadyRegisteredError
+	if errors.As(reg.Register(family), &there) {
+		if existing, ok := there.ExistingCollector.(F); ok {
+			return existing
+		}
+	}
+	return family
 }

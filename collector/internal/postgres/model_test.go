@@ -161,7 +161,9 @@ func TestKilledCollectorLosesNothing(t *testing.T) {
 		`create table swaps (id int primary key deferrable, v text)`,
 		`create table p (id int primary key, v text) partition by range (id)`,
 		`create table p_low partition of p for values from (minvalue) to (50)`,
-		`create table p_high partition of p for values from (50) to (maxvalue)`)
+		`create table p_high partition of p for values from (50) to (maxvalue)`,
+		`create function again() returns trigger language plpgsql as $$ begin update b set v = v || '!' where id = new.id; return null; end $$;
+		create trigger again after insert or update on b for each row when (pg_trigger_depth() = 0) execute function again()`)
 	r.install()
 	r.exec(`insert into swaps select g, 's' from generate_series(0, 350) g`)
 	seed := uint64(time.Now().UnixNano())
@@ -189,7 +191,10 @@ func TestKilledCollectorLosesNothing(t *testing.T) {
 	runs := 0
 	for writing.Err() == nil {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(50+rng.IntN(1500))*time.Millisecond)
-		r.limits = limits{pagePacks: 1 + rng.IntN(50), pageBytes: 4 << 20, batchEvents: 1 + rng.IntN(500), batchBytes: 1 << 20}
+		r.limits = limits{
+			pagePacks: 1 + rng.IntN(50), pageBytes: 4 << 20, batchEvents: 1 + rng.IntN(500), batchBytes: 1 << 20,
+			windowRows: 1 << 20, windowBytes: 256 << 20, // beyond, the order isn't promised
+		}
 		err := r.source().Run(ctx, r.progress(), r.emit)
 		cancel()
 		runs++
@@ -202,7 +207,7 @@ func TestKilledCollectorLosesNothing(t *testing.T) {
 	r.fail = nil
 	mu.Unlock()
 
-	r.limits = defaultLimits
+	r.limits.windowRows, r.limits.windowBytes = 1<<20, 256<<20
 	r.exec(`create table done (id int primary key)`)
 	r.install()
 	r.exec(`insert into done values (1)`)

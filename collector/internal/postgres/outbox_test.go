@@ -17,7 +17,7 @@ func TestALargeTickIsResumedInTheMiddle(t *testing.T) {
 	r := newRig(t, `create table t (id int primary key, v text)`)
 	r.install()
 	r.exec(`insert into t select g, repeat('x', 50) from generate_series(1, 60000) g`)
-	r.limits = limits{pagePacks: 20, pageBytes: 4 << 20, batchEvents: 700, batchBytes: 1 << 20}
+	r.limits.pagePacks, r.limits.batchEvents, r.limits.batchBytes = 20, 700, 1<<20
 	r.fail = func(batch int) (bool, bool) { return batch%11 == 5, batch%11 == 0 }
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -79,6 +80,9 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 	}
 	for _, t := range tables {
 		steps = append(steps, s.planTable(t)...)
+		if state.version > 0 && t.function == "" {
+			steps = append(steps, s.planNew(t))
+		}
 	}
 	for _, t := range deselected {
 		steps = append(steps, Statement{
@@ -178,6 +182,22 @@ func (s *Source) planTable(t *table) []Statement {
 		add(lock, fmt.Sprintf("create trigger %s %s\n  for each statement execute function %s();", name, fmt.Sprintf(triggerSQL[name], t.ident()), calls))
 	}
 	return steps
+}
+
+// planNew tells, behind the triggers and in their transaction, what wasn't captured of a table before it had them. Their
+// lock lets nobody write meanwhile. A table without a page never held a row, and has no gap; a row that was rolled back
+// gives one too many.
+func (s *Source) planNew(t *table) Statement {
+	since := "q.looked"
+	if !s.looked.IsZero() {
+		since = quote(s.looked.UTC().Format(time.RFC3339Nano)) + "::timestamptz"
+	}
+	return Statement{Table: t.ident(), Lock: lockNone, SQL: fmt.Sprintf(
+		"insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)\n"+
+			"select q.current, nextval('datawatch.seq'), 0, '%s', %d, clock_timestamp(), 0, 0, 0,\n"+
+			"  to_char(%s at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')\n"+
+			"from datawatch.queue q where pg_relation_size(%s::regclass) > 0;",
+		packNew, t.shapeID, since, quote(t.ident()))}
 }
 
 // triggerSQL is when each trigger fires; one with transition tables takes a single event.

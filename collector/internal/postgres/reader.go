@@ -38,6 +38,7 @@ type reader struct {
 	database string
 	p        progress
 
+	window   window
 	last     position // of the poll before
 	marked   time.Time
 	gapTold  time.Time

@@ -36,7 +36,9 @@ type Source struct {
 	now     func() time.Time
 	limits  limits
 
-	told chan told // the latest progress that was committed; one place
+	told   chan told       // the latest progress that was committed; one place
+	logged map[string]bool // gaps; the reader's
+	looked time.Time       // when nothing was missing, by the database's clock; maintain's
 }
 
 var _ source.Source = (*Source)(nil)
@@ -93,14 +95,16 @@ func (s *Source) Run(ctx context.Context, committed source.Progress, emit source
 // installTries are made at the start; tables that long transactions keep are left to reconcile.
 const installTries = 3
 
-// prepare installs, or says what is missing.
+// prepare installs, and says what is missing.
 func (s *Source) prepare(ctx context.Context) error {
 	if s.config.ManageTriggers {
 		err := s.install(ctx, installTries)
-		if err == nil || ctx.Err() != nil {
+		if ctx.Err() != nil {
 			return errors.Join(err, ctx.Err())
 		}
-		s.log.Warn("not everything could be installed", "error", message(err))
+		if err != nil {
+			s.log.Warn("not everything could be installed", "error", message(err))
+		}
 	}
 	status, err := s.Status(ctx)
 	if err != nil {
@@ -108,6 +112,9 @@ func (s *Source) prepare(ctx context.Context) error {
 	}
 	if status.Version == 0 {
 		return fmt.Errorf("the schema datawatch isn't installed in the database: `collector triggers install --source %s` installs it, `collector triggers plan` prints the SQL", s.name)
+	}
+	for _, g := range status.Idle {
+		s.log.Warn("a pattern of tables selects none", "pattern", g)
 	}
 	for _, t := range status.Tables {
 		if !t.Complete() {

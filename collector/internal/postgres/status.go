@@ -15,6 +15,7 @@ type Status struct {
 	EventTrigger bool          `json:"event_trigger"` // ALTER TABLE is followed in its own transaction
 	OutboxBytes  int64         `json:"outbox_bytes"`
 	Tables       []TableStatus `json:"tables"`
+	Idle         []string      `json:"idle,omitempty"` // patterns of the configuration that select no table
 }
 
 // TableStatus is one table that the configuration selects.
@@ -49,7 +50,7 @@ func (s *Source) status(ctx context.Context, db querier) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	status := &Status{Version: state.version, Complete: state.version == version, EventTrigger: state.follows}
+	status := &Status{Version: state.version, Complete: state.version == version, EventTrigger: state.follows, Idle: s.config.idle(tables)}
 	if state.version > 0 {
 		if status.OutboxBytes, err = outboxBytes(ctx, db); err != nil {
 			return nil, err

@@ -38,7 +38,7 @@ type Source interface {
 	Run(ctx context.Context, progress Progress, emit Emit) error
 }
 
-// Reporter is told how a source fares, for metrics, /readyz and `collector status`.
+// Reporter is told how a source fares, for metrics and /readyz.
 type Reporter interface {
 	// State tells what the source is doing now, with the reason where something is wrong.
 	State(state State, reason string)

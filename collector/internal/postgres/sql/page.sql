@@ -1,6 +1,6 @@
 -- The packs behind ($1, $2) of the tick that ends with snapshot $5: of transactions that weren't assigned at the
 -- snapshot before ($3 on) or that ended since ($4). At most $6 packs and about $8 bytes; of a pack over $7 bytes, no rows.
-select seq, part, txid::text, op::text, shape, at, first, rows, total,
+select seq, part, txid::text, op::text, depth, called, shape, at, first, rows, total,
        coalesce(application, ''), coalesce(login, ''), coalesce(host(client), ''), coalesce(tag, ''),
        case when size <= $7 then before end, case when size <= $7 then after end, size
 from (

@@ -33,7 +33,8 @@ create table datawatch.queue (
   main    oid not null,                 -- of the current table, and of its TOAST table
   toast   oid not null,
   room    bigint not null,              -- bytes that these two may reach; beyond, nothing is captured
-  expires timestamptz not null          -- capture stops when the collector has been away this long
+  expires timestamptz not null,         -- capture stops when the collector has been away this long
+  looked  timestamptz not null default clock_timestamp() -- when every table that is selected was last seen to be captured
 ) with (fillfactor = 50);
 
 -- When each outbox table was last switched away from: what the truncation of it waits for.
@@ -59,8 +60,9 @@ create table datawatch.outbox (
   seq         bigint not null,          -- one number a statement
   part        bigint not null,          -- orders a statement's packs
   txid        xid8 not null default pg_current_xact_id(),
-  op          "char" not null,          -- i, u, d, t(runcate), g(ap: capture failed)
+  op          "char" not null,          -- i, u, d, t(runcate), g(ap: capture failed), n(ew table: not captured before)
   depth       smallint not null default pg_trigger_depth(),
+  called      timestamptz not null default statement_timestamp(), -- of the application's statement, and so of its triggers'
   shape       bigint not null,
   at          timestamptz not null,
   first       bigint not null,          -- how many rows the transaction had captured before this pack

@@ -1,0 +1,73 @@
+package postgres
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"datawatch/pkg/event"
+)
+
+func gapOf(t *testing.T, e event.Raw) event.Gap {
+	t.Helper()
+	var g event.Gap
+	if err := json.Unmarshal(e.Value, &g); err != nil || e.Type != event.GapType {
+		t.Fatalf("%s is no gap: %v", e.Value, err)
+	}
+	return g
+}
+
+func TestWhatANewTableHeldBeforeItsTriggersIsAGap(t *testing.T) {
+	r := newRig(t, `create table old (id int primary key)`, `insert into old values (1)`)
+	r.install()
+	stop := r.start()
+	r.exec(`insert into old values (2)`)
+	r.await(1)
+	created := time.Now()
+	r.exec(`create table fresh (id int primary key); insert into fresh values (1); create table empty (id int primary key)`)
+	r.awaitInstalled("fresh")
+	r.awaitInstalled("empty")
+	if took := time.Since(created); took > reconcileEvery/2 {
+		t.Errorf("new tables were followed after %v", took)
+	}
+	r.exec(`insert into fresh values (2); insert into empty values (1)`)
+	r.await(4)
+	_ = stop()
+	got := r.captured()
+	expect(t, got,
+		`public.old insert {"id":2} after {"id":2}`,
+		`public.fresh gap table_new`,
+		`public.fresh insert {"id":2} after {"id":2}`,
+		`public.empty insert {"id":1} after {"id":1}`)
+	g := gapOf(t, got[1])
+	if g.From.After(created) || g.From.Before(created.Add(-reconcileEvery)) || g.To.Before(created) || g.Lost != nil || g.Remedy == "" {
+		t.Errorf("the table was made at %v: gap %+v", created, g)
+	}
+}
+
+func TestANewPartitionsRowsAreAGapOfTheRoot(t *testing.T) {
+	r := newRig(t, `create table p (id int primary key) partition by range (id)`, `create table p0 partition of p for values from (0) to (10)`)
+	r.install()
+	r.exec(`create table p1 partition of p for values from (10) to (20); insert into p1 values (11)`)
+	r.exec(`create table p2 partition of p for values from (20) to (30)`)
+	r.install()
+	r.exec(`insert into p1 values (12); insert into p2 values (21)`)
+	expect(t, r.wait(3),
+		`public.p gap table_new`,
+		`public.p insert {"id":12} after {"id":12}`,
+		`public.p insert {"id":21} after {"id":21}`)
+}
+
+func TestWhatANewTableHeldWhileTheCollectorWasAwayIsAGap(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	r.exec(`insert into t values (1)`)
+	r.wait(1)
+	away := time.Now()
+	r.exec(`create table s (id int primary key); insert into s values (1)`)
+	got := r.wait(2)
+	expect(t, got[1:], `public.s gap table_new`)
+	if g := gapOf(t, got[1]); g.From.After(away) || g.To.Before(away) {
+		t.Errorf("away at %v: gap %+v", away, g)
+	}
+}

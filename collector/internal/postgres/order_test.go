@@ -1,0 +1,140 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"testing"
+
+	"datawatch/collector/internal/source"
+	"datawatch/pkg/event"
+)
+
+const ownRowTrigger = `create function again() returns trigger language plpgsql as $$ begin
+		if pg_trigger_depth() = 1 then update t set v = v || '!' where id = new.id; end if; return null; end $$;
+	create trigger again after insert or update on t for each row execute function again()`
+
+func TestARowThatItsTriggerChangesAgainEndsWithTheLastImage(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`, ownRowTrigger)
+	r.install()
+	r.exec(`insert into t values (1, 'a'), (2, 'b'); update t set v = 'c' where id = 1`)
+	got := r.wait(6)
+	expect(t, got,
+		`public.t insert {"id":1} after {"id":1,"v":"a"}`,
+		`public.t insert {"id":2} after {"id":2,"v":"b"}`,
+		`public.t update {"id":1} before {"id":1,"v":"a"} after {"id":1,"v":"a!"}`,
+		`public.t update {"id":2} before {"id":2,"v":"b"} after {"id":2,"v":"b!"}`,
+		`public.t update {"id":1} before {"id":1,"v":"a!"} after {"id":1,"v":"c"}`,
+		`public.t update {"id":1} before {"id":1,"v":"c"} after {"id":1,"v":"c!"}`)
+	checkIndexes(t, got)
+}
+
+func TestWhatATriggerChangedBeforeItsStatementStaysBeforeIt(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`,
+		`create function replace() returns trigger language plpgsql as $$ begin delete from t where id = new.id; return new; end $$;
+		create trigger replace before insert on t for each row execute function replace()`)
+	r.exec(`insert into t values (1, 'a')`)
+	r.install()
+	r.exec(`insert into t values (1, 'b')`)
+	expect(t, r.wait(2), `public.t delete {"id":1} before {"id":1,"v":"a"}`, `public.t insert {"id":1} after {"id":1,"v":"b"}`)
+}
+
+func TestARowThatItsTriggerTakesBackEndsAsItIs(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`, `create view w as select * from t`,
+		`create function back() returns trigger language plpgsql as $$ begin
+			if new.v = 'gone' then delete from t where id = new.id; elsif old.v = 'kept' then update t set v = old.v where id = new.id and v <> old.v; end if; return null; end $$;
+		create trigger back after insert or update on t for each row execute function back();
+		create function through() returns trigger language plpgsql as $$ begin insert into t values (new.id, new.v); return new; end $$;
+		create trigger through instead of insert on w for each row execute function through()`)
+	r.install()
+	r.exec(`insert into t values (1, 'gone'), (2, 'kept')`)
+	r.exec(`update t set v = 'other' where id = 2`)
+	r.exec(`begin`)
+	r.exec(`insert into w values (3, 'x')`)
+	r.exec(`delete from t where id = 3`)
+	r.exec(`commit`)
+	state := replay(t, r.wait(7))["shop-db/public.t"]
+	if want := contents(t, r.db, "t"); !maps.Equal(state, want) {
+		t.Errorf("by replay %v, in the table %v", state, want)
+	}
+}
+
+func TestOtherTablesChangedByTriggersKeepTheSequence(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`, `create table audit (id int generated always as identity primary key, v text)`,
+		`create function note() returns trigger language plpgsql as $$ begin insert into audit (v) values (new.v); return null; end $$;
+		create trigger note after insert on t for each row execute function note()`)
+	r.install()
+	r.exec(`insert into t values (1, 'a')`)
+	got := r.wait(2)
+	expect(t, got,
+		`public.audit insert {"id":1} after {"id":1,"v":"a"}`,
+		`public.t insert {"id":1} after {"id":1,"v":"a"}`)
+	checkIndexes(t, got)
+}
+
+// Statements of all lengths, their triggers' changes, deferred and nested ones, key changes, and other sessions' writes in
+// between, by a collector that is killed and whose broker fails: replaying the events gives the table.
+func TestTheOrderWithinATransactionSurvivesKills(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key deferrable initially deferred, v text)`,
+		`create table busy (id int primary key, v text)`,
+		`create function again() returns trigger language plpgsql as $$ begin
+			if pg_trigger_depth() < 3 then update t set v = v || '!' where id = new.id; end if; return null; end $$;
+		create trigger again after insert or update on t for each row execute function again();
+		create function late() returns trigger language plpgsql as $$ begin
+			if pg_trigger_depth() = 1 then update busy set v = v || '?' where id = new.id; end if; return null; end $$;
+		create constraint trigger late after insert on busy deferrable initially deferred for each row execute function late()`)
+	r.install()
+	for i := range 30 {
+		from := 1000 * i
+		r.exec(fmt.Sprintf(`begin; insert into t select g, 'x' from generate_series(%d, %d) g; insert into busy values (%d, 'b');
+			update t set v = 'y' where id %% 7 = 0 and id >= %d; update t set id = id + 500 where id = %d; delete from t where id = %d; commit`,
+			from, from+10*i, i, from, from, from+1))
+		r.exec(fmt.Sprintf(`update busy set v = v || '.' where id <= %d`, i))
+	}
+	r.exec(`insert into busy values (-1, 'end')`)
+	r.limits.pagePacks, r.limits.batchEvents, r.limits.windowRows = 7, 90, 3000
+	r.fail = func(batch int) (bool, bool) { return batch%7 == 3, batch%7 == 6 }
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	emit := func(ctx context.Context, b source.Batch) error {
+		err := r.emit(ctx, b)
+		if events := r.captured(); len(events) > 0 {
+			if string(events[len(events)-1].Key) == `{"id":-1}` && rowChange(t, events[len(events)-1]).Op == event.Update {
+				stop()
+			}
+		}
+		return err
+	}
+	runs := 0
+	for ; ctx.Err() == nil; runs++ {
+		if err := r.source().Run(ctx, r.progress(), emit); !errors.Is(err, errBroker) && ctx.Err() == nil {
+			t.Fatal(err)
+		}
+	}
+	events := r.captured()
+	state := replay(t, events)
+	for _, table := range []string{"t", "busy"} {
+		if want, got := contents(t, r.db, table), state[event.StreamOf("shop-db", "public."+table)]; !maps.Equal(want, got) {
+			t.Errorf("%s: %d rows in the table, %d by replay, or others", table, len(want), len(got))
+		}
+	}
+	checkIndexes(t, events)
+	if runs < 3 {
+		t.Errorf("only %d runs", runs)
+	}
+}
+
+func TestBeyondTheWindowTheSequencesOrderStays(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`, ownRowTrigger)
+	log := r.logged()
+	r.limits.windowRows = 20
+	r.install()
+	r.exec(`insert into t select g, 'x' from generate_series(1, 300) g`)
+	if got := r.wait(600); len(got) != 600 {
+		t.Errorf("%d events", len(got))
+	}
+	if len(log.with("in the order in which the statements ended")) == 0 {
+		t.Error("nothing is told")
+	}
+}
