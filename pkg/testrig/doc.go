@@ -1,5 +1,5 @@
 // Package testrig gives tests the servers that users have: PostgreSQL and Apache
-// Kafka, real ones, and the embedded broker. Servers start when a test first asks
+// Kafka, real ones, a server that speaks MongoDB, and the embedded broker. Servers start when a test first asks
 // for them, one of a kind for a test process, and end with the process.
 //
 // A package that uses it has
@@ -8,8 +8,8 @@
 //
 // Where a server can't be had, the test is skipped with a line that says why; with
 // DATAWATCH_REQUIRE_SERVERS=1 it fails instead. Servers of one's own are named by
-// DATAWATCH_TEST_POSTGRES_DSN (a superuser's) and DATAWATCH_TEST_KAFKA (host:port,
-// or a comma list).
+// DATAWATCH_TEST_POSTGRES_DSN (a superuser's), DATAWATCH_TEST_KAFKA (host:port, or a
+// comma list) and DATAWATCH_TEST_MONGODB_URI (a replica set).
 //
 // It refuses to isolate by restarting: tests share a server and each takes a
 // database of its own ([PostgresServer.Database]) or topics with a prefix of its
