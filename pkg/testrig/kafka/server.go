@@ -168,6 +168,7 @@ func (s *Server) format(ctx context.Context) error {
 		return nil
 	}
 	id := uuid.New()
+	id[0] &= 0x7f // or its text may begin with a dash, which the tool takes for an option
 	cmd := exec.CommandContext(ctx, s.java, s.arguments("kafka.tools.StorageTool",
 		"format", "-t", base64.RawURLEncoding.EncodeToString(id[:]), "-c", s.properties())...)
 	if out, err := cmd.CombinedOutput(); err != nil {
