@@ -121,7 +121,7 @@ func raw(t *testing.T, c Config) []broker.Record {
 	topic := broker.TopicsOf(c.Broker.TopicPrefix).Raw
 	var records []broker.Record
 	for p := range c.Broker.Partitions {
-		end, err := scanner.End(topic, p)
+		end, err := scanner.Settled(t.Context(), topic, p)
 		if err != nil {
 			t.Fatal(err)
 		}

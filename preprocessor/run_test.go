@@ -110,7 +110,7 @@ func committed(ctx context.Context, c preprocessor.Config, topic string) ([]brok
 	}
 	var all []broker.Record
 	for _, p := range partitions {
-		end, err := s.End(topic, p)
+		end, err := s.Settled(ctx, topic, p)
 		if err != nil {
 			return nil, err
 		}

@@ -180,7 +180,7 @@ func (w *world) scan(c config.Broker, topic string) ([]broker.Record, error) {
 	}
 	var all []broker.Record
 	for _, p := range partitions {
-		end, err := s.End(topic, p)
+		end, err := s.Settled(w.t.Context(), topic, p)
 		if err != nil {
 			return nil, err
 		}

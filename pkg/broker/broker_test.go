@@ -58,7 +58,7 @@ func committed(t *testing.T, c config.Broker, topic string) []Record {
 	}
 	var all []Record
 	for _, p := range partitions {
-		end, err := s.End(topic, p)
+		end, err := s.Settled(t.Context(), topic, p)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -95,7 +95,7 @@ func published(t testing.TB, c config.Broker) []event.Raw {
 	topic := broker.TopicsOf(c.TopicPrefix).Raw
 	var events []event.Raw
 	for p := range c.Partitions {
-		end, err := scanner.End(topic, p)
+		end, err := scanner.Settled(t.Context(), topic, p)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -115,7 +115,7 @@ func (w *world) all(topic string) ([]broker.Record, error) {
 		if err != nil {
 			return nil, err
 		}
-		to, err := w.scanner.End(topic, p)
+		to, err := w.scanner.Settled(w.t.Context(), topic, p)
 		if err != nil {
 			return nil, err
 		}
