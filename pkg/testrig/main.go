@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"datawatch/pkg/broker/embedded"
+	"datawatch/pkg/testrig/postgres"
 )
 
 // Main runs the tests, stops the servers that they shared, and ends the process.
 // Call it from TestMain.
 func Main(m *testing.M) {
 	embedded.MainIfChild()
+	postgres.MainIfChild()
 	code := m.Run()
 	if err := stopShared(); err != nil {
 		fmt.Fprintln(os.Stderr, "testrig:", err)

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"datawatch/pkg/broker/embedded"
+	"datawatch/pkg/testrig/postgres"
 )
 
 // The services are started from the main thread: their leash is tied to the thread that started them.
@@ -23,6 +24,7 @@ func init() { runtime.LockOSThread() }
 
 func main() {
 	embedded.MainIfChild()
+	postgres.MainIfChild()
 	os.Exit(run())
 }
 

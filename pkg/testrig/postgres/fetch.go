@@ -36,7 +36,7 @@ func MajorVersions() []string { return slices.Sorted(maps.Keys(builds)) }
 
 // Fetch brings a build ("17", "17.6.0", "" for DefaultVersion) into the cache, if
 // it isn't there, and gives its folder. Its servers have the contrib extensions,
-// but neither psql nor lz4.
+// but neither psql nor lz4. Maven fetches it where the machine has that, a Go library elsewhere.
 func Fetch(ctx context.Context, version string) (dir string, err error) {
 	if version == "" {
 		version = DefaultVersion
@@ -49,7 +49,11 @@ func Fetch(ctx context.Context, version string) (dir string, err error) {
 		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	dir, err = cache.Ensure(ctx, "postgres-"+version, func(ctx context.Context, dir string) error {
-		return fetch(ctx, "io.zonky.test.postgres:embedded-postgres-binaries-"+platform+":"+version, dir)
+		err := fetch(ctx, "io.zonky.test.postgres:embedded-postgres-binaries-"+platform+":"+version, dir)
+		if errors.Is(err, maven.ErrMissing) {
+			err = fetchByLibrary(ctx, version, dir)
+		}
+		return err
 	})
 	if err != nil {
 		return "", fmt.Errorf("%w: no version %s on this machine: %w", ErrUnavailable, version, err)

@@ -19,6 +19,7 @@ type started struct {
 }
 
 func TestMain(m *testing.M) {
+	postgres.MainIfChild()
 	dir, isParent := os.LookupEnv(parentEnv)
 	if !isParent {
 		os.Exit(m.Run())

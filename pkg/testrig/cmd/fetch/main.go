@@ -17,7 +17,10 @@ import (
 	"datawatch/pkg/testrig/postgres"
 )
 
-func main() { os.Exit(run()) }
+func main() {
+	postgres.MainIfChild()
+	os.Exit(run())
+}
 
 func run() int {
 	kafkaVersion := flag.String("kafka", kafka.DefaultVersion, "version of Apache Kafka; none for no Kafka")
