@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"datawatch/pkg/cel"
 	"datawatch/pkg/config"
 	"datawatch/pkg/event"
+	"datawatch/pkg/filter"
 )
 
 // Rule is one entry of the configuration: a stream or a glob, and one thing to do.
@@ -41,31 +41,11 @@ func (r *Rule) Validate(p *config.Problems) {
 		}
 	}
 	if r.Filter != "" {
-		if _, err := compile(r.Filter); err != nil {
+		if _, err := filter.Compile(r.Filter); err != nil {
 			p.Add("filter", err.Error(), "CEL that gives true or false, as in self.total > 0")
 		}
 	}
 	if slices.Contains(r.Key, "") || len(slices.Compact(slices.Sorted(slices.Values(r.Key)))) != len(r.Key) {
 		p.Add("key", "a name is empty, or stands twice", "the names of top-level fields")
 	}
-}
-
-// variables are the names in filters, as in the validator's rules.
-func variables() []cel.Variable {
-	return append(cel.Variables("self", "old", "root", "key", "actor", "tag"),
-		cel.Variable{Name: "op", Type: cel.String}, cel.Variable{Name: "stream", Type: cel.String}, cel.Variable{Name: "time", Type: cel.Timestamp})
-}
-
-func compile(source string) (*cel.Program, error) {
-	env, err := cel.NewEnv(variables()...)
-	if err != nil {
-		return nil, err
-	}
-	program, issues := env.Compile(source, cel.Options{})
-	for _, issue := range issues {
-		if issue.Severity == cel.Error {
-			return nil, fmt.Errorf("%s", issue.String())
-		}
-	}
-	return program, nil
 }

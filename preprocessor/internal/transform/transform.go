@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"time"
 
-	"datawatch/pkg/cel"
 	"datawatch/pkg/event"
+	"datawatch/pkg/filter"
 	"datawatch/pkg/normalize"
 )
 
@@ -31,7 +30,7 @@ type Transforms struct{ rules []prepared }
 
 type prepared struct {
 	Rule
-	filter *cel.Program
+	filter *filter.Filter
 }
 
 // New prepares rules that have passed Validate.
@@ -41,7 +40,7 @@ func New(rules []Rule) (*Transforms, error) {
 		p := prepared{Rule: r}
 		if r.Filter != "" {
 			var err error
-			if p.filter, err = compile(r.Filter); err != nil {
+			if p.filter, err = filter.Compile(r.Filter); err != nil {
 				return nil, fmt.Errorf("transforms[%d].filter: %w", i, err)
 			}
 		}
@@ -81,51 +80,16 @@ func (t *Transforms) Apply(ctx context.Context, e *event.Clean) (drop string, er
 	return "", nil
 }
 
-// keeps evaluates the filter, where the event has what it names.
+// keeps evaluates the filter; what it doesn't apply to is kept.
 func (r *prepared) keeps(ctx context.Context, e *event.Clean) (bool, error) {
-	c := e.Change
-	self := c.After
-	if c.Op == event.Delete {
-		self = c.Before
-	}
-	if self == nil && (r.filter.Names("self") || r.filter.Names("root")) || c.Before == nil && r.filter.Names("old") {
-		return true, nil
-	}
-	bindings := cel.Bindings{"op": cel.StringValue(string(c.Op)), "stream": cel.StringValue(string(e.Stream)), "tag": cel.NullValue}
-	if c.Origin.Tag != "" {
-		bindings["tag"] = cel.StringValue(c.Origin.Tag)
-	}
-	if at, err := time.Parse(time.RFC3339Nano, e.Time); err == nil {
-		bindings["time"] = cel.TimeValue(at)
-	}
-	var actor []byte
-	if c.Origin.Actor != nil {
-		var err error
-		if actor, err = json.Marshal(c.Origin.Actor); err != nil {
-			return false, &normalize.Error{Class: classFilter, Reason: err.Error()}
-		}
-	}
-	for name, text := range map[string][]byte{"self": self, "root": self, "old": c.Before, "key": c.Key, "actor": actor} {
-		if !r.filter.Names(name) {
-			continue
-		}
-		bindings[name] = cel.NullValue
-		if text != nil {
-			value, err := cel.ParseJSON(text)
-			if err != nil {
-				return false, &normalize.Error{Class: classFilter, Reason: fmt.Sprintf("filter of %s: %s: %v", r.Stream, name, err)}
-			}
-			bindings[name] = value
-		}
-	}
-	keep, err := r.filter.Eval(ctx, bindings)
+	keep, applies, err := r.filter.Match(ctx, e)
 	switch {
 	case ctx.Err() != nil:
 		return false, ctx.Err()
 	case err != nil:
 		return false, &normalize.Error{Class: classFilter, Reason: fmt.Sprintf("filter of %s: %v", r.Stream, err)}
 	}
-	return keep, nil
+	return keep || !applies, nil
 }
 
 // setKey makes the key of fields of the row after the change, of a delete before it. A truncate has no key.
