@@ -18,9 +18,13 @@ const maxOpen = 4096
 // quiet then, after the linger.
 type assembler struct {
 	normalizer *normalize.Normalizer
+	audience   *audience
 	linger     time.Duration
 	log        *slog.Logger
 	complete   func(*transaction)
+
+	regards map[event.Stream]regard // of the events at hand
+	pressed bool                    // more comes than can be read row by row
 
 	open  []*transaction // the oldest first
 	index map[name]*transaction
@@ -29,18 +33,38 @@ type assembler struct {
 
 type name struct{ source, id string }
 
-func newAssembler(n *normalize.Normalizer, linger time.Duration, log *slog.Logger, complete func(*transaction)) *assembler {
+func newAssembler(n *normalize.Normalizer, audience *audience, linger time.Duration, log *slog.Logger, complete func(*transaction)) *assembler {
 	return &assembler{
-		normalizer: n, linger: linger, log: log, complete: complete,
-		index: map[name]*transaction{}, ticks: map[string]string{},
+		normalizer: n, audience: audience, linger: linger, log: log, complete: complete,
+		regards: map[event.Stream]regard{}, index: map[name]*transaction{}, ticks: map[string]string{},
 	}
 }
 
-// take reads one event. When summing, changes are only counted.
-func (a *assembler) take(ctx context.Context, r *event.Raw, summing bool) {
-	if s := glance(r); summing && s.op != "" {
+// pressedAt is how many events that wait at once are too many to read each row of transactions that nobody may want.
+const pressedAt = 2000
+
+// begin looks at the viewers anew, before n events are taken.
+func (a *assembler) begin(n int) {
+	clear(a.regards)
+	a.pressed = n >= pressedAt
+}
+
+func (a *assembler) regard(stream event.Stream) regard {
+	r, ok := a.regards[stream]
+	if !ok {
+		r = a.audience.regard(stream, time.Now())
+		a.regards[stream] = r
+	}
+	return r
+}
+
+// take reads one event. Where nobody is shown rows of it, changes are only counted.
+func (a *assembler) take(ctx context.Context, r *event.Raw) {
+	regard := a.regard(r.Stream)
+	if s := glance(r); s.op != "" && regard.counted(a.pressed) {
 		t := a.transaction(r, s.transaction)
 		t.see(r.Stream, s)
+		t.show(regard.all)
 		a.finishAlone(t)
 		return
 	}
@@ -54,13 +78,16 @@ func (a *assembler) take(ctx context.Context, r *event.Raw, summing bool) {
 			continue
 		}
 		t := a.transaction(r, c.Change.Origin.Transaction)
+		wanted := regard.matching(ctx, c)
 		if t.id == "" && t.kafka {
 			t.record = c
 			t.size = weight(c.Change)
 			t.table(c.Stream).tally.count(c.Change.Op, false, false)
 		} else {
-			t.add(c)
+			t.add(c, wanted)
 		}
+		t.show(regard.all)
+		t.want(wanted)
 		a.finishAlone(t)
 	}
 }

@@ -31,29 +31,50 @@ type backlog struct {
 	newest   time.Time
 	interval time.Duration
 	told     time.Time // when the last digest was taken
+	paused   time.Time // until when nothing is told
+
+	summed func(*transaction) // hears of what won't have a message of its own; may be nil
 }
 
-func newBacklog() *backlog { return &backlog{some: make(chan struct{}, 1), interval: firstInterval} }
+func newBacklog(summed func(*transaction)) *backlog {
+	return &backlog{some: make(chan struct{}, 1), interval: firstInterval, summed: summed}
+}
 
 // summing tells whether what comes now is only counted.
 func (b *backlog) summing() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.sum != nil
+	return b.sum != nil || time.Now().Before(b.paused)
 }
 
-func (b *backlog) add(t *transaction) {
+// add takes a transaction; rows tells whether there are rows of it to show.
+func (b *backlog) add(t *transaction, rows bool) {
 	b.mu.Lock()
-	if b.sum == nil && (t.bare || len(b.waiting) >= maxWaiting || b.bytes+t.size > maxWaitingBytes && len(b.waiting) > 0) {
+	if b.sum == nil && (!rows || time.Now().Before(b.paused) || len(b.waiting) >= maxWaiting || b.bytes+t.size > maxWaitingBytes && len(b.waiting) > 0) {
 		b.startSum()
 	}
 	if b.sum != nil {
-		b.sum.add(t)
+		b.addToSum(t)
 		b.newest = time.Now()
 	} else {
 		b.waiting = append(b.waiting, t)
 		b.bytes += t.size
 	}
+	b.mu.Unlock()
+	b.wake()
+}
+
+func (b *backlog) addToSum(t *transaction) {
+	b.sum.add(t)
+	if b.summed != nil {
+		b.summed(t)
+	}
+}
+
+// pause tells nothing before until; then, what came meanwhile is told as numbers. A time that is over ends a pause.
+func (b *backlog) pause(until time.Time) {
+	b.mu.Lock()
+	b.paused = until
 	b.mu.Unlock()
 	b.wake()
 }
@@ -100,7 +121,7 @@ func (b *backlog) startSum() {
 	}
 	b.sum, b.since, b.newest = newDigest(), now, now
 	for _, t := range b.waiting {
-		b.sum.add(t)
+		b.addToSum(t)
 	}
 	b.waiting, b.bytes = nil, 0
 }
@@ -151,6 +172,9 @@ func (b *backlog) wait(ctx context.Context, d time.Duration) error {
 func (b *backlog) due(now time.Time) (work, time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if wait := b.paused.Sub(now); wait > 0 {
+		return work{}, wait
+	}
 	if len(b.waiting) > 0 {
 		t := b.waiting[0]
 		b.waiting = b.waiting[1:]
@@ -182,4 +206,14 @@ func (b *backlog) abandon() int {
 	}
 	b.waiting, b.sum, b.bytes = nil, nil, 0
 	return n
+}
+
+// pausedUntil is zero where nothing is paused.
+func (b *backlog) pausedUntil() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !time.Now().Before(b.paused) {
+		return time.Time{}
+	}
+	return b.paused
 }

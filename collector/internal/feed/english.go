@@ -16,6 +16,7 @@ var english = catalogue{
 	missingImage:  "gone when it was read",
 	andMore:       "and %s more",
 	moreLine:      "… %s lines more",
+	expected:      "expected",
 	tx:            "tx %s",
 	tag:           "tag %s",
 	key:           "key",

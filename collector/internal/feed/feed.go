@@ -2,6 +2,7 @@ package feed
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -11,11 +12,13 @@ import (
 
 // Feed shows what it is offered.
 type Feed struct {
-	options Options
-	intake  *intake
-	backlog *backlog
-	writer  writer
-	metrics *metrics
+	options  Options
+	intake   *intake
+	audience *audience
+	board    *board
+	recent   *recent
+	writer   writer
+	metrics  *metrics
 }
 
 // New makes a feed, which shows nothing before Run.
@@ -23,12 +26,15 @@ func New(o Options) (*Feed, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
+	b := newBoard()
 	return &Feed{
-		options: o,
-		intake:  newIntake(o.MaxEvents, o.MaxBytes),
-		backlog: newBacklog(),
-		writer:  writer{words: catalogues[o.Language], zone: o.Zone},
-		metrics: newMetrics(o.Metrics),
+		options:  o,
+		intake:   newIntake(o.MaxEvents, o.MaxBytes),
+		audience: newAudience(o.Chat, b),
+		board:    b,
+		recent:   newRecent(),
+		writer:   writer{words: catalogues[o.Language], zone: o.Zone},
+		metrics:  newMetrics(o.Metrics),
 	}, nil
 }
 
@@ -36,13 +42,31 @@ func New(o Options) (*Feed, error) {
 // sources at once. The feed keeps the events' bytes for a while: they mustn't be changed.
 func (f *Feed) Offer(events []event.Raw) { f.intake.offer(events) }
 
+// Judge has what was found wrong written into the messages of the transactions that it is about, whether they were shown
+// already or will be within a while.
+func (f *Feed) Judge(findings []Finding) { f.board.find(findings) }
+
 // Run shows what is offered until ctx is done, and returns its error.
 func (f *Feed) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.assemble(ctx) })
-	group.Go(func() error { return f.tell(ctx) })
+	group.Go(func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case v := <-f.audience.joined:
+				group.Go(func() error { return f.tell(ctx, v) })
+				group.Go(func() error { return f.amend(ctx, v) })
+			}
+		}
+	})
 	err := group.Wait()
-	if left := f.backlog.abandon(); left > 0 {
+	left := 0
+	for _, v := range f.audience.list() {
+		left += v.backlog.abandon()
+	}
+	if left > 0 {
 		f.metrics.dropped.Add(float64(left))
 		f.options.Log.Warn("feed stopped before everything was shown", "transactions", left)
 	}
@@ -51,7 +75,7 @@ func (f *Feed) Run(ctx context.Context) error {
 
 // assemble makes transactions of events.
 func (f *Feed) assemble(ctx context.Context) error {
-	a := newAssembler(f.options.Normalizer, f.options.Linger, f.options.Log, f.backlog.add)
+	a := newAssembler(f.options.Normalizer, f.audience, f.options.Linger, f.options.Log, deliver)
 	timer := time.NewTimer(f.options.Linger)
 	defer timer.Stop()
 	for {
@@ -63,21 +87,37 @@ func (f *Feed) assemble(ctx context.Context) error {
 		case <-timer.C:
 		}
 		events, lost := f.intake.take()
+		a.begin(len(events))
 		for i := range events {
 			if ctx.Err() != nil {
 				break
 			}
-			a.take(ctx, &events[i], f.backlog.summing())
+			f.recent.add(&events[i])
+			a.take(ctx, &events[i])
 		}
 		if len(lost) > 0 {
 			a.completeAll() // what is open may be lacking its end
-			f.backlog.lose(lost)
-			f.count(lost)
+			f.lose(lost)
 		}
 		if wait := a.completeQuiet(time.Now()); wait > 0 {
 			timer.Reset(wait)
 		}
 	}
+}
+
+// deliver hands a transaction to those who are shown it.
+func deliver(t *transaction) {
+	for _, v := range t.to {
+		v.backlog.add(t, !t.bare || slices.Contains(t.wanted, v))
+	}
+}
+
+// lose tells everybody of what nobody can be shown.
+func (f *Feed) lose(lost map[string]*loss) {
+	for _, v := range f.audience.list() {
+		v.backlog.lose(lost)
+	}
+	f.count(lost)
 }
 
 func (f *Feed) count(lost map[string]*loss) {

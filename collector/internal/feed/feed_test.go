@@ -51,6 +51,13 @@ func (c *chat) Send(ctx context.Context, _ telegram.Chat, m telegram.Message, p 
 	return telegram.Ref{ID: len(c.got)}, nil
 }
 
+func (c *chat) Edit(_ context.Context, ref telegram.Ref, m telegram.Message, _ telegram.Priority) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.got[ref.ID-1] = m.Plain()
+	return nil
+}
+
 // told are the messages so far, and when they came.
 func (c *chat) told() ([]string, []time.Time) {
 	c.mu.Lock()

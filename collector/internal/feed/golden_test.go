@@ -12,6 +12,7 @@ import (
 
 	"datawatch/pkg/event"
 	"datawatch/pkg/normalize"
+	"datawatch/pkg/telegram"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -26,12 +27,17 @@ func told(t *testing.T, language string, asDigest bool, events []event.Raw) stri
 	w := writer{words: catalogues[language], zone: zone}
 	var works []work
 	sum := newDigest()
-	a := newAssembler(normalize.New(normalize.Options{}), time.Second, slog.New(slog.DiscardHandler), func(tx *transaction) {
+	viewers := newAudience(telegram.Chat{}, newBoard())
+	everybody := viewers.of(telegram.Chat{})
+	if asDigest {
+		everybody.backlog.pause(time.Now().Add(time.Hour))
+	}
+	a := newAssembler(normalize.New(normalize.Options{}), viewers, time.Second, slog.New(slog.DiscardHandler), func(tx *transaction) {
 		works = append(works, work{transaction: tx})
 		sum.add(tx)
 	})
 	for i := range events {
-		a.take(t.Context(), &events[i], asDigest)
+		a.take(t.Context(), &events[i])
 	}
 	a.completeAll()
 	if asDigest {
@@ -40,7 +46,7 @@ func told(t *testing.T, language string, asDigest bool, events []event.Raw) stri
 	}
 	var messages []string
 	for _, what := range works {
-		messages = append(messages, w.write(what, at.Add(time.Hour)).HTML())
+		messages = append(messages, w.write(what, everybody, verdict{}, at.Add(time.Hour)).HTML())
 	}
 	return strings.Join(messages, "\n――――――――\n") + "\n"
 }

@@ -2,17 +2,21 @@ package feed
 
 import "github.com/prometheus/client_golang/prometheus"
 
-type metrics struct{ shown, summedUp, dropped prometheus.Counter }
+type metrics struct{ shown, summedUp, dropped, amended prometheus.Counter }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
 	transactions := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "datawatch_collector_feed_transactions_total",
 		Help: "Transactions and Kafka records offered to the feed, by what the chat saw of them: a message, a part of a digest, or nothing but a number of changes.",
 	}, []string{"result"})
-	reg.MustRegister(transactions)
+	amended := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "datawatch_collector_feed_verdicts_total", Help: "Verdicts of the validator that were written into the feed's messages.",
+	})
+	reg.MustRegister(transactions, amended)
 	return &metrics{
 		shown:    transactions.WithLabelValues("shown"),
 		summedUp: transactions.WithLabelValues("summed_up"),
 		dropped:  transactions.WithLabelValues("dropped"),
+		amended:  amended,
 	}
 }

@@ -13,15 +13,16 @@ import (
 	"datawatch/pkg/telegram"
 )
 
-// Sender puts a message into a chat and returns when it is there; *telegram.Client is one.
+// Sender puts a message into a chat, or another in its place, and returns when it is there; *telegram.Client is one.
 type Sender interface {
 	Send(ctx context.Context, chat telegram.Chat, m telegram.Message, p telegram.Priority) (telegram.Ref, error)
+	Edit(ctx context.Context, ref telegram.Ref, m telegram.Message, p telegram.Priority) error
 }
 
 // Options of a feed.
 type Options struct {
 	Sender Sender
-	// Chat is where messages go. It may be zero where the sender writes to the log.
+	// Chat is shown everything, as long as it follows nothing. It may be zero where the sender writes to the log.
 	Chat telegram.Chat
 	// Language is "en" or "vi".
 	Language string

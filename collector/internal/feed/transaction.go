@@ -2,6 +2,7 @@ package feed
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,9 @@ type transaction struct {
 	record *event.Clean // a Kafka record, which is alone
 	bare   bool         // only counted: it holds no rows
 
+	to     []*viewer // who is shown it
+	wanted []*viewer // of these, who follows a change of it
+
 	touched time.Time // when the last change came
 	tick    string    // the position without its last part
 	size    int       // bytes of the rows
@@ -41,6 +45,7 @@ type table struct {
 type row struct {
 	change *event.Change
 	moved  *event.Change // the insert that ends a move
+	wanted []*viewer     // who follows it
 }
 
 // tally counts changes by what they did.
@@ -96,8 +101,35 @@ func (t *transaction) see(stream event.Stream, s sight) {
 	t.table(stream).tally.count(s.op, s.movedTo, s.movedFrom)
 }
 
-// add takes a change with its row.
-func (t *transaction) add(c *event.Clean) {
+// show has viewers shown the transaction.
+func (t *transaction) show(to []*viewer) {
+	for _, v := range to {
+		if !slices.Contains(t.to, v) {
+			t.to = append(t.to, v)
+		}
+	}
+}
+
+// want has viewers shown the transaction who follow a change of it.
+func (t *transaction) want(by []*viewer) {
+	t.show(by)
+	for _, v := range by {
+		if !slices.Contains(t.wanted, v) {
+			t.wanted = append(t.wanted, v)
+		}
+	}
+}
+
+// name is what verdicts call the transaction, or the record.
+func (t *transaction) name() name {
+	if t.record != nil {
+		return name{t.source, t.record.ID}
+	}
+	return name{t.source, t.id}
+}
+
+// add takes a change with its row, and who follows it.
+func (t *transaction) add(c *event.Clean, wanted []*viewer) {
 	if t.actor == nil {
 		t.actor = c.Change.Origin.Actor
 	}
@@ -111,12 +143,46 @@ func (t *transaction) add(c *event.Clean) {
 	case movedFrom:
 		if r := in.moving(c.Change); r != nil {
 			r.moved = c.Change
+			r.wanted = append(r.wanted, wanted...)
 			t.size += weight(c.Change)
 		}
-	case len(in.rows) < maxRows:
-		in.rows = append(in.rows, &row{change: c.Change})
+	case len(in.rows) < maxRows || in.lacks(wanted):
+		in.rows = append(in.rows, &row{change: c.Change, wanted: wanted})
 		t.size += weight(c.Change)
 	}
+}
+
+// lacks tells whether one of the viewers has fewer rows that it follows than a message shows.
+func (t *table) lacks(viewers []*viewer) bool {
+	return slices.ContainsFunc(viewers, func(v *viewer) bool { return len(t.wantedBy(v)) < maxRows })
+}
+
+func (t *table) wantedBy(v *viewer) []*row {
+	var out []*row
+	for _, r := range t.rows {
+		if slices.Contains(r.wanted, v) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// shownTo are the rows for a viewer, in their order: those that it follows, and others where there is room.
+func (t *table) shownTo(v *viewer) []*row {
+	room := maxRows - len(t.wantedBy(v))
+	var out []*row
+	for _, r := range t.rows {
+		switch wanted := slices.Contains(r.wanted, v); {
+		case len(out) == maxRows:
+			return out
+		case !wanted && room <= 0:
+			continue
+		case !wanted:
+			room--
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 // moving is the row whose move this insert ends, where it is among those shown.

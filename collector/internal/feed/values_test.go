@@ -98,9 +98,11 @@ func FuzzAnyRecordMakesAMessage(f *testing.F) {
 	normalizer := normalize.New(normalize.Options{})
 	f.Fuzz(func(t *testing.T, key, value []byte, before, after string) {
 		var works []work
-		a := newAssembler(normalizer, time.Second, slog.New(slog.DiscardHandler), func(tx *transaction) { works = append(works, work{transaction: tx}) })
+		viewers := newAudience(telegram.Chat{}, newBoard())
+		everybody := viewers.of(telegram.Chat{})
+		a := newAssembler(normalizer, viewers, time.Second, slog.New(slog.DiscardHandler), func(tx *transaction) { works = append(works, work{transaction: tx}) })
 		r := recorded("topic", 0, 1, key, value)
-		a.take(t.Context(), &r, false)
+		a.take(t.Context(), &r)
 		if json.Valid([]byte(before)) && json.Valid([]byte(after)) {
 			clean := func(op event.Op, before, after string) *event.Clean {
 				return &event.Clean{Stream: "shop-db/public.t", Type: event.ChangeType, Change: &event.Change{
@@ -108,13 +110,13 @@ func FuzzAnyRecordMakesAMessage(f *testing.F) {
 				}}
 			}
 			tx := &transaction{source: "shop-db", id: "1"}
-			tx.add(clean(event.Update, before, after))
-			tx.add(clean(event.Insert, "", after))
-			tx.add(clean(event.Delete, before, ""))
+			tx.add(clean(event.Update, before, after), nil)
+			tx.add(clean(event.Insert, "", after), nil)
+			tx.add(clean(event.Delete, before, ""), nil)
 			works = append(works, work{transaction: tx})
 		}
 		for _, w := range works {
-			m := writer{words: &english, zone: time.UTC}.write(w, at)
+			m := writer{words: &english, zone: time.UTC}.write(w, everybody, verdict{}, at)
 			if m.HTML() == "" || !utf8.ValidString(m.HTML()) {
 				t.Fatalf("%q", m.HTML())
 			}

@@ -16,6 +16,7 @@ var vietnamese = catalogue{
 	missingImage:  "khi đọc thì đã không còn",
 	andMore:       "và %s mục nữa",
 	moreLine:      "… còn %s dòng nữa",
+	expected:      "đúng ra là",
 	tx:            "tx %s",
 	tag:           "tag %s",
 	key:           "khóa",

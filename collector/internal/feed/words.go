@@ -25,6 +25,8 @@ type catalogue struct {
 	moreLine string // lines that didn't fit into the message
 	tx, tag  string
 
+	expected string // before what a value should be
+
 	key, noKey    string
 	place         string // partition, offset
 	tombstone     string

@@ -21,7 +21,8 @@ type writer struct {
 	zone  *time.Location
 }
 
-func (w writer) write(what work, now time.Time) telegram.Message {
+// write makes the message for a viewer, with what was found wrong until now.
+func (w writer) write(what work, v *viewer, found verdict, now time.Time) telegram.Message {
 	var m telegram.Message
 	switch {
 	case what.digest != nil:
@@ -29,8 +30,9 @@ func (w writer) write(what work, now time.Time) telegram.Message {
 	case what.transaction.record != nil:
 		m = w.record(what.transaction, now)
 	default:
-		m = w.transaction(what.transaction, now)
+		m = w.transaction(what.transaction, v, now)
 	}
+	m.Blocks = append(m.Blocks, w.verdict(found)...)
 	m.Silent = true
 	m.More = func(n int) telegram.Block {
 		return telegram.Line(telegram.Italic(fill(w.words.moreLine, w.words.number(n))))
@@ -48,16 +50,17 @@ func (w writer) clock(at, now time.Time) string {
 	return text
 }
 
-func (w writer) transaction(t *transaction, now time.Time) telegram.Message {
+func (w writer) transaction(t *transaction, v *viewer, now time.Time) telegram.Message {
 	blocks := []telegram.Block{telegram.Line(
 		telegram.Plain("🔹 "), telegram.Bold(t.source),
 		telegram.Plain(" · "+w.words.some(t.changes(), w.words.change, w.words.changes)+" · "+w.clock(t.last, now)),
 	).Ranked(telegram.Head)}
 	for _, in := range t.tables {
-		for _, r := range in.rows {
+		rows := in.shownTo(v)
+		for _, r := range rows {
 			blocks = append(blocks, telegram.Line(w.row(in.name, r)...))
 		}
-		if rest := in.beyond(); rest.changes() > 0 {
+		if rest := in.beyond(rows); rest.changes() > 0 {
 			blocks = append(blocks, telegram.Line(
 				telegram.Bold(in.name), telegram.Plain("  "+fill(w.words.andMore, w.tally(rest))),
 			))
@@ -69,10 +72,10 @@ func (w writer) transaction(t *transaction, now time.Time) telegram.Message {
 	return telegram.NewMessage(blocks...)
 }
 
-// beyond counts the changes whose rows aren't shown.
-func (t *table) beyond() tally {
+// beyond counts the changes whose rows aren't among those shown.
+func (t *table) beyond(rows []*row) tally {
 	shown := tally{}
-	for _, r := range t.rows {
+	for _, r := range rows {
 		shown.count(r.change.Op, r.change.MovedTo != nil, r.change.MovedFrom != nil)
 	}
 	rest := t.tally
