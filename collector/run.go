@@ -27,6 +27,7 @@ func Run(ctx context.Context, c Config, env daemon.Env) error {
 		Broker: c.Broker, Units: units(c, show, env), Mask: mask, Log: env.Log, Metrics: env.Metrics, Health: env.Health,
 	})
 	env.Health.Set("broker", daemon.NotReady, "connecting")
+	env.Health.Set("commands", daemon.NotReady, "connecting")
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return daemon.ServeHTTP(ctx, c.Collector.Listen, env) })
 	group.Go(func() error { return show.run(ctx) })

@@ -2,14 +2,19 @@ package collector
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"datawatch/collector/internal/chat"
 	"datawatch/collector/internal/feed"
 	"datawatch/collector/internal/gapalert"
 	"datawatch/collector/internal/supervise"
+	"datawatch/pkg/broker"
+	"datawatch/pkg/config"
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/event"
 	"datawatch/pkg/normalize"
@@ -17,14 +22,16 @@ import (
 	"datawatch/pkg/telegram"
 )
 
-// show is what people see of the collector: the live feed (nil where there is no chat for it), alerts of gaps, and the bot
-// that both speak through.
+// show is what people see of the collector: the live feed (nil where there is no chat for it), alerts of gaps, the desk that
+// hears commands, and the bot that all of them speak through.
 type show struct {
-	feed  *feed.Feed
-	gaps  *gapalert.Alerter
-	bot   *telegram.Client
-	chats []telegram.Chat
-	env   daemon.Env
+	feed   *feed.Feed
+	gaps   *gapalert.Alerter
+	desk   *chat.Desk
+	bot    *telegram.Client
+	chats  []telegram.Chat
+	broker config.Broker
+	env    daemon.Env
 }
 
 func openShow(c Config, env daemon.Env) (*show, error) {
@@ -32,11 +39,15 @@ func openShow(c Config, env daemon.Env) (*show, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &show{bot: bot, chats: daemon.ChatsOf(c.Telegram.Feed, c.Telegram.Alerts), env: env, gaps: gapalert.New(gapalert.Options{
+	s := &show{bot: bot, chats: daemon.ChatsOf(c.Telegram.Feed, c.Telegram.Alerts), broker: c.Broker, env: env, gaps: gapalert.New(gapalert.Options{
 		Sender: bot, Chat: telegram.ChatOf(c.Telegram.Alerts), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log,
 	})}
+	desk := chat.Options{
+		Broker: c.Broker, Bot: bot, Status: s.status, Ready: func() { env.Health.Set("commands", daemon.Ready, "") }, Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log,
+	}
 	if c.Telegram.Token != "" && c.Telegram.Feed.ID == 0 {
 		env.Log.Info("no live feed: telegram.feed.chat isn't set")
+		s.desk = chat.New(desk)
 		return s, nil
 	}
 	normalizer, err := newNormalizer(c)
@@ -48,7 +59,22 @@ func openShow(c Config, env daemon.Env) (*show, error) {
 		Sender:     bot, Chat: telegram.ChatOf(c.Telegram.Feed), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location,
 		Log: env.Log, Metrics: env.Metrics,
 	})
+	desk.Feed = s.feed
+	s.desk = chat.New(desk)
 	return s, err
+}
+
+// status tells of the collector's sources and of what it depends on.
+func (s *show) status(context.Context) []chat.Part {
+	var parts []chat.Part
+	for _, p := range s.env.Health.Parts() {
+		text := string(p.Status)
+		if p.Reason != "" {
+			text = p.Reason
+		}
+		parts = append(parts, chat.Part{Name: strings.TrimPrefix(p.Name, "source "), Well: p.Status == daemon.Ready, Text: text})
+	}
+	return parts
 }
 
 // newNormalizer decodes what the feed shows as the preprocessor will.
@@ -91,7 +117,32 @@ func (s *show) run(ctx context.Context) error {
 	if s.feed != nil {
 		group.Go(func() error { return s.feed.Run(ctx) })
 	}
+	group.Go(func() error {
+		if err := daemon.AwaitTopics(ctx, s.broker, s.env); err != nil {
+			return err
+		}
+		group, ctx := errgroup.WithContext(ctx)
+		group.Go(func() error { return daemon.Insist(ctx, s.env, "commands", func() error { return s.desk.Run(ctx) }) })
+		if s.feed != nil {
+			group.Go(func() error { return s.watchVerdicts(ctx) })
+		}
+		return group.Wait()
+	})
 	return group.Wait()
+}
+
+// watchVerdicts has the feed show what the validator finds.
+func (s *show) watchVerdicts(ctx context.Context) error {
+	topic := broker.TopicsOf(s.broker.TopicPrefix).Violations
+	return broker.Tail(ctx, s.broker, "datawatch-collector", topic, nil, s.env.Log, func(r broker.Record) error {
+		var v event.Violation
+		if err := json.Unmarshal(r.Value, &v); err != nil {
+			s.env.Log.Warn("a violation that can't be read isn't shown in the feed", "partition", r.Partition, "offset", r.Offset, "error", err)
+			return nil
+		}
+		s.feed.Judge(feed.FindingsOf(&v))
+		return nil
+	})
 }
 
 // drainTimeout is how long a stop waits for messages that were being sent.

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"datawatch/pkg/control"
 	"datawatch/pkg/daemon"
+	"datawatch/pkg/telegram"
 	"datawatch/validator/internal/alerts"
 	"datawatch/validator/internal/judge"
 	"datawatch/validator/internal/schemas"
@@ -31,7 +34,7 @@ func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
 		Broker: cfg.Broker, Schemas: watcher.Current, Log: env.Log, Metrics: env.Metrics, Failed: reporter(env, "broker"),
 	})
 	keeper := alerts.New(alerts.Options{
-		Broker: cfg.Broker, Telegram: cfg.Telegram, Messenger: bot, Log: env.Log, Metrics: env.Metrics, Failed: reporter(env, "alerts"),
+		Broker: cfg.Broker, Telegram: cfg.Telegram, Messenger: messenger{bot, control.Options{Broker: cfg.Broker, Name: "alerts", Log: env.Log}}, Log: env.Log, Metrics: env.Metrics, Failed: reporter(env, "alerts"),
 		Failures: func() []schemas.Failure { return watcher.Current().Failures() },
 	})
 	group, ctx := errgroup.WithContext(ctx)
@@ -49,6 +52,31 @@ func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
 	})
 	return group.Wait()
 }
+
+// messenger speaks through the bot, and hears through the control topic: the collector is who polls.
+type messenger struct {
+	*telegram.Client
+	control control.Options
+}
+
+// Poll hears of commands and buttons until ctx is done. The broker's errors are waited out.
+func (m messenger) Poll(ctx context.Context, h telegram.Handlers) error {
+	for {
+		err := control.Listen(ctx, m.control, h)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		m.control.Log.Warn("commands and buttons wait; trying again", "error", err, "pause", listenPause)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(listenPause):
+		}
+	}
+}
+
+// listenPause is how long the broker is left alone when it failed.
+const listenPause = 3 * time.Second
 
 // reporter tells health how a stage is.
 func reporter(env daemon.Env, part string) func(error) {

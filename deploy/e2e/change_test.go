@@ -47,7 +47,7 @@ func TestChangeComesOutExactly(t *testing.T) {
 			UPDATE wallets SET balance = balance - 149.98 WHERE id = 7;
 			COMMIT`)
 
-		feed := w.message(feedChat, "1042")
+		feed := w.message(feedChat, "✗") // edited when the verdict came
 		golden(t, "feed.html", stable(feed.HTML))
 		alert := w.message(alertsChat, "Order total is not the sum of its items")
 		golden(t, "alert.html", stable(alert.HTML))
@@ -60,9 +60,20 @@ func TestChangeComesOutExactly(t *testing.T) {
 		w.assertPoisonIsADeadLetter()
 		w.assertDashboardsHaveTheirMetrics(w.metrics())
 
+		w.press(alertsChat, alert, "Ack")
+		w.message(alertsChat, "👁")
+
 		execute(`UPDATE orders SET total = 149.97 WHERE id = 1042`)
 		w.assertWrongRows(0)
 	})
+}
+
+// press presses a button of a message: the collector hears of it, and whom it concerns acts.
+func (w *world) press(chat int64, m telegramsim.Message, label string) {
+	w.t.Helper()
+	if _, err := w.sim.Press(chat, m.ID, label); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // assertPoisonIsADeadLetter puts a record into raw that nobody can read.

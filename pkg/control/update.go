@@ -50,7 +50,8 @@ func record(topic string, number int, u update) broker.Record {
 
 // read gives back what a record was made of; ok is false for records of other kinds.
 func read(r broker.Record) (u update, number int, ok bool, err error) {
-	if r.Value == nil || json.Unmarshal(r.Value, &u) != nil || u.Kind != CommandKind && u.Kind != PressKind {
+	known := json.Unmarshal(r.Value, &u) == nil && (u.Kind == CommandKind || u.Kind == PressKind)
+	if !known {
 		return u, 0, false, nil
 	}
 	number, err = strconv.Atoi(string(r.Key))

@@ -3,6 +3,8 @@ package daemon
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -49,6 +51,26 @@ func (h *Health) Forget(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.parts, name)
+}
+
+// Part is how a dependency is.
+type Part struct {
+	Name   string
+	Status Status
+	Reason string
+	Since  time.Time
+}
+
+// Parts are the dependencies, by name.
+func (h *Health) Parts() []Part {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := make([]Part, 0, len(h.parts))
+	for name, p := range h.parts {
+		out = append(out, Part{name, p.Status, p.Reason, p.Since})
+	}
+	slices.SortFunc(out, func(a, b Part) int { return strings.Compare(a.Name, b.Name) })
+	return out
 }
 
 // Overall is the worst of the dependencies.

@@ -134,6 +134,9 @@ func (w writer) row(table string, r *row) []telegram.Span {
 		if r.moved != nil {
 			add(w.changed(c.Before, r.moved.After, c.Key, r.moved.Incomplete, false)...)
 		}
+	case c.Op == event.Message:
+		add(telegram.Plain(" "))
+		add(w.values(c.After, nil)...)
 	case c.Op == event.Insert:
 		add(telegram.Plain("  +"))
 		add(w.values(c.After, c.Key)...)

@@ -1,0 +1,213 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"time"
+
+	"datawatch/collector/internal/feed"
+	"datawatch/pkg/config"
+	"datawatch/pkg/telegram"
+)
+
+type command func(ctx context.Context, c telegram.Command) ([]telegram.Block, error)
+
+// own are the commands that are answered here, by name.
+func (d *Desk) own() map[string]command {
+	own := map[string]command{"help": d.help, "start": d.help, "status": d.status}
+	for name, do := range map[string]command{
+		"follow": d.follow, "unfollow": d.unfollow, "pause": d.pause, "resume": d.resume, "last": d.last, "tables": d.tables,
+	} {
+		if d.o.Feed == nil {
+			do = d.noFeed
+		}
+		own[name] = do
+	}
+	return own
+}
+
+func say(text string) []telegram.Block { return []telegram.Block{telegram.Line(telegram.Plain(text))} }
+
+func (d *Desk) noFeed(context.Context, telegram.Command) ([]telegram.Block, error) {
+	return say(d.words.noFeed), nil
+}
+
+func (d *Desk) help(context.Context, telegram.Command) ([]telegram.Block, error) {
+	var lines []telegram.Block
+	for _, h := range d.words.help {
+		lines = append(lines, telegram.Line(telegram.Code(h.form), telegram.Plain("  "+h.does)))
+	}
+	return lines, nil
+}
+
+// follow begins to follow, or tells what is followed.
+func (d *Desk) follow(ctx context.Context, c telegram.Command) ([]telegram.Block, error) {
+	if c.Args == "" {
+		return d.followed(c.Message.Chat), nil
+	}
+	what, err := feed.ParseFollow(c.Args, c.User.Name, time.Now())
+	if err != nil {
+		return []telegram.Block{telegram.Line(telegram.Plain("/follow: "), telegram.Plain(err.Error()))}, nil
+	}
+	if err := d.o.Feed.Follow(c.Message.Chat, what); errors.Is(err, feed.ErrTooMany) {
+		return say(d.words.tooMany), nil
+	} else if err != nil {
+		return nil, err
+	}
+	if err := d.keep(ctx, c.Message.Chat); err != nil {
+		return nil, err
+	}
+	return d.followed(c.Message.Chat), nil
+}
+
+// followed tells what a chat follows.
+func (d *Desk) followed(chat telegram.Chat) []telegram.Block {
+	f := d.o.Feed.Following(chat)
+	if len(f.Follows) == 0 {
+		if d.o.Feed.ShowsEverything(chat) {
+			return say(d.words.everything)
+		}
+		return say(d.words.nothing)
+	}
+	lines := say(d.words.followed)
+	for _, what := range f.Follows {
+		lines = append(lines, telegram.Line(
+			telegram.Code(what.Text), telegram.Plain(fmt.Sprintf("  "+d.words.untilBy, d.clock(what.Until), what.By)),
+		))
+	}
+	return lines
+}
+
+func (d *Desk) unfollow(ctx context.Context, c telegram.Command) ([]telegram.Block, error) {
+	ended := d.o.Feed.Unfollow(c.Message.Chat, c.Args)
+	if ended == 0 && c.Args != "" {
+		return append(say(d.words.notFollowed), d.followed(c.Message.Chat)...), nil
+	}
+	if err := d.keep(ctx, c.Message.Chat); err != nil {
+		return nil, err
+	}
+	return d.followed(c.Message.Chat), nil
+}
+
+var duration = regexp.MustCompile(`^(\d{1,4})\s*(m|min|h|d)$`)
+
+// longestPause bounds a pause: a feed that is silent for longer is one that somebody forgot.
+const longestPause = 24 * time.Hour
+
+func (d *Desk) pause(ctx context.Context, c telegram.Command) ([]telegram.Block, error) {
+	m := duration.FindStringSubmatch(c.Args)
+	if m == nil {
+		return say(d.words.pauseForm), nil
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil {
+		return nil, err
+	}
+	until := time.Now().Add(min(time.Duration(n)*map[string]time.Duration{"m": time.Minute, "min": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[m[2]], longestPause))
+	return d.silence(ctx, c.Message.Chat, until, fmt.Sprintf(d.words.paused, d.clock(until)))
+}
+
+func (d *Desk) resume(ctx context.Context, c telegram.Command) ([]telegram.Block, error) {
+	return d.silence(ctx, c.Message.Chat, time.Time{}, d.words.resumed)
+}
+
+func (d *Desk) silence(ctx context.Context, chat telegram.Chat, until time.Time, told string) ([]telegram.Block, error) {
+	if !d.o.Feed.Pause(chat, until) {
+		return say(d.words.nothing), nil
+	}
+	if err := d.keep(ctx, chat); err != nil {
+		return nil, err
+	}
+	return say(told), nil
+}
+
+const (
+	defaultLast = 5
+	mostLast    = 20
+	mostTables  = 60
+)
+
+var lastForm = regexp.MustCompile(`^(\S+)(?:\s+([1-9]\d{0,3}))?$`)
+
+func (d *Desk) last(ctx context.Context, c telegram.Command) ([]telegram.Block, error) {
+	m := lastForm.FindStringSubmatch(c.Args)
+	if m == nil {
+		return say(d.words.lastForm), nil
+	}
+	stream, n := m[1], defaultLast
+	if m[2] != "" {
+		var err error
+		if n, err = strconv.Atoi(m[2]); err != nil {
+			return nil, err
+		}
+	}
+	lines, ok := d.o.Feed.Last(ctx, stream, min(n, mostLast))
+	if !ok {
+		var names []string
+		for _, t := range d.o.Feed.Tables() {
+			names = append(names, t.Stream.Readable())
+		}
+		return say(d.words.noTable(stream, config.Nearest(stream, names))), nil
+	}
+	return lines, nil
+}
+
+func (d *Desk) tables(context.Context, telegram.Command) ([]telegram.Block, error) {
+	tables := d.o.Feed.Tables()
+	if len(tables) == 0 {
+		return say(d.words.noTables), nil
+	}
+	var lines []telegram.Block
+	source := ""
+	for i, t := range tables {
+		if i == mostTables {
+			lines = append(lines, telegram.Line(telegram.Italic(fmt.Sprintf(d.words.more, len(tables)-i))))
+			break
+		}
+		if s := t.Stream.Source(); s != source {
+			source = s
+			lines = append(lines, telegram.Line(telegram.Bold(s)))
+		}
+		form := d.words.changes
+		if t.Count == 1 {
+			form = d.words.change
+		}
+		lines = append(lines, telegram.Line(telegram.Code(t.Stream.Readable()), telegram.Plain(fmt.Sprintf("  "+form, t.Count, d.clock(t.Last)))))
+	}
+	return lines, nil
+}
+
+func (d *Desk) status(ctx context.Context, _ telegram.Command) ([]telegram.Block, error) {
+	parts := d.o.Status(ctx)
+	ill := 0
+	for _, p := range parts {
+		if !p.Well {
+			ill++
+		}
+	}
+	head := []telegram.Span{telegram.Plain("🟢 "), telegram.Bold(d.words.allIsWell)}
+	if ill > 0 {
+		head = []telegram.Span{telegram.Plain("🟠 "), telegram.Bold(fmt.Sprintf(d.words.ill, ill, len(parts)))}
+	}
+	lines := []telegram.Block{telegram.Line(head...)}
+	for _, p := range parts {
+		mark := ""
+		if !p.Well {
+			mark = "✗ "
+		}
+		lines = append(lines, telegram.Line(telegram.Plain(mark), telegram.Bold(p.Name), telegram.Plain("  "+p.Text)))
+	}
+	return lines, nil
+}
+
+// clock is a time of day, with its day where that isn't today.
+func (d *Desk) clock(at time.Time) string {
+	at = at.In(d.o.Zone)
+	if now := time.Now().In(d.o.Zone); at.YearDay() != now.YearDay() || at.Year() != now.Year() {
+		return at.Format(d.words.date + " 15:04")
+	}
+	return at.Format("15:04")
+}

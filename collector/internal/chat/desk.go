@@ -1,0 +1,233 @@
+package chat
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"datawatch/collector/internal/feed"
+	"datawatch/pkg/broker"
+	"datawatch/pkg/config"
+	"datawatch/pkg/control"
+	"datawatch/pkg/telegram"
+)
+
+// Bot is what is needed of Telegram; *telegram.Client is one.
+type Bot interface {
+	Poll(ctx context.Context, h telegram.Handlers) error
+	Send(ctx context.Context, chat telegram.Chat, m telegram.Message, p telegram.Priority) (telegram.Ref, error)
+	Announce(ctx context.Context, language string, commands []telegram.BotCommand) error
+}
+
+// Feed is what is commanded; *feed.Feed is one.
+type Feed interface {
+	Follow(chat telegram.Chat, what *feed.Follow) error
+	Unfollow(chat telegram.Chat, text string) int
+	Pause(chat telegram.Chat, until time.Time) bool
+	Following(chat telegram.Chat) feed.Following
+	ShowsEverything(chat telegram.Chat) bool
+	Restore(saved feed.Following) error
+	Last(ctx context.Context, stream string, n int) (lines []telegram.Block, ok bool)
+	Tables() []feed.Table
+}
+
+// Part is how something is that /status tells of.
+type Part struct {
+	Name string
+	Well bool
+	Text string // "streaming · 0.2 s behind", or what is wrong
+}
+
+// Options of a desk.
+type Options struct {
+	Broker   config.Broker
+	Bot      Bot
+	Feed     Feed // nil where there is none
+	Status   func(ctx context.Context) []Part
+	Language string // en | vi
+	Zone     *time.Location
+	Log      *slog.Logger
+	Ready    func() // hears when commands are heard; may be nil
+}
+
+// Desk is where people's commands arrive.
+type Desk struct {
+	o         Options
+	words     *words
+	topics    broker.Topics
+	publisher *broker.Publisher
+	takenOver func(cause error) // ends Run
+}
+
+// New makes a desk, which hears nothing before Run.
+func New(o Options) *Desk {
+	if o.Ready == nil {
+		o.Ready = func() {}
+	}
+	return &Desk{o: o, words: catalogues[o.Language], topics: broker.TopicsOf(o.Broker.TopicPrefix)}
+}
+
+// announcePause is how long Telegram is left alone when it didn't take the list of commands.
+const announcePause = time.Minute
+
+// Run restores what chats follow and answers until ctx is done; it returns ctx's error, or the broker's.
+func (d *Desk) Run(ctx context.Context) error {
+	if err := d.open(ctx); err != nil {
+		return err
+	}
+	defer func() { _ = d.publisher.Close() }()
+	d.o.Ready()
+	ctx, takenOver := context.WithCancelCause(ctx)
+	d.takenOver = takenOver
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.announce(ctx) })
+	group.Go(func() error { return d.o.Bot.Poll(ctx, telegram.Handlers{Command: d.command, Press: d.press}) })
+	_ = group.Wait() // the cause says more
+	return context.Cause(ctx)
+}
+
+// publish stores records, waiting for a broker that is away as long as the command may take. Another collector that took
+// the desk over ends Run.
+func (d *Desk) publish(ctx context.Context, records ...broker.Record) error {
+	for {
+		err := d.publisher.Publish(ctx, records)
+		if err == nil {
+			return nil
+		}
+		if errors.Is(err, broker.ErrFenced) {
+			d.takenOver(err)
+			return err
+		}
+		_ = d.publisher.Close() // it has failed, and stays so
+		next, openErr := broker.OpenPublisher(ctx, d.o.Broker, d.o.Broker.TopicPrefix+transactionalSuffix)
+		if openErr != nil {
+			return errors.Join(err, openErr)
+		}
+		d.publisher = next
+	}
+}
+
+const transactionalSuffix = "-desk"
+
+// open takes the desk over from whoever had it, and restores what chats follow.
+func (d *Desk) open(ctx context.Context) error {
+	var err error
+	if d.publisher, err = broker.OpenPublisher(ctx, d.o.Broker, d.o.Broker.TopicPrefix+transactionalSuffix); err != nil {
+		return err
+	}
+	if d.o.Feed == nil {
+		return nil
+	}
+	scanner, err := broker.NewScanner(d.o.Broker, "datawatch-collector")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = scanner.Close() }() // it only read
+	saved, err := scanner.State(ctx, d.topics.State, followPrefix)
+	if err != nil {
+		return err
+	}
+	for key, value := range saved {
+		var f feed.Following
+		if err := json.Unmarshal(value, &f); err != nil {
+			return fmt.Errorf("read %s of %s: %w", key, d.topics.State, err)
+		}
+		if err := d.o.Feed.Restore(f); err != nil {
+			d.o.Log.Error("a chat doesn't follow any more what it did", "chat", f.Chat.ID, "error", err)
+		}
+	}
+	return nil
+}
+
+func (d *Desk) announce(ctx context.Context) error {
+	for {
+		err := d.o.Bot.Announce(ctx, "", d.words.announced())
+		if err == nil {
+			return nil
+		}
+		d.o.Log.Debug("telegram doesn't know the commands yet", "error", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(announcePause):
+		}
+	}
+}
+
+const followPrefix = "follow/"
+
+// keep stores what a chat follows.
+func (d *Desk) keep(ctx context.Context, c telegram.Chat) error {
+	f := d.o.Feed.Following(c)
+	record := broker.Record{Topic: d.topics.State, Key: fmt.Appendf(nil, "%s%d/%d", followPrefix, c.ID, c.Thread)}
+	if len(f.Follows) > 0 || !f.Paused.IsZero() {
+		value, err := json.Marshal(f)
+		if err != nil {
+			return err
+		}
+		record.Value = value
+	}
+	return d.publish(ctx, record)
+}
+
+// command answers one, or passes it on.
+func (d *Desk) command(ctx context.Context, c telegram.Command) error {
+	if c.Name != "" {
+		d.o.Log.Info("command", "audit", true, "user", c.User.Name, "user_id", c.User.ID, "chat", c.Message.Chat.ID, "thread", c.Message.Chat.Thread, "command", c.Name, "args", c.Args)
+	}
+	if do, ours := d.own()[c.Name]; ours {
+		lines, err := do(ctx, c)
+		if err != nil {
+			return d.apologize(c, err)
+		}
+		return d.answer(ctx, c, lines)
+	}
+	if c.Name != "" && !elsewhere[c.Name] {
+		return d.answer(ctx, c, []telegram.Block{telegram.Line(telegram.Plain(d.words.unknown(c.Name)))})
+	}
+	if c.Name == "" && c.ReplyTo == 0 {
+		return nil // people talking
+	}
+	return d.pass(ctx, c)
+}
+
+// pass has another service hear of a command.
+func (d *Desk) pass(ctx context.Context, c telegram.Command) error {
+	if err := d.publish(ctx, control.CommandRecord(d.topics.Control, c, time.Now())); err != nil {
+		return d.apologize(c, err)
+	}
+	return nil
+}
+
+// apologyTime bounds telling that a command came to nothing: its own time may be over.
+const apologyTime = 10 * time.Second
+
+func (d *Desk) apologize(c telegram.Command, err error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), apologyTime)
+	defer cancel()
+	return errors.Join(err, d.answer(ctx, c, say(d.words.notDone)))
+}
+
+// press passes a button on: those of the feed's messages have none of their own.
+func (d *Desk) press(ctx context.Context, p telegram.Press) (string, error) {
+	d.o.Log.Info("button", "audit", true, "user", p.User.Name, "user_id", p.User.ID, "chat", p.Message.Chat.ID, "data", p.Data)
+	return "", d.publish(ctx, control.PressRecord(d.topics.Control, p, time.Now()))
+}
+
+func (d *Desk) answer(ctx context.Context, c telegram.Command, lines []telegram.Block) error {
+	m := telegram.NewMessage(lines...)
+	m.Silent, m.ReplyTo = true, c.Message.ID
+	m.More = func(n int) telegram.Block { return telegram.Line(telegram.Italic(fmt.Sprintf(d.words.more, n))) }
+	_, err := d.o.Bot.Send(ctx, c.Message.Chat, m, telegram.Warning)
+	return err
+}
+
+// elsewhere are the commands that other services answer.
+var elsewhere = map[string]bool{
+	"alerts": true, "show": true, "ack": true, "unack": true, "mute": true, "unmute": true, "wrong": true, "resolve": true, "accept": true, "schema": true,
+}

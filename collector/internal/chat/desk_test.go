@@ -1,0 +1,267 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"datawatch/collector/internal/feed"
+	"datawatch/pkg/broker"
+	"datawatch/pkg/config"
+	"datawatch/pkg/control"
+	"datawatch/pkg/event"
+	"datawatch/pkg/telegram"
+	"datawatch/pkg/testrig"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// bot is a Telegram in which a test writes, and reads the answers.
+type bot struct {
+	updates chan func(context.Context, telegram.Handlers) error
+	answers chan telegram.Message
+	number  int
+}
+
+func newBot() *bot {
+	return &bot{updates: make(chan func(context.Context, telegram.Handlers) error), answers: make(chan telegram.Message, 100)}
+}
+
+func (b *bot) Poll(ctx context.Context, h telegram.Handlers) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case u := <-b.updates:
+			if err := u(ctx, h); err != nil {
+				return fmt.Errorf("update: %w", err)
+			}
+		}
+	}
+}
+
+func (b *bot) Send(_ context.Context, _ telegram.Chat, m telegram.Message, _ telegram.Priority) (telegram.Ref, error) {
+	b.answers <- m
+	return telegram.Ref{ID: 1}, nil
+}
+
+func (b *bot) Edit(context.Context, telegram.Ref, telegram.Message, telegram.Priority) error {
+	return nil
+}
+
+func (b *bot) Announce(_ context.Context, _ string, commands []telegram.BotCommand) error {
+	if len(commands) == 0 {
+		return errors.New("no commands")
+	}
+	return nil
+}
+
+// write is a message in the chat.
+func (b *bot) write(text string, replyTo int) {
+	b.number++
+	c := telegram.Command{Update: b.number, Message: telegram.Ref{Chat: here, ID: 7}, User: telegram.User{ID: 1, Name: "@linh"}, Args: text, ReplyTo: replyTo}
+	if name, args, _ := strings.Cut(text, " "); strings.HasPrefix(name, "/") {
+		c.Name, c.Args = name[1:], strings.TrimSpace(args)
+	}
+	b.updates <- func(ctx context.Context, h telegram.Handlers) error { return h.Command(ctx, c) }
+}
+
+func (b *bot) answer(t *testing.T) string {
+	t.Helper()
+	select {
+	case m := <-b.answers:
+		return m.HTML()
+	case <-time.After(30 * time.Second):
+		t.Fatal("no answer")
+		return ""
+	}
+}
+
+func (b *bot) ask(t *testing.T, text string) string {
+	t.Helper()
+	b.write(text, 0)
+	return b.answer(t)
+}
+
+var here = telegram.Chat{ID: -5, Thread: 3}
+
+func configuration(t *testing.T, addr string) config.Broker {
+	t.Helper()
+	c := config.DefaultShared().Broker
+	c.Addresses, c.TopicPrefix = strings.Split(addr, ","), testrig.Prefix(t)
+	if err := broker.EnsureTopics(t.Context(), c, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// sit runs a desk with a feed of its own until stop.
+func sit(t *testing.T, c config.Broker, language string) (b *bot, f *feed.Feed, stop func()) {
+	t.Helper()
+	b = newBot()
+	f, err := feed.New(feed.Options{Sender: b, Language: language, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := New(Options{
+		Broker: c, Bot: b, Feed: f, Language: language, Zone: time.UTC, Log: slog.New(slog.DiscardHandler),
+		Status: func(context.Context) []Part {
+			return []Part{{"shop-db", true, "streaming · 0.2 s"}, {"shop-mongo", false, "failed: <no primary>"}}
+		},
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	return b, f, func() {
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("Run returned %v", err)
+		}
+	}
+}
+
+// What a chat follows is followed by the next collector too, until it is unfollowed.
+func TestWhatAChatFollowsOutlivesTheCollector(t *testing.T) {
+	testrig.EachBroker(t, func(t *testing.T, addr string) {
+		c := configuration(t, addr)
+		b, f, stop := sit(t, c, "en")
+		if got := b.ask(t, "/follow orders user_id=42 for 2h"); !strings.Contains(got, "<code>orders user_id=42</code>  until ") || !strings.Contains(got, "by @linh") {
+			t.Errorf("answered: %s", got)
+		}
+		b.ask(t, "/follow tag=checkout")
+		if got := b.ask(t, "/pause 10m"); !strings.HasPrefix(got, "Silent until") {
+			t.Errorf("answered: %s", got)
+		}
+		if n := len(f.Following(here).Follows); n != 2 {
+			t.Errorf("%d followed", n)
+		}
+		stop()
+		b, f, stop = sit(t, c, "en")
+		b.ask(t, "/follow") // behind the restoring
+		after := f.Following(here)
+		if len(after.Follows) != 2 || after.Paused.IsZero() || after.Follows[0].By != "@linh" {
+			t.Errorf("after a restart: %+v", after)
+		}
+		if got := b.ask(t, "/unfollow"); !strings.Contains(got, "follows nothing") {
+			t.Errorf("answered: %s", got)
+		}
+		b.ask(t, "/resume")
+		stop()
+		b, f, stop = sit(t, c, "en")
+		defer stop()
+		b.ask(t, "/follow")
+		if after := f.Following(here); len(after.Follows) != 0 || !after.Paused.IsZero() {
+			t.Errorf("after unfollowing: %+v", after)
+		}
+	})
+}
+
+// What concerns other services goes to them; what people say to each other goes nowhere.
+func TestWhatConcernsOthersIsPassedOn(t *testing.T) {
+	c := configuration(t, testrig.Embedded(t))
+	heard := make(chan string, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- control.Listen(ctx, control.Options{Broker: c, Name: "alerts", Log: slog.New(slog.DiscardHandler)}, telegram.Handlers{
+			Command: func(_ context.Context, c telegram.Command) error {
+				heard <- fmt.Sprintf("/%s %s ^%d", c.Name, c.Args, c.ReplyTo)
+				return nil
+			},
+			Press: func(_ context.Context, p telegram.Press) (string, error) {
+				heard <- p.Data
+				return "", nil
+			},
+		})
+	}()
+	b, _, stop := sit(t, c, "en")
+	defer stop()
+	testrig.Eventually(t, 30*time.Second, func() error { // until the listener has its place
+		b.write("/alerts", 0)
+		select {
+		case <-heard:
+			return nil
+		case <-time.After(time.Second):
+			return errors.New("not heard")
+		}
+	})
+	for len(heard) > 0 {
+		<-heard
+	}
+	b.write("let's have lunch", 0)
+	b.write("it is the new importer", 99)
+	b.updates <- func(ctx context.Context, h telegram.Handlers) error {
+		_, err := h.Press(ctx, telegram.Press{Update: 1000, Data: "ack k3f9a1"})
+		return err
+	}
+	for _, want := range []string{"/ it is the new importer ^99", "ack k3f9a1"} {
+		for got := range heard {
+			if got == "/alerts  ^0" {
+				continue // one that was asked again meanwhile
+			}
+			if got != want {
+				t.Errorf("heard %q, want %q", got, want)
+			}
+			break
+		}
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("Listen returned %v", err)
+	}
+}
+
+func TestAnswersReadAsTheGoldenFilesSay(t *testing.T) {
+	for _, language := range []string{"en", "vi"} {
+		t.Run(language, func(t *testing.T) {
+			c := configuration(t, testrig.Embedded(t))
+			b, f, stop := sit(t, c, language)
+			defer stop()
+			running, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			go func() { _ = f.Run(running) }()
+			f.Pause(telegram.Chat{}, time.Now().Add(time.Hour)) // of the feed's own chat: it isn't asked here
+			at := time.Date(2026, 11, 22, 14, 3, 7, 0, time.UTC)
+			stream := event.StreamOf("shop-kafka", "payments.captured")
+			f.Offer([]event.Raw{{
+				Type: event.RawType, Kind: event.Kafka, Stream: stream, Time: at, CapturedAt: at, Key: []byte("1042"), Value: []byte(`{"amount": 149.98}`),
+				ID: event.RecordID("shop-kafka", "payments.captured", 0, "20261122T000000Z.1"), RecordKey: event.SourceRecordKey(stream, []byte("1042")),
+			}})
+			testrig.Eventually(t, 10*time.Second, func() error {
+				if len(f.Tables()) == 0 {
+					return errors.New("nothing captured")
+				}
+				return nil
+			})
+			var out strings.Builder
+			for _, text := range []string{
+				"/help", "/status", "/tables", "/last payments.captured", "/last captured 1", "/last payments.captred", "/last", "/last x y",
+				"/follow", "/follow orders after.total >", "/follow orders nope.x == 1", "/unfollow orders", "/pause", "/pause soon", "/resume", "/folow orders", "/xyzzy",
+			} {
+				fmt.Fprintf(&out, "―― %s\n%s\n", text, b.ask(t, text))
+			}
+			file := filepath.Join("testdata", "answers."+language+".golden")
+			if *update {
+				if err := os.WriteFile(file, []byte(out.String()), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if out.String() != string(want) {
+				t.Errorf("answers differ from %s:\n%s", file, out.String())
+			}
+		})
+	}
+}

@@ -1,0 +1,9 @@
+// Package chat answers what people write to the bot about the live feed, and passes on what concerns other services.
+//
+// One collector at a time polls Telegram. What it is told of the feed (/follow, /pause, …) it does itself and keeps in
+// datawatch.state under follow/<chat>/<thread>, before it answers; everything else goes to datawatch.control, under the
+// number of Telegram's update, where the service that it concerns hears of it. An update is confirmed to Telegram when
+// that is done, so that a collector that is killed hears of it again; doing it twice changes nothing.
+//
+// It refuses to judge who may command: the poller hears only the configuration's chats and users.
+package chat

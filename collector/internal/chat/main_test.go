@@ -1,0 +1,9 @@
+package chat
+
+import (
+	"testing"
+
+	"datawatch/pkg/testrig"
+)
+
+func TestMain(m *testing.M) { testrig.Main(m) }
