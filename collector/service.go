@@ -21,7 +21,7 @@ func Service() daemon.Service[Config] {
 		Run:     Run,
 		Check:   check,
 		Commands: func(load func() (Config, error)) []*cobra.Command {
-			return []*cobra.Command{triggersCommand(load)}
+			return []*cobra.Command{triggersCommand(load), recordCommand(load), compareCommand()}
 		},
 	}
 }

@@ -16,9 +16,9 @@ import (
 // schemasPart is the schema registry's name in /readyz, once something had to wait for it.
 const schemasPart = "schema registry"
 
-func clientID(c Config) string { return c.Broker.TopicPrefix + "-preprocessor" }
+func clientID(c Config) string { return broker.GroupsOf(c.Broker.TopicPrefix).Preprocessor }
 
-func group(c Config) string { return c.Broker.TopicPrefix + "-preprocessor" }
+func group(c Config) string { return broker.GroupsOf(c.Broker.TopicPrefix).Preprocessor }
 
 // Run works until ctx is done and returns its error. A broker that is away is waited for; a configuration that can't work
 // is an error at once.

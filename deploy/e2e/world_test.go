@@ -24,8 +24,6 @@ import (
 	"datawatch/pkg/testrig"
 )
 
-func TestMain(m *testing.M) { testrig.Main(m) }
-
 const (
 	feedChat   = 1001
 	alertsChat = -1001000000002

@@ -18,6 +18,14 @@ type Topics struct {
 	Raw, Clean, Violations, Wrong, DeadLetter, Control, State string
 }
 
+// Groups are the names of the services' consumer groups on the internal broker.
+type Groups struct{ Preprocessor, Validator, Alerts string }
+
+// GroupsOf gives the groups of a prefix.
+func GroupsOf(prefix string) Groups {
+	return Groups{Preprocessor: prefix + "-preprocessor", Validator: prefix + "-validator", Alerts: prefix + "-alerts"}
+}
+
 // TopicsOf are the names under a prefix.
 func TopicsOf(prefix string) Topics {
 	return Topics{

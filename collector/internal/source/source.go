@@ -38,6 +38,19 @@ type Source interface {
 	Run(ctx context.Context, progress Progress, emit Emit) error
 }
 
+// Checkpointer is a source that can tell when it has captured everything that its system holds at a moment.
+type Checkpointer interface {
+	// Checkpoint notes the moment. The caller closes it.
+	Checkpoint(ctx context.Context) (Checkpoint, error)
+}
+
+// Checkpoint is a moment of a captured system.
+type Checkpoint interface {
+	// Reached tells whether everything that was committed before the moment is behind the progress.
+	Reached(ctx context.Context, committed Progress) (bool, error)
+	Close(ctx context.Context)
+}
+
 // Reporter is told how a source fares, for metrics and /readyz.
 type Reporter interface {
 	// State tells what the source is doing now, with the reason where something is wrong.

@@ -54,7 +54,7 @@ func (j *Judge) Run(ctx context.Context) error {
 	defer func() { _ = scanner.Close() }()
 	j.scanner = scanner
 	return broker.Stage{
-		Broker: j.options.Broker, Name: "datawatch-validator", Group: j.options.Broker.TopicPrefix + "-validator",
+		Broker: j.options.Broker, Name: "datawatch-validator", Group: broker.GroupsOf(j.options.Broker.TopicPrefix).Validator,
 		Topic: j.topics.Clean, Process: j.process, Assigned: j.assigned, Committed: j.committed, Failed: j.options.Failed,
 		Log: j.options.Log,
 	}.Run(ctx)

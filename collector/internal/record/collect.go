@@ -1,0 +1,171 @@
+package record
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"datawatch/pkg/broker"
+	"datawatch/pkg/event"
+)
+
+// Place is a moment in clean and violations: the next offset of each partition.
+type Place struct {
+	At         time.Time       `json:"at"`
+	Clean      map[int32]int64 `json:"clean"`
+	Violations map[int32]int64 `json:"violations"`
+}
+
+// Now is the place behind everything that is committed.
+func Now(s *broker.Scanner, topics broker.Topics) (Place, error) {
+	p := Place{At: time.Now().UTC()}
+	var err error
+	if p.Clean, err = ends(s, topics.Clean); err == nil {
+		p.Violations, err = ends(s, topics.Violations)
+	}
+	return p, err
+}
+
+func ends(s *broker.Scanner, topic string) (map[int32]int64, error) {
+	partitions, err := s.Partitions(topic)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[int32]int64, len(partitions))
+	for _, p := range partitions {
+		if out[p], err = s.End(topic, p); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Options say what of the traffic is recorded.
+type Options struct {
+	Name string
+	Tag  string // only what carries this tag; empty is everything
+	// Sources are recorded; none are all of them.
+	Sources []string
+}
+
+func (o Options) wants(e *event.Clean) bool {
+	return e.Change != nil && e.Change.Op != event.Read && (o.Tag == "" || e.Change.Origin.Tag == o.Tag) &&
+		(len(o.Sources) == 0 || slices.Contains(o.Sources, e.Stream.Source()))
+}
+
+// Collect makes a recording of what was written between two places.
+func Collect(ctx context.Context, s *broker.Scanner, topics broker.Topics, from, to Place, o Options) (*Recording, error) {
+	c := collector{options: o, recording: Recording{Name: o.Name, Tag: o.Tag, From: from.At, To: to.At}, index: map[string]int{}, events: map[string]int{}}
+	for partition, begin := range from.Clean {
+		err := s.Scan(ctx, topics.Clean, partition, begin, to.Clean[partition], func(r broker.Record) error {
+			e, err := event.ParseClean(r.Value)
+			if err != nil {
+				return fmt.Errorf("%s/%d@%d: %w", r.Topic, r.Partition, r.Offset, err)
+			}
+			c.add(e)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for partition, begin := range from.Violations {
+		err := s.Scan(ctx, topics.Violations, partition, begin, to.Violations[partition], func(r broker.Record) error {
+			var v event.Violation
+			if err := json.Unmarshal(r.Value, &v); err != nil {
+				return fmt.Errorf("%s/%d@%d: %w", r.Topic, r.Partition, r.Offset, err)
+			}
+			c.find(&v)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	c.sort()
+	return &c.recording, nil
+}
+
+type collector struct {
+	options   Options
+	recording Recording
+	index     map[string]int // of transactions, by source and id
+	events    map[string]int // the transaction of each event
+	bytes     int
+}
+
+func (c *collector) add(e *event.Clean) {
+	if !c.options.wants(e) {
+		return
+	}
+	change := e.Change
+	size := len(change.Key) + len(change.Before) + len(change.After) + len(e.ID)
+	if c.bytes+size > MaxBytes {
+		c.recording.Beyond++
+		return
+	}
+	c.bytes += size
+	t := c.transaction(e)
+	c.events[e.ID] = t
+	in := &c.recording.Transactions[t]
+	in.Changes = append(in.Changes, Change{
+		EventID: e.ID, Stream: e.Stream, Op: change.Op, Key: change.Key, Before: change.Before, After: change.After,
+		MovedTo: change.MovedTo, MovedFrom: change.MovedFrom,
+	})
+}
+
+// transaction is the index of the transaction that an event is of.
+func (c *collector) transaction(e *event.Clean) int {
+	source, id := e.Stream.Source(), e.Change.Origin.Transaction
+	name := source + "\n" + id
+	if i, ok := c.index[name]; ok && id != "" {
+		return i
+	}
+	c.recording.Transactions = append(c.recording.Transactions, Transaction{
+		Source: source, ID: id, Time: e.Time, Actor: e.Change.Origin.Actor, Tag: e.Change.Origin.Tag,
+	})
+	c.index[name] = len(c.recording.Transactions) - 1
+	return len(c.recording.Transactions) - 1
+}
+
+func (c *collector) find(v *event.Violation) {
+	t, ok := c.events[v.EventID]
+	if !ok {
+		return
+	}
+	in := &c.recording.Transactions[t]
+	for _, e := range v.Errors {
+		b := Broken{EventID: v.EventID, Rule: e.Rule, Message: e.Message, Actual: e.Actual, Expected: e.Expected}
+		if b.Rule == "" {
+			b.Rule = e.InstanceLocation
+		}
+		if !slices.Contains(in.Findings, b) {
+			in.Findings = append(in.Findings, b)
+		}
+	}
+}
+
+// sort puts the changes of each transaction into the order of their positions, and transactions into that of their first
+// changes; those of several sources go by their times.
+func (c *collector) sort() {
+	for i := range c.recording.Transactions {
+		slices.SortStableFunc(c.recording.Transactions[i].Changes, func(a, b Change) int {
+			return cmp.Compare(event.PositionOf(a.EventID), event.PositionOf(b.EventID))
+		})
+	}
+	slices.SortStableFunc(c.recording.Transactions, func(a, b Transaction) int {
+		return cmp.Or(compareTimes(a.Time, b.Time), cmp.Compare(a.Source, b.Source), cmp.Compare(event.PositionOf(a.Changes[0].EventID), event.PositionOf(b.Changes[0].EventID)))
+	})
+}
+
+func compareTimes(a, b string) int {
+	at, errA := time.Parse(time.RFC3339Nano, a)
+	bt, errB := time.Parse(time.RFC3339Nano, b)
+	if errA != nil || errB != nil {
+		return cmp.Compare(a, b)
+	}
+	return at.Compare(bt)
+}
