@@ -76,7 +76,7 @@ func (f *recordFlags) run(ctx context.Context, c Config, command []string, stdou
 		return err
 	}
 	defer func() { _ = scanner.Close() }() // it only read
-	pipeline, err := f.pipeline(c, scanner)
+	pipeline, err := pipelineOf(c, scanner, f.named())
 	if err != nil {
 		return err
 	}
@@ -117,15 +117,15 @@ func (f *recordFlags) named() []string {
 	return strings.Split(f.sources, ",")
 }
 
-// pipeline has the sources that are waited for.
-func (f *recordFlags) pipeline(c Config, scanner *broker.Scanner) (record.Pipeline, error) {
+// pipelineOf has the sources that are waited for: those that are named, or all.
+func pipelineOf(c Config, scanner *broker.Scanner, named []string) (record.Pipeline, error) {
 	p := record.Pipeline{Broker: c.Broker, Scanner: scanner, Sources: map[string]source.Checkpointer{}}
 	wanted := map[string]bool{}
-	for _, name := range f.named() {
+	for _, name := range named {
 		wanted[name] = true
 	}
 	for _, s := range c.Collector.Sources {
-		if len(wanted) > 0 && !wanted[s.Name] {
+		if len(named) > 0 && !wanted[s.Name] {
 			continue
 		}
 		delete(wanted, s.Name)
@@ -139,6 +139,20 @@ func (f *recordFlags) pipeline(c Config, scanner *broker.Scanner) (record.Pipeli
 		return p, fmt.Errorf("the configuration has no source %q", name)
 	}
 	return p, nil
+}
+
+// arrive waits until everything that the sources hold now has come to clean and was judged.
+func arrive(ctx context.Context, c Config) error {
+	scanner, err := broker.NewScanner(c.Broker, "datawatch-collector")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = scanner.Close() }() // it only read
+	p, err := pipelineOf(c, scanner, nil)
+	if err != nil {
+		return err
+	}
+	return p.Arrive(ctx)
 }
 
 // execute runs the command; what it says goes to standard error, since results are ours.

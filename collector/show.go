@@ -43,7 +43,7 @@ func openShow(c Config, env daemon.Env) (*show, error) {
 		Sender: bot, Chat: telegram.ChatOf(c.Telegram.Alerts), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log,
 	})}
 	desk := chat.Options{
-		Broker: c.Broker, Bot: bot, Status: s.status, Ready: func() { env.Health.Set("commands", daemon.Ready, "") }, Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log,
+		Broker: c.Broker, Bot: bot, Status: s.status, Arrive: func(ctx context.Context) error { return arrive(ctx, c) }, Ready: func() { env.Health.Set("commands", daemon.Ready, "") }, Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log,
 	}
 	if c.Telegram.Token != "" && c.Telegram.Feed.ID == 0 {
 		env.Log.Info("no live feed: telegram.feed.chat isn't set")

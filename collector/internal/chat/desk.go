@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,6 +22,7 @@ import (
 type Bot interface {
 	Poll(ctx context.Context, h telegram.Handlers) error
 	Send(ctx context.Context, chat telegram.Chat, m telegram.Message, p telegram.Priority) (telegram.Ref, error)
+	SendDocument(ctx context.Context, chat telegram.Chat, d telegram.Document, p telegram.Priority) (telegram.Ref, error)
 	Announce(ctx context.Context, language string, commands []telegram.BotCommand) error
 }
 
@@ -53,15 +55,24 @@ type Options struct {
 	Zone     *time.Location
 	Log      *slog.Logger
 	Ready    func() // hears when commands are heard; may be nil
+	// Arrive waits until what was committed before has come to clean and was judged; recordings end with it. May be nil.
+	Arrive func(ctx context.Context) error
+	// LongestRecording is when a recording that nobody stops ends by itself. Default 30 minutes.
+	LongestRecording time.Duration
 }
 
 // Desk is where people's commands arrive.
 type Desk struct {
-	o         Options
-	words     *words
-	topics    broker.Topics
-	publisher *broker.Publisher
-	takenOver func(cause error) // ends Run
+	o          Options
+	words      *words
+	topics     broker.Topics
+	publisher  *broker.Publisher
+	takenOver  func(cause error) // ends Run
+	publishing sync.Mutex
+	jobs       chan func(ctx context.Context) error
+
+	mu         sync.Mutex
+	recordings map[telegram.Chat]*recordings
 }
 
 // New makes a desk, which hears nothing before Run.
@@ -69,8 +80,17 @@ func New(o Options) *Desk {
 	if o.Ready == nil {
 		o.Ready = func() {}
 	}
-	return &Desk{o: o, words: catalogues[o.Language], topics: broker.TopicsOf(o.Broker.TopicPrefix)}
+	if o.LongestRecording <= 0 {
+		o.LongestRecording = longestRecording
+	}
+	return &Desk{
+		o: o, words: catalogues[o.Language], topics: broker.TopicsOf(o.Broker.TopicPrefix),
+		jobs: make(chan func(context.Context) error, mostJobs), recordings: map[telegram.Chat]*recordings{},
+	}
 }
+
+// mostJobs may wait; a command that has one more to do waits with them.
+const mostJobs = 100
 
 // announcePause is how long Telegram is left alone when it didn't take the list of commands.
 const announcePause = time.Minute
@@ -86,6 +106,8 @@ func (d *Desk) Run(ctx context.Context) error {
 	d.takenOver = takenOver
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.announce(ctx) })
+	group.Go(func() error { return d.watch(ctx) })
+	group.Go(func() error { return d.work(ctx) })
 	group.Go(func() error { return d.o.Bot.Poll(ctx, telegram.Handlers{Command: d.command, Press: d.press}) })
 	_ = group.Wait() // the cause says more
 	return context.Cause(ctx)
@@ -94,6 +116,8 @@ func (d *Desk) Run(ctx context.Context) error {
 // publish stores records, waiting for a broker that is away as long as the command may take. Another collector that took
 // the desk over ends Run.
 func (d *Desk) publish(ctx context.Context, records ...broker.Record) error {
+	d.publishing.Lock()
+	defer d.publishing.Unlock()
 	for {
 		err := d.publisher.Publish(ctx, records)
 		if err == nil {
@@ -120,14 +144,18 @@ func (d *Desk) open(ctx context.Context) error {
 	if d.publisher, err = broker.OpenPublisher(ctx, d.o.Broker, d.o.Broker.TopicPrefix+transactionalSuffix); err != nil {
 		return err
 	}
-	if d.o.Feed == nil {
-		return nil
-	}
 	scanner, err := broker.NewScanner(d.o.Broker, "datawatch-collector")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = scanner.Close() }() // it only read
+	recorded, err := scanner.State(ctx, d.topics.State, recordingPrefix)
+	if err != nil {
+		return err
+	}
+	if err := d.restore(recorded); err != nil || d.o.Feed == nil {
+		return err
+	}
 	saved, err := scanner.State(ctx, d.topics.State, followPrefix)
 	if err != nil {
 		return err

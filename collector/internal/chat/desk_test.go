@@ -30,10 +30,12 @@ type bot struct {
 	updates chan func(context.Context, telegram.Handlers) error
 	answers chan telegram.Message
 	number  int
+
+	documents chan telegram.Document
 }
 
 func newBot() *bot {
-	return &bot{updates: make(chan func(context.Context, telegram.Handlers) error), answers: make(chan telegram.Message, 100)}
+	return &bot{updates: make(chan func(context.Context, telegram.Handlers) error), answers: make(chan telegram.Message, 100), documents: make(chan telegram.Document, 10)}
 }
 
 func (b *bot) Poll(ctx context.Context, h telegram.Handlers) error {
@@ -51,6 +53,11 @@ func (b *bot) Poll(ctx context.Context, h telegram.Handlers) error {
 
 func (b *bot) Send(_ context.Context, _ telegram.Chat, m telegram.Message, _ telegram.Priority) (telegram.Ref, error) {
 	b.answers <- m
+	return telegram.Ref{ID: 1}, nil
+}
+
+func (b *bot) SendDocument(_ context.Context, _ telegram.Chat, d telegram.Document, _ telegram.Priority) (telegram.Ref, error) {
+	b.documents <- d
 	return telegram.Ref{ID: 1}, nil
 }
 
@@ -107,13 +114,19 @@ func configuration(t *testing.T, addr string) config.Broker {
 // sit runs a desk with a feed of its own until stop.
 func sit(t *testing.T, c config.Broker, language string) (b *bot, f *feed.Feed, stop func()) {
 	t.Helper()
+	return sitFor(t, c, language, 0)
+}
+
+// sitFor ends recordings that nobody stops after a time.
+func sitFor(t *testing.T, c config.Broker, language string, longest time.Duration) (b *bot, f *feed.Feed, stop func()) {
+	t.Helper()
 	b = newBot()
 	f, err := feed.New(feed.Options{Sender: b, Language: language, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := New(Options{
-		Broker: c, Bot: b, Feed: f, Language: language, Zone: time.UTC, Log: slog.New(slog.DiscardHandler),
+		Broker: c, Bot: b, Feed: f, Language: language, Zone: time.UTC, Log: slog.New(slog.DiscardHandler), LongestRecording: longest,
 		Status: func(context.Context) []Part {
 			return []Part{{"shop-db", true, "streaming · 0.2 s"}, {"shop-mongo", false, "failed: <no primary>"}}
 		},
@@ -245,6 +258,7 @@ func TestAnswersReadAsTheGoldenFilesSay(t *testing.T) {
 			var out strings.Builder
 			for _, text := range []string{
 				"/help", "/status", "/tables", "/last payments.captured", "/last captured 1", "/last payments.captred", "/last", "/last x y",
+				"/record", "/record stop", "/record start", "/compare a", "/compare a b",
 				"/follow", "/follow orders after.total >", "/follow orders nope.x == 1", "/unfollow orders", "/pause", "/pause soon", "/resume", "/folow orders", "/xyzzy",
 			} {
 				fmt.Fprintf(&out, "―― %s\n%s\n", text, b.ask(t, text))

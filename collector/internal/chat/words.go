@@ -18,7 +18,14 @@ type words struct {
 	lastForm, noTables, change, changes, more           string
 	noSuchTable, didYouMean, unknownCommand             string
 	allIsWell, ill                                      string
-	date                                                string // Go's layout of a day
+
+	recordForm, recordBegins, recordEnds, recordRuns string
+	recordsAlready, recordsNothing, recordUnknown    string
+	recorded, broken, recordBeyond, fileTooLarge     string
+	recordTooLong, recordLacks                       string
+	compareForm, comparing, alike, differ            string
+
+	date string // Go's layout of a day
 }
 
 // helpLine is a command as /help shows it. Telegram is told of those that have a menu text.

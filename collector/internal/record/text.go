@@ -20,7 +20,7 @@ func (r *Recording) WriteText(w io.Writer) error {
 		if t.Tag != "" {
 			fmt.Fprintf(out, "  tag %s", t.Tag)
 		}
-		out.WriteByte('\n')
+		fmt.Fprintln(out)
 		for _, c := range t.Changes {
 			fmt.Fprintf(out, "  %s\n", Describe(c))
 		}
