@@ -60,6 +60,9 @@ func fillRow(c *event.Change, in *event.RowChange) (err *Error) {
 	if err != nil {
 		return err
 	}
+	if in.Incomplete != nil && in.Incomplete.Before != "" {
+		before = nil // what is there of it named the row
+	}
 	if c.Before, err = cleanRow(in.Columns, before); err != nil {
 		return err
 	}
