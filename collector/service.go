@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"datawatch/collector/internal/postgres/wal"
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
 	"datawatch/pkg/daemon"
@@ -32,6 +33,9 @@ func check(ctx context.Context, c Config) []daemon.Finding {
 	findings := daemon.CheckBroker(c.Broker, "datawatch-collector", "", topics.Raw, topics.State)
 	for _, s := range c.Collector.Sources {
 		findings = append(findings, open(c, s, nowhere()).Check(ctx)...)
+		if s.Postgres != nil && !s.Postgres.CapturesWAL() {
+			findings = append(findings, wal.Compare(ctx, s.Name, *s.Postgres))
+		}
 	}
 	return append(findings, daemon.CheckTelegram(ctx, c.Shared, "collector", c.Telegram.Feed, c.Telegram.Alerts))
 }

@@ -10,6 +10,7 @@ import (
 	"datawatch/collector/internal/kafka"
 	"datawatch/collector/internal/mongodb"
 	"datawatch/collector/internal/postgres"
+	"datawatch/collector/internal/postgres/wal"
 	"datawatch/collector/internal/source"
 	"datawatch/collector/internal/supervise"
 	"datawatch/pkg/daemon"
@@ -34,6 +35,8 @@ func nowhere() place { return place{quiet{}, slog.New(slog.DiscardHandler), nil}
 // open makes a source of the configuration.
 func open(c Config, s Source, at place) checker {
 	switch {
+	case s.Postgres != nil && s.Postgres.CapturesWAL():
+		return openWAL(c, s, at)
 	case s.Postgres != nil:
 		return openPostgres(c, s, at)
 	case s.Kafka != nil:
@@ -48,6 +51,12 @@ func open(c Config, s Source, at place) checker {
 func openPostgres(c Config, s Source, at place) *postgres.Source {
 	return postgres.New(s.Name, *s.Postgres, postgres.Options{
 		MaxRecordBytes: int64(c.Broker.MaxRecordBytes), Log: at.log, Metrics: at.metrics, Reporter: at.reporter, Mask: c.Mask,
+	})
+}
+
+func openWAL(c Config, s Source, at place) *wal.Source {
+	return wal.New(s.Name, *s.Postgres, wal.Options{
+		MaxRecordBytes: int64(c.Broker.MaxRecordBytes), Log: at.log, Metrics: at.metrics, Reporter: at.reporter,
 	})
 }
 

@@ -11,18 +11,44 @@ import (
 	"github.com/spf13/cobra"
 
 	"datawatch/collector/internal/postgres"
+	"datawatch/collector/internal/postgres/wal"
 )
+
+// installed is a PostgreSQL source with what it has in the watched database: triggers and an outbox, or publications and a
+// slot.
+type installed interface {
+	checker
+	Plan(ctx context.Context) ([]postgres.Statement, error)
+	Install(ctx context.Context) error
+}
+
+var (
+	_ installed = (*postgres.Source)(nil)
+	_ installed = (*wal.Source)(nil)
+)
+
+func openInstalled(c Config, s Source) installed {
+	if s.Postgres.CapturesWAL() {
+		return openWAL(c, s, nowhere())
+	}
+	return openPostgres(c, s, nowhere())
+}
+
+// removeInstalled removes what either way of capture left.
+func removeInstalled(ctx context.Context, c Config, s Source) error {
+	return errors.Join(openWAL(c, s, nowhere()).Remove(ctx), openPostgres(c, s, nowhere()).Remove(ctx))
+}
 
 // triggersCommand is `collector triggers plan | install | status | remove`, over all PostgreSQL sources or one.
 func triggersCommand(load func() (Config, error)) *cobra.Command {
 	var name, output string
 	parent := &cobra.Command{
-		Use: "triggers", Short: "Plan, install, look at or remove capture's triggers in PostgreSQL", Args: cobra.NoArgs,
+		Use: "triggers", Short: "Plan, install, look at or remove what capture has in PostgreSQL: triggers, or publications and a slot", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	parent.PersistentFlags().StringVar(&name, "source", "", "only this source")
 	parent.PersistentFlags().StringVar(&output, "output", "text", "text or json, of plan and status")
-	each := func(do func(ctx context.Context, name string, s *postgres.Source, w io.Writer) error) func(*cobra.Command, []string) error {
+	each := func(do func(ctx context.Context, c Config, s Source, w io.Writer) error) func(*cobra.Command, []string) error {
 		return func(cmd *cobra.Command, _ []string) error {
 			c, err := load()
 			if err != nil {
@@ -37,48 +63,58 @@ func triggersCommand(load func() (Config, error)) *cobra.Command {
 			}
 			var failed []error
 			for _, s := range sources {
-				if err := do(cmd.Context(), s.Name, openPostgres(c, s, nowhere()), cmd.OutOrStdout()); err != nil {
+				if err := do(cmd.Context(), c, s, cmd.OutOrStdout()); err != nil {
 					failed = append(failed, fmt.Errorf("source %s: %w", s.Name, err))
 				}
 			}
 			return errors.Join(failed...)
 		}
 	}
-	add := func(use, short string, do func(ctx context.Context, name string, s *postgres.Source, w io.Writer) error) {
+	add := func(use, short string, do func(ctx context.Context, c Config, s Source, w io.Writer) error) {
 		parent.AddCommand(&cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: each(do)})
 	}
-	add("plan", "Print the SQL that would install what is missing, with its locks, in order", func(ctx context.Context, name string, s *postgres.Source, w io.Writer) error {
-		plan, err := s.Plan(ctx)
+	add("plan", "Print the SQL that would install what is missing, with its locks, in order", func(ctx context.Context, c Config, s Source, w io.Writer) error {
+		plan, err := openInstalled(c, s).Plan(ctx)
 		if err != nil {
 			return err
 		}
 		if output == "json" {
-			return writeJSON(w, map[string]any{"source": name, "statements": plan})
+			return writeJSON(w, map[string]any{"source": s.Name, "statements": plan})
 		}
-		return writePlan(w, name, plan)
+		return writePlan(w, s.Name, plan)
 	})
-	add("install", "Install what is missing; installing twice changes nothing", func(ctx context.Context, name string, s *postgres.Source, w io.Writer) error {
-		if err := s.Install(ctx); err != nil {
+	add("install", "Install what is missing; installing twice changes nothing", func(ctx context.Context, c Config, s Source, w io.Writer) error {
+		if err := openInstalled(c, s).Install(ctx); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(w, "source %s: installed\n", name)
+		_, err := fmt.Fprintf(w, "source %s: installed\n", s.Name)
 		return err
 	})
-	add("status", "Tell what is installed, against what the configuration asks for", func(ctx context.Context, name string, s *postgres.Source, w io.Writer) error {
-		status, err := s.Status(ctx)
+	add("status", "Tell what is installed, against what the configuration asks for", func(ctx context.Context, c Config, s Source, w io.Writer) error {
+		if s.Postgres.CapturesWAL() {
+			status, err := openWAL(c, s, nowhere()).Status(ctx)
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				return writeJSON(w, map[string]any{"source": s.Name, "status": status})
+			}
+			return writeWALStatus(w, s.Name, status)
+		}
+		status, err := openPostgres(c, s, nowhere()).Status(ctx)
 		if err != nil {
 			return err
 		}
 		if output == "json" {
-			return writeJSON(w, map[string]any{"source": name, "status": status})
+			return writeJSON(w, map[string]any{"source": s.Name, "status": status})
 		}
-		return writeStatus(w, name, status)
+		return writeStatus(w, s.Name, status)
 	})
-	add("remove", "Remove all that was installed; what wasn't read yet is lost", func(ctx context.Context, name string, s *postgres.Source, w io.Writer) error {
-		if err := s.Remove(ctx); err != nil {
+	add("remove", "Remove all that was installed; what wasn't read yet is lost", func(ctx context.Context, c Config, s Source, w io.Writer) error {
+		if err := removeInstalled(ctx, c, s); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(w, "source %s: removed\n", name)
+		_, err := fmt.Fprintf(w, "source %s: removed\n", s.Name)
 		return err
 	})
 	return parent
@@ -148,6 +184,37 @@ func writeStatus(w io.Writer, name string, status *postgres.Status) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func writeWALStatus(w io.Writer, name string, status *wal.Status) error {
+	var b strings.Builder
+	state := "incomplete"
+	if status.Complete {
+		state = "complete"
+	}
+	if status.There {
+		fmt.Fprintf(&b, "source %s: %s, slot %s (%s) holds back %d bytes of WAL\n", name, state, status.Slot, status.State, status.Retained)
+	} else {
+		fmt.Fprintf(&b, "source %s: %s, the slot %s isn't there\n", name, state, status.Slot)
+	}
+	for _, t := range status.Tables {
+		fmt.Fprintf(&b, "  %s: %s\n", t.Table, walTableState(t))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func walTableState(t wal.TableStatus) string {
+	switch {
+	case t.Missing:
+		return "not published as it is to be"
+	case !t.Updates:
+		return "inserts and truncates only: no replica identity"
+	case !t.Before:
+		return "captured, without old rows: replica identity isn't full"
+	default:
+		return "captured, with old rows"
+	}
 }
 
 func tableState(t postgres.TableStatus) string {

@@ -38,6 +38,9 @@ type Config struct {
 	Snapshot string `yaml:"snapshot"`
 	// Capture is triggers or wal.
 	Capture string `yaml:"capture"`
+	// AllowUnboundedWAL lets wal run on a server whose max_slot_wal_keep_size is -1, where a collector that is away for long
+	// fills the server's disk.
+	AllowUnboundedWAL bool `yaml:"allow_unbounded_wal"`
 	// ManageTriggers: the collector installs what is missing. Otherwise it only tells.
 	ManageTriggers bool `yaml:"manage_triggers"`
 	// OnError is fail_open (an error of capture doesn't fail the write) or strict.
@@ -75,8 +78,8 @@ func (c *Config) Validate(p *config.Problems) {
 		p.Add("snapshot", "initial is not available yet", "never")
 	}
 	p.OneOf("capture", c.Capture, captureTriggers, captureWAL)
-	if c.Capture == captureWAL {
-		p.Add("capture", "wal is not available yet", "use triggers")
+	if c.Capture == captureWAL && c.Snapshot == snapshotInitial {
+		p.Add("snapshot", "initial is not available with capture: wal", "never, or capture: triggers")
 	}
 	p.OneOf("on_error", c.OnError, onErrorFailOpen, onErrorStrict)
 	p.OneOf("outbox.when_full", c.Outbox.WhenFull, whenFullStop, whenFullGrow)

@@ -1,0 +1,224 @@
+package wal
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/jackc/pglogrepl"
+
+	"datawatch/pkg/event"
+	"datawatch/pkg/normalize"
+)
+
+// change is one event to be made.
+type change struct {
+	op                 event.Op
+	key                []byte
+	before, after      []byte
+	movedTo, movedFrom bool
+	incomplete         *event.Incomplete
+	reason             string
+}
+
+// takeRow makes the events of an insert, update or delete.
+func (r *reader) takeRow(ctx context.Context, m *message) error {
+	err := r.row.read(m.data)
+	if err != nil {
+		return err
+	}
+	rel, err := r.relation(ctx, r.row.relation)
+	if err != nil {
+		return err
+	}
+	if int64(len(m.data)) > 2*r.options.MaxRecordBytes { // both images may be in it
+		r.tooLarge(rel, "a row")
+		return nil
+	}
+	im, err := rel.readImages(r.name, &r.row)
+	if err == nil {
+		var changes []change
+		if changes, err = rel.changes(&r.row, im); err == nil {
+			for _, c := range changes {
+				r.add(rel, c)
+			}
+			return nil
+		}
+	}
+	if ctx.Err() != nil || r.catalog.db.IsClosed() {
+		return err
+	}
+	r.unreadable(rel, err)
+	return nil
+}
+
+// changes are those of a row; a changed key gives two, the delete first.
+func (r *relation) changes(m *rowMessage, im images) ([]change, error) {
+	var incomplete *event.Incomplete
+	unavailable := m.op != 'I' && !im.exact
+	if unavailable || len(im.missing) > 0 {
+		incomplete = &event.Incomplete{Fields: im.missing}
+		if unavailable {
+			incomplete.Before = "unavailable"
+		}
+	}
+	var from, to json.RawMessage
+	var err error
+	if im.before != nil {
+		if from, err = normalize.RowKey(r.shape, r.key, im.before); err != nil {
+			return nil, err
+		}
+	}
+	if im.after != nil {
+		if to, err = normalize.RowKey(r.shape, r.key, im.after); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case m.op == 'I':
+		return []change{{op: event.Insert, key: to, after: im.after, incomplete: incomplete}}, nil
+	case m.op == 'D':
+		return []change{{op: event.Delete, key: from, before: im.before, incomplete: incomplete}}, nil
+	case im.before != nil && !bytes.Equal(from, to):
+		return []change{
+			{op: event.Delete, key: from, before: im.before, after: im.after, movedTo: true, incomplete: incomplete},
+			{op: event.Insert, key: to, before: im.before, after: im.after, movedFrom: true, incomplete: incomplete},
+		}, nil
+	case !im.exact:
+		im.before = nil
+	}
+	return []change{{op: event.Update, key: to, before: im.before, after: im.after, incomplete: incomplete}}, nil
+}
+
+// takeTruncate makes an event a stream. All partitions of a tree that it names are its root's truncate; some of them were
+// truncated by themselves, and what they held isn't in the WAL.
+func (r *reader) takeTruncate(ctx context.Context, m *pglogrepl.TruncateMessage) error {
+	named := map[uint32]bool{}
+	for _, id := range m.RelationIDs {
+		named[id] = true
+	}
+	told := map[event.Stream]bool{}
+	for _, id := range m.RelationIDs {
+		rel, err := r.relation(ctx, id)
+		if err != nil {
+			return err
+		}
+		if told[rel.stream] {
+			continue
+		}
+		told[rel.stream] = true
+		whole, err := r.catalog.truncatesWhole(ctx, id, named, r.tx.xid)
+		if err != nil {
+			return err
+		}
+		if !whole {
+			r.partitionTruncated(rel)
+			continue
+		}
+		r.add(rel, change{op: event.Truncate})
+	}
+	return nil
+}
+
+// add appends an event.
+func (r *reader) add(rel *relation, c change) {
+	value := r.appendRowChange(nil, rel, c)
+	key := event.RecordKey(rel.stream, c.key)
+	if int64(len(value)+len(key)) > r.options.MaxRecordBytes {
+		r.tooLarge(rel, "the row with the key "+string(c.key))
+		return
+	}
+	b := r.open()
+	b.events = append(b.events, event.Raw{
+		Type: event.RawType, Kind: event.Postgres, ID: event.ID(r.name, r.position()), Stream: rel.stream, Time: r.time(),
+		RecordKey: key, Key: c.key, Value: value, CapturedAt: b.now,
+	})
+	b.bytes += len(value)
+}
+
+// open is the batch that events are appended to.
+func (r *reader) open() *batch {
+	if len(r.batch.events) == 0 {
+		r.batch.now = r.now().UTC()
+	}
+	return r.batch
+}
+
+// position is the next event's: of the transaction that is being read, else behind all that were. No transaction commits in
+// the last byte of another's record.
+func (r *reader) position() string {
+	if r.tx != nil {
+		r.tx.n++
+		return event.WALPosition(r.p.Epoch, uint64(r.tx.lsn), r.tx.n-1)
+	}
+	r.p.Told++
+	return event.WALPosition(r.p.Epoch, uint64(r.p.LSN-1), r.p.Told-1)
+}
+
+// appendRowChange writes event.RowChange; what is the same for all rows of a table was written once.
+func (r *reader) appendRowChange(b []byte, rel *relation, c change) []byte {
+	b = append(b, `{"version":1,"op":"`...)
+	b = append(b, c.op...)
+	b = append(b, `",`...)
+	b = append(b, rel.head...)
+	b = appendMember(b, "before", c.before)
+	b = appendMember(b, "after", c.after)
+	if c.movedTo {
+		b = append(b, `,"moved_to":true`...)
+	}
+	if c.movedFrom {
+		b = append(b, `,"moved_from":true`...)
+	}
+	b = append(b, `,"transaction":"`...)
+	if r.tx != nil {
+		b = append(b, r.tx.xid...)
+	}
+	b = append(b, `","transaction_index":`...)
+	if r.tx != nil {
+		b = strconv.AppendInt(b, r.tx.n, 10)
+	} else {
+		b = append(b, '0')
+	}
+	if r.tx != nil && r.tx.tag != "" {
+		b = appendMember(b, "tag", event.AppendString(nil, r.tx.tag))
+	}
+	if c.incomplete != nil {
+		text, err := json.Marshal(c.incomplete)
+		if err != nil {
+			panic(err) // texts always have a JSON form
+		}
+		b = appendMember(b, "incomplete", text)
+	}
+	if c.reason != "" {
+		b = appendMember(b, "reason", event.AppendString(nil, c.reason))
+	}
+	return append(b, '}')
+}
+
+// appendMember writes a member of an object that isn't its first; a nil value isn't there.
+func appendMember(b []byte, name string, value []byte) []byte {
+	if value == nil {
+		return b
+	}
+	b = append(b, ',', '"')
+	b = append(append(b, name...), '"', ':')
+	return append(b, value...)
+}
+
+// nearXID makes the 32 bits of a transaction id that the stream tells the 64 of xid8.
+type nearXID struct{ known atomic.Uint64 }
+
+// widen takes the id that is nearest to one that is known.
+func (n *nearXID) widen(xid uint32) string {
+	known := n.known.Load()
+	wide := known&^0xffffffff | uint64(xid)
+	switch {
+	case wide > known && wide-known > 1<<31 && wide >= 1<<32:
+		wide -= 1 << 32
+	case wide < known && known-wide > 1<<31:
+		wide += 1 << 32
+	}
+	return strconv.FormatUint(wide, 10)
+}

@@ -1,0 +1,137 @@
+package wal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"datawatch/collector/internal/postgres"
+	"datawatch/pkg/daemon"
+)
+
+// Check finds out whether the source could work.
+func (s *Source) Check(ctx context.Context) []daemon.Finding {
+	what := "source " + s.name
+	db, err := s.connectReader(ctx)
+	if err != nil {
+		return []daemon.Finding{{What: what + " connection", Err: err, Remedy: "check dsn, and that the server lets this host in"}}
+	}
+	defer postgres.CloseConn(ctx, db)
+	server, err := askServer(ctx, db)
+	if err != nil {
+		return []daemon.Finding{{What: what + " connection", Err: err}}
+	}
+	findings := []daemon.Finding{{What: what + " connection", Detail: fmt.Sprintf("PostgreSQL %d", server.version/10000)}}
+	if err := server.fit(s.config.AllowUnboundedWAL); err != nil {
+		findings = append(findings, daemon.Finding{What: what + " capture: wal", Err: err, Remedy: "or use capture: triggers, which needs none of it"})
+		if server.standby {
+			return findings
+		}
+	}
+	slot, err := askSlot(ctx, db, s.names.slot, server.version)
+	if err != nil {
+		return append(findings, daemon.Finding{What: what + " slot", Err: err})
+	}
+	findings = append(findings, s.checkSlot(&server, slot)...)
+	return append(findings, s.checkTables(ctx, db, &server, slot != nil)...)
+}
+
+func (s *Source) checkSlot(server *server, slot *slot) []daemon.Finding {
+	what := "source " + s.name + " slot"
+	if slot != nil {
+		if err := slot.usable(s.names.slot, *server); err != nil {
+			return []daemon.Finding{{What: what, Err: err, Remedy: "name the source otherwise"}}
+		}
+		if why := slot.lost(); why != "" {
+			return []daemon.Finding{{What: what, Err: fmt.Errorf("the slot %s is lost: %s", s.names.slot, why), Remedy: "the collector makes a new one at its start, and tells the gap"}}
+		}
+		return []daemon.Finding{{What: what, Detail: fmt.Sprintf("%s, %s, holds back %d bytes of WAL", s.names.slot, slot.WALStatus, slot.Retained)}}
+	}
+	var findings []daemon.Finding
+	if server.slotsUsed >= server.slots {
+		findings = append(findings, daemon.Finding{What: what, Err: fmt.Errorf("all %d slots are taken", server.slots), Remedy: "raise max_replication_slots, or drop a slot that nobody needs"})
+	}
+	if server.sendersUsed >= server.senders {
+		findings = append(findings, daemon.Finding{What: what, Err: fmt.Errorf("all %d senders of WAL are taken", server.senders), Remedy: "raise max_wal_senders"})
+	}
+	switch {
+	case len(findings) > 0:
+	case s.config.ManageTriggers:
+		findings = append(findings, daemon.Finding{What: what, Detail: "to be made at start"})
+	default:
+		findings = append(findings, daemon.Finding{What: what, Err: fmt.Errorf("the slot %s isn't there", s.names.slot), Remedy: "have a DBA run what `collector triggers plan` prints"})
+	}
+	return findings
+}
+
+// checkTables tells what of which table can't be told, and what is missing.
+func (s *Source) checkTables(ctx context.Context, db *pgx.Conn, server *server, running bool) []daemon.Finding {
+	what := "source " + s.name + " "
+	tables, err := s.listTables(ctx, db, server.version)
+	if err != nil {
+		return []daemon.Finding{{What: what + "tables", Err: err}}
+	}
+	steps, err := s.planPublications(ctx, db, *server, running)
+	if err != nil {
+		return []daemon.Finding{{What: what + "publications", Err: err}}
+	}
+	findings := []daemon.Finding{s.installable(ctx, tables, len(steps))}
+	for _, t := range withoutUpdates(tables) {
+		findings = append(findings, daemon.Finding{What: what + t.ident(), Detail: "no usable replica identity: its inserts and truncates come, its updates and deletes are told as gaps. " +
+			"Give it a primary key that isn't deferrable, or: alter table " + t.ident() + " replica identity full"})
+	}
+	findings = append(findings, daemon.Finding{What: what + "capture", Detail: compare(server, s.config.AllowUnboundedWAL, tables)})
+	for _, t := range tables {
+		if !t.permanent && s.config.Selects(t.rootSchema, t.rootName) {
+			findings = append(findings, daemon.Finding{What: what + t.ident(), Detail: "unlogged: it isn't in the WAL, and isn't captured"})
+		}
+	}
+	return findings
+}
+
+// installable tells what is missing, and whether the collector may make it: a table's owner adds it to a publication, and
+// whoever makes one needs CREATE on the database.
+func (s *Source) installable(ctx context.Context, tables []*table, missing int) daemon.Finding {
+	f := daemon.Finding{What: "source " + s.name + " publications"}
+	if missing == 0 {
+		f.Detail = "as they are to be"
+		return f
+	}
+	if !s.config.ManageTriggers {
+		f.Err = fmt.Errorf("%d statements are to be run", missing)
+		f.Remedy = "`collector triggers install`, or have a DBA run what `collector triggers plan` prints"
+		return f
+	}
+	db, err := s.connectInstaller(ctx)
+	if err != nil {
+		f.Err = err
+		return f
+	}
+	defer postgres.CloseConn(ctx, db)
+	var oids []uint32
+	for _, t := range tables {
+		if t.inAll != t.wantAll || t.inInserts != t.wantInserts {
+			oids = append(oids, t.oid)
+		}
+	}
+	var may bool
+	var foreign []string
+	err = db.QueryRow(ctx, `select has_database_privilege(current_database(), 'create'),
+		array(select c.oid::regclass::text from pg_class c where c.oid = any ($1) and not pg_has_role(c.relowner, 'usage') order by 1)`, oids).Scan(&may, &foreign)
+	switch {
+	case err != nil:
+		f.Err = err
+	case !may:
+		f.Err = errors.New("the role may not create publications")
+		f.Remedy = "grant create on database … to it, or name a role that may in install_dsn"
+	case len(foreign) > 0:
+		f.Err = fmt.Errorf("only its owner may publish a table: %s", strings.Join(foreign, ", "))
+		f.Remedy = "name a role in install_dsn that is a member of the owner's"
+	default:
+		f.Detail = fmt.Sprintf("to be made at start: %d statements", missing)
+	}
+	return f
+}

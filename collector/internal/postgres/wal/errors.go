@@ -1,0 +1,56 @@
+package wal
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// SQLSTATEs (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+const (
+	codeInUse     = "55006" // the slot is read by another session
+	codeNoFile    = "58P01" // WAL was removed
+	codeUndefined = "42704" // a publication isn't there
+)
+
+// streamError is one that the server ended the stream with.
+type streamError struct{ err error }
+
+func (e *streamError) Error() string { return "read the WAL: " + e.err.Error() }
+func (e *streamError) Unwrap() error { return e.err }
+
+// undecodable tells whether the server will answer the same for ever: WAL is gone, or was written while a publication
+// wasn't there. An invalidated slot says so itself.
+func undecodable(err error) bool {
+	var stream *streamError
+	return errors.As(err, &stream) && hasCode(err, codeNoFile, codeUndefined)
+}
+
+func hasCode(err error, codes ...string) bool {
+	var server *pgconn.PgError
+	return errors.As(err, &server) && slices.Contains(codes, server.Code)
+}
+
+const (
+	retryFor   = 20 * time.Second
+	retryPause = 100 * time.Millisecond
+)
+
+// retry tries again while the server answers with this code, for a while.
+func retry(ctx context.Context, do func() error, code string) error {
+	for deadline := time.Now().Add(retryFor); ; {
+		err := do()
+		if err == nil || !hasCode(err, code) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(retryPause + rand.N(retryPause)):
+		}
+	}
+}

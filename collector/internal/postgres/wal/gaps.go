@@ -1,0 +1,182 @@
+package wal
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"datawatch/collector/internal/postgres"
+	"datawatch/pkg/event"
+)
+
+// gap appends a gap to its stream, at this place in the order, and names it in the log.
+func (r *reader) gap(stream event.Stream, g event.Gap) {
+	value, err := json.Marshal(g)
+	if err != nil { // a Gap is made of texts, times and a number
+		panic(err)
+	}
+	b := r.open()
+	b.events = append(b.events, event.Raw{
+		Type: event.GapType, Kind: event.Postgres, ID: event.ID(r.name, r.position()), Stream: stream, Time: g.To.UTC(),
+		RecordKey: event.RecordKey(stream, nil), Value: value, CapturedAt: b.now,
+	})
+	b.bytes += len(value)
+	r.reporter.Gap(g.Cause)
+	r.log.Warn("a gap", "stream", stream, "cause", g.Cause, "from", g.From, "to", g.To, "remedy", g.Remedy)
+}
+
+// time is that of the transaction that is being read, else now.
+func (r *reader) time() time.Time {
+	if r.tx != nil {
+		return r.tx.at
+	}
+	return r.now().UTC()
+}
+
+func (r *reader) tooLarge(rel *relation, what string) {
+	lost := int64(1)
+	r.gap(rel.stream, event.Gap{
+		From: r.time(), To: r.time(), Cause: causeTooLarge, Lost: &lost,
+		Remedy: fmt.Sprintf("%s is larger than broker.max_record_bytes: raise it. %s", what, postgres.Recapture),
+	})
+}
+
+func (r *reader) unreadable(rel *relation, err error) {
+	lost := int64(1)
+	r.log.Error("a row can't be read", "stream", rel.stream, "error", err)
+	r.gap(rel.stream, event.Gap{
+		From: r.time(), To: r.time(), Cause: causeUnreadable, Lost: &lost,
+		Remedy: fmt.Sprintf("A captured row can't be read (%v). %s", err, postgres.Recapture),
+	})
+}
+
+func (r *reader) partitionTruncated(rel *relation) {
+	r.gap(rel.stream, event.Gap{
+		From: r.time(), To: r.time(), Cause: causePartition,
+		Remedy: fmt.Sprintf("TRUNCATE of the partition %s.%s deleted its rows, and the WAL doesn't tell which. "+
+			"Compare the table's keys with those that were told; capture by triggers tells them.", rel.schema, rel.name),
+	})
+}
+
+//go:embed sql/leaves.sql
+var leavesSQL string
+
+// truncatesWhole tells whether a TRUNCATE that named these relations was one of the whole table that id is, or is a
+// partition of.
+func (c *catalog) truncatesWhole(ctx context.Context, id uint32, named map[uint32]bool, xid string) (bool, error) {
+	wide, err := strconv.ParseUint(xid, 10, 64)
+	if err != nil {
+		return false, err
+	}
+	var there, partition bool
+	err = c.db.QueryRow(ctx, "select count(*) > 0, coalesce(bool_or(relispartition), false) from pg_class where oid = $1", id).Scan(&there, &partition)
+	if err != nil {
+		return false, fmt.Errorf("look for partitions: %w", err)
+	}
+	if !there || !partition {
+		return true, nil
+	}
+	rows, err := c.db.Query(ctx, leavesSQL, id, int64(wide&0xffffffff))
+	if err != nil {
+		return false, fmt.Errorf("look for partitions: %w", err)
+	}
+	leaves, err := pgx.CollectRows(rows, pgx.RowTo[uint32])
+	if err != nil {
+		return false, fmt.Errorf("look for partitions: %w", err)
+	}
+	return !slices.ContainsFunc(leaves, func(leaf uint32) bool { return !named[leaf] }), nil
+}
+
+// compare looks what became of the captured tables since the look before, once reading has come to where it was taken.
+func (r *reader) compare() {
+	if r.look == nil || r.tx != nil || r.p.LSN < r.look.lsn || r.p.Open != nil {
+		return
+	}
+	now := r.look
+	r.look = nil
+	for id, tree := range r.known { // a partition's own message names no root
+		if now.tables[id] != tree {
+			delete(r.relations, id)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(now.tables)) {
+		if _, old := r.known[id]; !old {
+			r.cameUp(id, now)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(r.known)) {
+		if _, still := now.tables[id]; !still {
+			r.wentAway(id, now)
+		}
+	}
+	r.uncaptured(now)
+	if !maps.Equal(r.known, now.tables) {
+		r.known, r.batch.tables = now.tables, now.tables
+	}
+}
+
+// cameUp tells what a table, or a partition, held before it was captured.
+func (r *reader) cameUp(id uint32, now *look) {
+	t := now.tables[id]
+	fresh, ok := now.fresh[id]
+	if !ok || !fresh.rows || t.Root && !fresh.attached && r.knows(t) {
+		return // empty, or made as a partition of a tree that was captured already
+	}
+	remedy := "A table, or a partition of it, is new here, and had rows before it was captured. "
+	cause := causeTableNew
+	if t.Root && r.knows(t) {
+		cause, remedy = causePartition, fmt.Sprintf("The partition %s was attached with the rows that it had. ", fresh.name)
+	}
+	r.gap(r.streamOf(t), event.Gap{From: now.since.UTC(), To: now.at.UTC(), Cause: cause, Remedy: remedy + postgres.Recapture})
+}
+
+// knows tells whether the stream of a table was captured before.
+func (r *reader) knows(t knownTable) bool {
+	for _, known := range r.known {
+		if known.Schema == t.Schema && known.Table == t.Table {
+			return true
+		}
+	}
+	return false
+}
+
+// wentAway tells of rows that went with their table or partition. Those of one that isn't selected any more stay.
+func (r *reader) wentAway(id uint32, now *look) {
+	t := r.known[id]
+	switch {
+	case t.Root:
+		r.gap(r.streamOf(t), event.Gap{
+			From: now.since.UTC(), To: now.at.UTC(), Cause: causePartition,
+			Remedy: "A partition was detached or dropped: its rows are no longer the table's, and no deletes were told. " +
+				"Compare the table's keys with those that were told.",
+		})
+	case !now.there[id]:
+		rel := &relation{database: r.catalog.database, streamSchema: t.Schema, streamTable: t.Table}
+		if err := rel.complete(r.name); err == nil {
+			r.add(rel, change{op: event.Truncate, reason: "drop"})
+		}
+	}
+}
+
+// uncaptured tells of updates and deletes of tables whose replica identity keeps them from being published.
+func (r *reader) uncaptured(now *look) {
+	for _, u := range now.uncaptured {
+		lost := u.changes
+		r.gap(r.streamOf(u.table), event.Gap{
+			From: now.since.UTC(), To: now.at.UTC(), Cause: causeNotPublished, Lost: &lost,
+			Remedy: fmt.Sprintf("%s has no replica identity, so that its updates and deletes aren't in the WAL as it can be read. "+
+				"Give it a primary key, or: alter table %s replica identity full. %s", u.name, u.name, postgres.Recapture),
+		})
+	}
+}
+
+func (r *reader) streamOf(t knownTable) event.Stream {
+	return event.StreamOf(r.name, event.TableEntity(t.Schema, t.Table))
+}

@@ -1,0 +1,120 @@
+package wal
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+
+	"datawatch/collector/internal/source"
+	"datawatch/pkg/event"
+)
+
+// Entries of progress.
+const (
+	entryRead   = ""       // how far the WAL was read
+	entryTables = "tables" // which tables were captured when it was
+)
+
+const (
+	progressVersion = 1
+	captureName     = "wal"
+)
+
+// progress is how far the WAL was read.
+type progress struct {
+	Version  int           `json:"version"` // 1
+	Capture  string        `json:"capture"` // "wal"; capture by triggers has progress of its own kind
+	Epoch    event.Epoch   `json:"epoch"`
+	System   string        `json:"system"` // the cluster's identifier and the database's oid
+	Timeline int32         `json:"timeline"`
+	LSN      pglogrepl.LSN `json:"lsn"` // every transaction that committed before it is done
+	// Told counts the events, gaps as a rule, that aren't of a transaction and are told at LSN.
+	Told int64     `json:"told,omitempty"`
+	At   time.Time `json:"at"` // of the newest transaction that is done
+	Open *openTx   `json:"open,omitempty"`
+}
+
+// openTx is a transaction that was done in part.
+type openTx struct {
+	LSN    pglogrepl.LSN `json:"lsn"`    // of its commit
+	N      int64         `json:"n"`      // events so far
+	Change pglogrepl.LSN `json:"change"` // of the last change that is done, of which
+	Count  int           `json:"count"`  // so many messages are: a record of the WAL may hold many rows
+}
+
+// knownTable is a table, or a partition, that was captured.
+type knownTable struct {
+	Schema string `json:"schema"` // of the stream: the partition tree's root
+	Table  string `json:"table"`
+	Root   bool   `json:"root,omitempty"` // the relation is a partition of it, or it itself
+}
+
+// knownTables are the relations that were captured, by oid.
+type knownTables map[uint32]knownTable
+
+type tablesEntry struct {
+	Version int         `json:"version"` // 1
+	Tables  knownTables `json:"tables"`
+}
+
+// stored is all progress that was committed.
+type stored struct {
+	read   *progress // nil where there is none
+	tables knownTables
+	// other is where capture by triggers ended.
+	otherEpoch event.Epoch
+	otherAt    time.Time
+}
+
+func parseProgress(p source.Progress) (stored, error) {
+	var s stored
+	if text := p[entryTables]; len(text) > 0 {
+		var t tablesEntry
+		if err := json.Unmarshal(text, &t); err != nil {
+			return s, fmt.Errorf("read progress: %w", err)
+		}
+		s.tables = t.Tables
+	}
+	text := p[entryRead]
+	if len(text) == 0 {
+		return s, nil
+	}
+	var head struct {
+		Version int
+		Capture string
+		Epoch   event.Epoch
+		At      time.Time
+	}
+	if err := json.Unmarshal(text, &head); err != nil {
+		return s, fmt.Errorf("read progress: %w", err)
+	}
+	if head.Version != progressVersion {
+		return s, fmt.Errorf("read progress: version %d is unknown: it was written by a newer datawatch", head.Version)
+	}
+	if head.Capture != captureName {
+		s.otherEpoch, s.otherAt, s.tables = head.Epoch, head.At, nil
+		return s, nil
+	}
+	s.read = new(progress)
+	if err := json.Unmarshal(text, s.read); err != nil {
+		return s, fmt.Errorf("read progress: %w", err)
+	}
+	return s, nil
+}
+
+// source is the progress as it is committed; tables are given where they changed.
+func (p *progress) source(tables knownTables) (source.Progress, error) {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("write progress: %w", err)
+	}
+	out := source.Progress{entryRead: text}
+	if tables != nil {
+		if out[entryTables], err = json.Marshal(tablesEntry{progressVersion, tables}); err != nil {
+			return nil, fmt.Errorf("write progress: %w", err)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,300 @@
+package wal
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"golang.org/x/sync/errgroup"
+
+	"datawatch/collector/internal/source"
+	"datawatch/pkg/event"
+)
+
+// limits bound what is held and committed at a time.
+type limits struct {
+	// A batch is committed when it has this much, else at the end of a transaction as soon as the broker has time. What one
+	// message of the WAL gives is never divided.
+	batchEvents int
+	batchBytes  int
+	// heartbeat is how often progress without events is committed, so that the slot moves on where nothing is captured.
+	heartbeat time.Duration
+}
+
+var defaultLimits = limits{batchEvents: 5000, batchBytes: 8 << 20, heartbeat: 10 * time.Second}
+
+// reader turns the stream into batches and commits them. One goroutine reads ahead by a batch while another one waits for
+// the broker.
+type reader struct {
+	*Source
+	catalog   *catalog
+	stream    *stream
+	emit      source.Emit
+	near      *nearXID
+	looks     chan *look
+	out       chan *batch
+	p         progress // behind all that was read
+	known     knownTables
+	relations map[uint32]*relation
+	named     map[uint32]*pglogrepl.RelationMessage // tables that the stream told of, and nothing was asked about yet
+
+	tx     *transaction
+	row    rowMessage
+	batch  *batch
+	look   *look // to be compared when reading has reached it
+	beaten time.Time
+	sent   pglogrepl.LSN // progress that was handed to the broker
+}
+
+// batch is what is committed together.
+type batch struct {
+	events []event.Raw
+	bytes  int
+	now    time.Time
+	p      progress
+	tables knownTables // where they changed
+}
+
+// transaction is the one that is being read.
+type transaction struct {
+	lsn    pglogrepl.LSN // of its commit
+	xid    string
+	at     time.Time
+	n      int64 // events so far
+	change pglogrepl.LSN
+	count  int // messages of the record at change
+	done   bool
+	resume *openTx // what of it is done already
+	again  int     // messages of the record at resume.Change that came again
+	tag    string
+}
+
+func (b *batch) full(l limits) bool { return len(b.events) >= l.batchEvents || b.bytes >= l.batchBytes }
+
+// run reads until ctx is done.
+func (r *reader) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return r.stream.receive(ctx) })
+	g.Go(func() error { return r.stream.report(ctx) })
+	g.Go(func() error { return r.commitAll(ctx) })
+	g.Go(func() error { return r.read(ctx) })
+	return g.Wait()
+}
+
+// read takes in what the stream gives while there is room, and hands batches over when the broker has time.
+func (r *reader) read(ctx context.Context) error {
+	beat := time.NewTicker(r.limits.heartbeat)
+	defer beat.Stop()
+	for {
+		in, out := r.stream.chunks, r.out
+		if r.batch.full(r.limits) {
+			in = nil
+		}
+		if !r.ready() {
+			out = nil
+		} else {
+			r.seal()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case out <- r.batch:
+			r.sent, r.beaten = r.batch.p.LSN, time.Now()
+			r.batch = &batch{}
+		case chunk := <-in:
+			for i := range chunk {
+				if err := r.take(ctx, &chunk[i]); err != nil {
+					return err
+				}
+			}
+		case r.look = <-r.looks:
+			r.compare()
+		case <-beat.C:
+		}
+	}
+}
+
+// ready tells whether there is something to commit: events up to the end of a transaction, as many as a batch takes, or
+// progress that is due.
+func (r *reader) ready() bool {
+	switch {
+	case r.batch.full(r.limits):
+		return true
+	case r.tx != nil && !r.tx.done:
+		return false
+	case len(r.batch.events) > 0 || r.batch.tables != nil:
+		return true
+	default:
+		return r.p.Open == nil && r.p.LSN > r.sent && time.Since(r.beaten) >= r.limits.heartbeat
+	}
+}
+
+// seal gives the batch the progress that stands behind it.
+func (r *reader) seal() {
+	r.batch.p = r.p
+	if r.tx != nil && !r.tx.done {
+		r.batch.p.Open = &openTx{LSN: r.tx.lsn, N: r.tx.n, Change: r.tx.change, Count: r.tx.count}
+	}
+}
+
+// commitAll commits batches, one at a time, and then lets the server forget what is in them.
+func (r *reader) commitAll(ctx context.Context) error {
+	for {
+		var b *batch
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case b = <-r.out:
+		}
+		if err := r.commit(ctx, b); err != nil {
+			return err
+		}
+		r.stream.confirm(b.p.LSN)
+	}
+}
+
+func (s *Source) commitWith(ctx context.Context, emit source.Emit, b *batch) error {
+	state, err := b.p.source(b.tables)
+	if err != nil {
+		return err
+	}
+	if err := emit(ctx, source.Batch{Events: b.events, Progress: state}); err != nil {
+		return fmt.Errorf("commit events: %w", err)
+	}
+	return nil
+}
+
+func (r *reader) commit(ctx context.Context, b *batch) error {
+	if err := r.commitWith(ctx, r.emit, b); err != nil {
+		return err
+	}
+	var lag float64
+	if n := len(b.events); n > 0 {
+		lag = max(0, time.Since(b.events[n-1].Time).Seconds())
+	}
+	r.reporter.Lag(lag)
+	return nil
+}
+
+// take takes in one message.
+func (r *reader) take(ctx context.Context, m *message) error {
+	if m.alive {
+		r.alive(m)
+		return nil
+	}
+	switch m.data[0] {
+	case 'I', 'U', 'D':
+		if r.skips(m.lsn) {
+			return nil
+		}
+		return r.takeRow(ctx, m)
+	default:
+		parsed, err := pglogrepl.Parse(m.data)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errMessage, err)
+		}
+		return r.takeOther(ctx, m, parsed)
+	}
+}
+
+func (r *reader) takeOther(ctx context.Context, m *message, parsed pglogrepl.Message) error {
+	switch p := parsed.(type) {
+	case *pglogrepl.BeginMessage:
+		r.begin(p)
+	case *pglogrepl.CommitMessage:
+		r.end(p)
+	case *pglogrepl.RelationMessage:
+		r.named[p.RelationID] = p
+		delete(r.relations, p.RelationID)
+	case *pglogrepl.TruncateMessage:
+		if !r.skips(m.lsn) {
+			return r.takeTruncate(ctx, p)
+		}
+	case *pglogrepl.LogicalDecodingMessage:
+		if p.Transactional && p.Prefix == tagPrefix && r.tx != nil {
+			r.tx.tag = string(p.Content)
+		}
+	}
+	return nil
+}
+
+// tagPrefix is that of messages which tag what follows in their transaction:
+// select pg_logical_emit_message(true, 'datawatch.tag', 'checkout-test').
+const tagPrefix = "datawatch.tag"
+
+func (r *reader) begin(m *pglogrepl.BeginMessage) {
+	r.tx = &transaction{lsn: m.FinalLSN, xid: r.near.widen(m.Xid), at: m.CommitTime.UTC(), done: m.FinalLSN < r.p.LSN}
+	open := r.p.Open
+	if r.tx.done || open == nil {
+		return
+	}
+	r.p.Open = nil
+	if open.LSN == m.FinalLSN {
+		r.tx.n, r.tx.change, r.tx.count, r.tx.resume = open.N, open.Change, open.Count, open
+	}
+}
+
+func (r *reader) end(m *pglogrepl.CommitMessage) {
+	if r.tx != nil && !r.tx.done {
+		r.p.LSN, r.p.Told, r.p.At = m.TransactionEndLSN, 0, r.tx.at
+	}
+	r.tx = nil
+	r.compare()
+}
+
+// alive moves on where the server has nothing for us up to a place.
+func (r *reader) alive(m *message) {
+	if r.tx != nil || r.p.Open != nil || m.lsn <= r.p.LSN {
+		return
+	}
+	r.p.LSN, r.p.Told, r.p.At = m.lsn, 0, m.at.UTC()
+	if len(r.batch.events) == 0 {
+		r.reporter.Lag(0)
+	}
+	r.compare()
+}
+
+// skips tells whether a change is done already, and else counts it. A record of the WAL may hold several.
+func (r *reader) skips(lsn pglogrepl.LSN) bool {
+	t := r.tx
+	if t == nil || t.done {
+		return true
+	}
+	if done := t.resume; done != nil {
+		switch {
+		case lsn < done.Change:
+			return true
+		case lsn == done.Change && t.again < done.Count:
+			t.again++
+			return true
+		}
+		t.resume = nil
+	}
+	if lsn != t.change {
+		t.change, t.count = lsn, 0
+	}
+	t.count++
+	return false
+}
+
+// relation is what is known of a table that the stream told of.
+func (r *reader) relation(ctx context.Context, id uint32) (*relation, error) {
+	if known := r.relations[id]; known != nil {
+		return known, nil
+	}
+	m := r.named[id]
+	if m == nil {
+		return nil, fmt.Errorf("relation %d, of which the stream told nothing: %w", id, errMessage)
+	}
+	var tree *knownTable
+	if known, ok := r.known[id]; ok {
+		tree = &known
+	}
+	found, err := r.catalog.relation(ctx, m, tree)
+	if err != nil {
+		return nil, err
+	}
+	r.relations[id] = found
+	return found, nil
+}

@@ -1,0 +1,233 @@
+package wal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
+)
+
+// server is what the server says of itself.
+type server struct {
+	version                   int // as in 150004
+	standby                   bool
+	level                     string // wal_level
+	system                    string // identifier of the cluster, and oid of the database
+	database                  string
+	keep                      string // max_slot_wal_keep_size
+	unbounded                 bool   // it is -1
+	synchronous               string // synchronous_standby_names
+	slots, slotsUsed, senders int
+	sendersUsed               int
+	role                      string
+	mayReplicate              bool
+	lsn                       pglogrepl.LSN
+}
+
+const serverSQL = `select current_setting('server_version_num')::int, pg_is_in_recovery(), current_setting('wal_level'),
+       case when has_function_privilege('pg_catalog.pg_control_system()', 'execute')
+            then (select system_identifier::text from pg_control_system()) else '' end || '/' || d.oid::text, d.datname,
+       current_setting('max_slot_wal_keep_size'), current_setting('max_slot_wal_keep_size') = '-1', current_setting('synchronous_standby_names'),
+       current_setting('max_replication_slots')::int, (select count(*) from pg_replication_slots),
+       current_setting('max_wal_senders')::int, (select count(*) from pg_stat_activity where backend_type = 'walsender'),
+       current_user, (select rolreplication or rolsuper from pg_roles where rolname = current_user)
+from pg_database d where d.datname = current_database()`
+
+func askServer(ctx context.Context, db *pgx.Conn) (server, error) {
+	var s server
+	err := db.QueryRow(ctx, serverSQL).Scan(&s.version, &s.standby, &s.level, &s.system, &s.database, &s.keep, &s.unbounded, &s.synchronous,
+		&s.slots, &s.slotsUsed, &s.senders, &s.sendersUsed, &s.role, &s.mayReplicate)
+	if err != nil {
+		return s, fmt.Errorf("ask the server about itself: %w", err)
+	}
+	if s.standby {
+		return s, nil
+	}
+	var lsn string
+	if err := db.QueryRow(ctx, "select pg_current_wal_flush_lsn()::text").Scan(&lsn); err != nil {
+		return s, fmt.Errorf("ask the server about itself: %w", err)
+	}
+	s.lsn, err = pglogrepl.ParseLSN(lsn)
+	return s, err
+}
+
+// publishesComputed tells whether the server can publish stored generated columns, and on the other hand has an UPDATE fail
+// where the replica identity holds one that isn't published.
+func (s *server) publishesComputed() bool { return s.version >= 180000 }
+
+// tellsMessages tells whether pgoutput sends what pg_logical_emit_message wrote.
+func (s *server) tellsMessages() bool { return s.version >= 140000 }
+
+// Errors of servers that can't be captured from the WAL.
+var (
+	errStandby     = errors.New("the server is a hot standby: publications are made on the primary, and a failover would end what was read here; name the primary in dsn")
+	errLevel       = errors.New("wal_level isn't logical: set it and restart the server, or use capture: triggers")
+	errUnbounded   = errors.New("max_slot_wal_keep_size is -1: a collector that is away for long fills the server's disk; set it (a day's WAL, say), or set allow_unbounded_wal: true")
+	errSynchronous = errors.New("synchronous_standby_names takes any standby: commits would wait for datawatch; name the standbys in it")
+	errReplication = errors.New("the role lacks REPLICATION: alter role … replication, or use capture: triggers")
+)
+
+// fit tells what keeps the server from being captured.
+func (s *server) fit(allowUnbounded bool) error {
+	switch {
+	case s.standby:
+		return errStandby
+	case s.level != "logical":
+		return errLevel
+	case !s.mayReplicate:
+		return fmt.Errorf("role %s: %w", s.role, errReplication)
+	case s.unbounded && !allowUnbounded:
+		return errUnbounded
+	case takesAny(s.synchronous):
+		return errSynchronous
+	default:
+		return nil
+	}
+}
+
+// takesAny tells whether our sender of WAL could become a synchronous standby.
+func takesAny(synchronous string) bool {
+	for _, name := range strings.FieldsFunc(synchronous, func(r rune) bool { return strings.ContainsRune(` ,()"`, r) }) {
+		if name == "*" || strings.EqualFold(name, applicationName) {
+			return true
+		}
+	}
+	return false
+}
+
+// slot is a replication slot as pg_replication_slots and pg_stat_replication_slots show it; columns that a version lacks
+// are zero.
+type slot struct {
+	Plugin    string `json:"plugin"`
+	Database  string `json:"database"`
+	Active    bool   `json:"active"`
+	Confirmed string `json:"confirmed_flush_lsn"`
+	Restart   string `json:"restart_lsn"`
+	WALStatus string `json:"wal_status"`    // 13: reserved, extended, unreserved, lost
+	Safe      *int64 `json:"safe_wal_size"` // bytes that may be written until it is lost
+	Conflict  bool   `json:"conflicting"`   // 16
+	Invalid   string `json:"invalidation_reason"`
+	Retained  int64  `json:"retained"`
+	Used      bool   `json:"used"` // something was read from it, as far as statistics tell
+
+	confirmed pglogrepl.LSN
+}
+
+// Of a slot that was never used statistics are zero or not there.
+const slotSQL = `select (to_jsonb(s) || jsonb_build_object('retained', coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), 0)::bigint))::text
+from pg_replication_slots s where s.slot_name = $1`
+
+// askSlot looks at the slot; nil where there is none.
+func askSlot(ctx context.Context, db *pgx.Conn, name string, version int) (*slot, error) {
+	var text []byte
+	err := db.QueryRow(ctx, slotSQL, name).Scan(&text)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look at the slot %s: %w", name, err)
+	}
+	s := new(slot)
+	if err := json.Unmarshal(text, s); err != nil {
+		return nil, fmt.Errorf("look at the slot %s: %w", name, err)
+	}
+	if s.Confirmed != "" {
+		if s.confirmed, err = pglogrepl.ParseLSN(s.Confirmed); err != nil {
+			return nil, fmt.Errorf("look at the slot %s: %w", name, err)
+		}
+	}
+	if version < 140000 {
+		return s, nil
+	}
+	err = db.QueryRow(ctx, "select coalesce((select total_txns > 0 from pg_stat_replication_slots where slot_name = $1), false)", name).Scan(&s.Used)
+	if err != nil {
+		return nil, fmt.Errorf("look at the slot %s: %w", name, err)
+	}
+	return s, nil
+}
+
+// lost tells why the slot can't be read any more, "" where it can.
+func (s *slot) lost() string {
+	switch {
+	case s.Invalid != "":
+		return s.Invalid
+	case s.WALStatus == "lost":
+		return "its WAL was removed: max_slot_wal_keep_size was reached"
+	case s.Conflict:
+		return "it conflicted with recovery"
+	case s.Restart == "" || s.Confirmed == "":
+		return "it has no position"
+	default:
+		return ""
+	}
+}
+
+// usable tells whether the slot is one that could be ours.
+func (s *slot) usable(name string, db server) error {
+	if s.Plugin != "pgoutput" || s.Database != db.database {
+		return fmt.Errorf("the slot %s is of database %q with plugin %q: another source has this one's name; drop the slot, or rename the source", name, s.Database, s.Plugin)
+	}
+	return nil
+}
+
+// createSlot waits for the transactions that run, since decoding begins where none is half done.
+func createSlot(ctx context.Context, db *pgx.Conn, name string, version int) error {
+	if _, err := db.Exec(ctx, createSlotSQL(name, version)); err != nil {
+		return fmt.Errorf("create the slot %s: %w", name, err)
+	}
+	return nil
+}
+
+// createSlotSQL has a slot that a standby may keep a copy of, where the server can (17).
+func createSlotSQL(name string, version int) string {
+	if version >= 170000 {
+		return "select pg_create_logical_replication_slot('" + name + "', 'pgoutput', failover => true)"
+	}
+	return "select pg_create_logical_replication_slot('" + name + "', 'pgoutput')"
+}
+
+const dropSlotSQL = `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1`
+
+// dropSlot drops the slot, if it is there, and ends whoever reads from it.
+func dropSlot(ctx context.Context, db *pgx.Conn, name string) error {
+	_, err := db.Exec(ctx, dropSlotSQL, name)
+	if err != nil && hasCode(err, codeInUse) {
+		err = retry(ctx, func() error {
+			if err := endReader(ctx, db, name); err != nil {
+				return err
+			}
+			_, err := db.Exec(ctx, dropSlotSQL, name)
+			return err
+		}, codeInUse)
+	}
+	if err != nil {
+		return fmt.Errorf("drop the slot %s: %w", name, err)
+	}
+	return nil
+}
+
+// endReader ends the session that reads from the slot: of one collector that was fenced, or whose connection the server
+// still believes in.
+func endReader(ctx context.Context, db *pgx.Conn, name string) error {
+	_, err := db.Exec(ctx, "select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1 and active", name)
+	return err
+}
+
+// switchedAt is where the server left a timeline, as its history says; 0 where it doesn't name it.
+func switchedAt(history []byte, timeline int32) pglogrepl.LSN {
+	for line := range strings.Lines(string(history)) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || fields[0] != strconv.Itoa(int(timeline)) {
+			continue
+		}
+		if at, err := pglogrepl.ParseLSN(fields[1]); err == nil {
+			return at
+		}
+	}
+	return 0
+}

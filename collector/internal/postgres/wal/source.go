@@ -1,0 +1,323 @@
+package wal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"datawatch/collector/internal/postgres"
+	"datawatch/collector/internal/source"
+	"datawatch/pkg/event"
+)
+
+// Options are what a source works with besides its configuration. The zero value of each is usable.
+type Options struct {
+	// MaxRecordBytes is the size of the largest record that the broker takes.
+	MaxRecordBytes int64
+	Log            *slog.Logger
+	Metrics        prometheus.Registerer
+	Reporter       source.Reporter
+}
+
+// Source captures one database from its WAL.
+type Source struct {
+	name     string
+	names    names
+	config   postgres.Config
+	options  Options
+	log      *slog.Logger
+	reporter source.Reporter
+	metrics  *metrics
+	now      func() time.Time
+	limits   limits
+}
+
+var _ source.Source = (*Source)(nil)
+
+const defaultMaxRecordBytes = 8 << 20
+
+// New is the source of that name. Nothing is connected yet.
+func New(name string, c postgres.Config, o Options) *Source {
+	if o.MaxRecordBytes <= 0 {
+		o.MaxRecordBytes = defaultMaxRecordBytes
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Reporter == nil {
+		o.Reporter = silent{}
+	}
+	return &Source{
+		name: name, names: namesOf(name), config: c, options: o, log: o.Log.With("source", name), reporter: o.Reporter,
+		metrics: newMetrics(o.Metrics, name), now: time.Now, limits: defaultLimits,
+	}
+}
+
+func (s *Source) connectReader(ctx context.Context) (*pgx.Conn, error) {
+	return postgres.Connect(ctx, s.config.DSN)
+}
+
+func (s *Source) connectInstaller(ctx context.Context) (*pgx.Conn, error) {
+	if s.config.InstallDSN != "" {
+		return postgres.Connect(ctx, s.config.InstallDSN)
+	}
+	return s.connectReader(ctx)
+}
+
+// Run captures until ctx is done: it makes publications and slot where they are missing (unless manage_triggers is off),
+// reads the slot, and in a second session follows new and dropped tables and watches the slot.
+func (s *Source) Run(ctx context.Context, committed source.Progress, emit source.Emit) error {
+	s.reporter.State(source.Connecting, "")
+	from, err := parseProgress(committed)
+	if err != nil {
+		return err
+	}
+	db, err := s.connectReader(ctx)
+	if err != nil {
+		return err
+	}
+	defer postgres.CloseConn(ctx, db)
+	server, err := askServer(ctx, db)
+	if err != nil {
+		return err
+	}
+	if err := server.fit(s.config.AllowUnboundedWAL); err != nil {
+		return err
+	}
+	w := whereabouts{server: server}
+	if err := s.prepare(ctx, db, &w); err != nil {
+		return err
+	}
+	err = s.follow(ctx, db, from, w, emit)
+	if undecodable(err) {
+		err = s.giveUp(ctx, db, err)
+	}
+	return err
+}
+
+// follow reads the slot.
+func (s *Source) follow(ctx context.Context, db *pgx.Conn, from stored, w whereabouts, emit source.Emit) error {
+	st, err := openStream(ctx, s.config.DSN)
+	if err != nil {
+		return err
+	}
+	defer st.close(ctx)
+	if err := s.locate(ctx, db, st, from, &w); err != nil {
+		return err
+	}
+	r := &reader{
+		Source: s, catalog: &catalog{source: s.name, database: w.server.database, db: db}, stream: st, emit: emit,
+		near: new(nearXID), looks: make(chan *look, 1), out: make(chan *batch), relations: map[uint32]*relation{},
+		named: map[uint32]*pglogrepl.RelationMessage{}, batch: &batch{}, beaten: time.Now(),
+	}
+	watching, err := s.connectReader(ctx)
+	if err != nil {
+		return err
+	}
+	defer postgres.CloseConn(ctx, watching)
+	watch := &watcher{Source: s, db: watching, server: w.server, near: r.near, looks: r.looks, since: w.now, known: from.tables}
+	if err := s.open(ctx, r, watch, from, w); err != nil {
+		return err
+	}
+	s.reporter.State(source.Streaming, "")
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return r.run(ctx) })
+	g.Go(func() error { return watch.run(ctx) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return errors.New("the source stopped")
+}
+
+// open decides where reading begins, tells the gap that lies before it, and has the server begin.
+func (s *Source) open(ctx context.Context, r *reader, watch *watcher, from stored, w whereabouts) error {
+	first, err := watch.look(ctx)
+	if err != nil {
+		return err
+	}
+	p, missing := begin(from, w)
+	r.p, r.known = p, from.tables
+	if from.read == nil || missing != nil || r.known == nil {
+		r.known = first.tables
+		r.batch.tables = first.tables
+		if missing != nil {
+			for _, stream := range r.streams() {
+				r.gap(stream, *missing)
+			}
+		}
+		r.seal()
+		if err := s.commitWith(ctx, r.emit, r.batch); err != nil {
+			return err
+		}
+		r.batch = &batch{}
+	} else {
+		r.look = first
+	}
+	watch.known, watch.since = first.tables, first.at
+	r.sent = r.p.LSN
+	return retry(ctx, func() error {
+		err := r.stream.start(ctx, s.names, r.p.LSN, w.server.tellsMessages())
+		if hasCode(err, codeInUse) { // of a collector that was fenced by now, or died without the server's knowing
+			if err := endReader(ctx, r.catalog.db, s.names.slot); err != nil {
+				s.log.Warn("the slot is in use, and its reader can't be ended", "error", err)
+			}
+		}
+		return err
+	}, codeInUse)
+}
+
+// streams are those of the captured tables.
+func (r *reader) streams() []event.Stream {
+	var streams []event.Stream
+	for _, t := range r.known {
+		if stream := r.streamOf(t); !slices.Contains(streams, stream) {
+			streams = append(streams, stream)
+		}
+	}
+	slices.Sort(streams)
+	return streams
+}
+
+// prepare makes what is missing, or says what it is.
+func (s *Source) prepare(ctx context.Context, db *pgx.Conn, w *whereabouts) error {
+	name := s.names.slot
+	old, err := askSlot(ctx, db, name, w.server.version)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		if err := old.usable(name, w.server); err != nil {
+			return err
+		}
+		w.created = old.lost()
+	}
+	all, inserts, err := askPublications(ctx, db, s.names, w.server.version)
+	if err != nil {
+		return err
+	}
+	if old != nil && w.created == "" && (!all.there || !inserts.there) {
+		w.created = "a publication was dropped, without which what was written meanwhile can't be decoded"
+	}
+	if !s.config.ManageTriggers {
+		return s.asInstalled(ctx, db, w, old)
+	}
+	if old != nil && w.created != "" {
+		s.log.Warn("the slot can't be read any more; it is made anew", "slot", name, "why", w.created)
+		if err := dropSlot(ctx, db, name); err != nil {
+			return err
+		}
+		old = nil
+	}
+	if err := s.publish(ctx, db, w.server, old != nil); err != nil {
+		return err
+	}
+	if old == nil {
+		if w.created == "" {
+			w.created = "it was dropped"
+		}
+		s.reporter.State(source.Connecting, "making the slot "+name+": waits for the transactions that are running now")
+		if err := createSlot(ctx, db, name, w.server.version); err != nil {
+			return err
+		}
+	}
+	return s.takeSlot(ctx, db, w)
+}
+
+// installTries are made at the start; tables that long transactions keep are left to the watcher.
+const installTries = 3
+
+// publish makes the publications. Tables that can't be had now are tried again while running.
+func (s *Source) publish(ctx context.Context, db *pgx.Conn, server server, running bool) error {
+	if s.config.InstallDSN != "" {
+		var err error
+		if db, err = s.connectInstaller(ctx); err != nil {
+			return err
+		}
+		defer postgres.CloseConn(ctx, db)
+	}
+	err := s.installPublications(ctx, db, server, running, installTries)
+	if ctx.Err() != nil {
+		return errors.Join(err, ctx.Err())
+	}
+	all, inserts, asked := askPublications(ctx, db, s.names, server.version)
+	if asked != nil {
+		return asked
+	}
+	if err != nil && (!all.there || !inserts.there) {
+		return err
+	}
+	if err != nil {
+		s.log.Warn("not everything could be published", "error", err)
+	}
+	return nil
+}
+
+// asInstalled takes what somebody else made.
+func (s *Source) asInstalled(ctx context.Context, db *pgx.Conn, w *whereabouts, old *slot) error {
+	switch {
+	case old == nil:
+		return fmt.Errorf("the slot %s isn't there: have a DBA run what `collector triggers plan --source %s` prints", s.names.slot, s.name)
+	case w.created != "":
+		return fmt.Errorf("the slot %s can't be read any more (%s): drop it, and have a DBA run what `collector triggers plan --source %s` prints",
+			s.names.slot, w.created, s.name)
+	}
+	return s.takeSlot(ctx, db, w)
+}
+
+func (s *Source) takeSlot(ctx context.Context, db *pgx.Conn, w *whereabouts) error {
+	slot, err := askSlot(ctx, db, s.names.slot, w.server.version)
+	if err != nil {
+		return err
+	}
+	if slot == nil {
+		return fmt.Errorf("the slot %s was dropped", s.names.slot)
+	}
+	w.slot = *slot
+	return nil
+}
+
+// locate asks on which timeline the server is, and where it left the one that was read.
+func (s *Source) locate(ctx context.Context, db *pgx.Conn, st *stream, from stored, w *whereabouts) error {
+	id, err := pglogrepl.IdentifySystem(ctx, st.conn)
+	if err != nil {
+		return fmt.Errorf("ask which server this is: %w", err)
+	}
+	w.timeline = id.Timeline
+	if from.read != nil && from.read.Timeline != id.Timeline {
+		history, err := pglogrepl.TimelineHistory(ctx, st.conn, id.Timeline)
+		if err != nil {
+			s.log.Warn("the server's timeline changed, and its history can't be read", "error", err)
+		} else {
+			w.left = switchedAt(history.Content, from.read.Timeline)
+		}
+	}
+	if err := db.QueryRow(ctx, "select clock_timestamp()").Scan(&w.now); err != nil {
+		return fmt.Errorf("ask for the time: %w", err)
+	}
+	return nil
+}
+
+// giveUp drops a slot that the server can't read from any more, so that the next run makes a new one, with a gap.
+func (s *Source) giveUp(ctx context.Context, db *pgx.Conn, cause error) error {
+	if !s.config.ManageTriggers {
+		return fmt.Errorf("the slot %s can't be read any more: drop it, and have a DBA run what `collector triggers plan --source %s` prints: %w",
+			s.names.slot, s.name, cause)
+	}
+	s.log.Warn("the slot can't be read any more; it is dropped, and made anew", "slot", s.names.slot, "error", cause)
+	return errors.Join(cause, dropSlot(ctx, db, s.names.slot))
+}
+
+// silent is a reporter that nobody listens to.
+type silent struct{}
+
+func (silent) State(source.State, string) {}
+func (silent) Lag(float64)                {}
+func (silent) Gap(string)                 {}

@@ -1,0 +1,19 @@
+-- What the catalog knows of relation $1: the root of its partition tree, the columns that could be its key, the best first,
+-- and the columns that are computed.
+select coalesce(rn.nspname, ''), coalesce(r.relname, ''),
+       coalesce((
+         select jsonb_agg(k.names order by k.place)
+         from (
+           select row_number() over (order by i.indisprimary desc, i.indisreplident desc, i.indnkeyatts, ic.relname) as place,
+                  (select jsonb_agg(a.attname order by u.place)
+                   from unnest(i.indkey[0:i.indnkeyatts - 1]) with ordinality u(attnum, place)
+                   join pg_attribute a on a.attrelid = i.indrelid and a.attnum = u.attnum) as names
+           from pg_index i join pg_class ic on ic.oid = i.indexrelid
+           where i.indrelid = coalesce(r.oid, c.oid) and i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null
+             and not exists (select from pg_attribute a where a.attrelid = i.indrelid and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]) and not a.attnotnull)
+         ) k), '[]')::text,
+       coalesce((select array_agg(a.attname::text order by a.attnum) from pg_attribute a where a.attrelid = c.oid and a.attgenerated <> '' and not a.attisdropped), '{}')
+from pg_class c
+left join pg_class r on c.relispartition and r.oid = pg_partition_root(c.oid)
+left join pg_namespace rn on rn.oid = r.relnamespace
+where c.oid = $1

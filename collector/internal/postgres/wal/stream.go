@@ -1,0 +1,211 @@
+package wal
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"datawatch/pkg/config"
+)
+
+const (
+	// applicationName is how our sessions show in pg_stat_activity and pg_stat_replication.
+	applicationName = "datawatch-collector"
+
+	connectTimeout = 10 * time.Second
+	// statusEvery is well below wal_sender_timeout (60 s), also of servers that have it shorter.
+	statusEvery = 3 * time.Second
+
+	// A chunk of messages is handed over when it has this much, or when the server has no more for now.
+	chunkMessages = 512
+	chunkBytes    = 256 << 10
+)
+
+// errEnded is the end of the stream by the server, which it does when it is shut down.
+var errEnded = errors.New("the server ended the stream")
+
+// settings are those that decide how values are printed: the ones that capture by triggers has, too.
+var settings = map[string]string{
+	"application_name": applicationName, "search_path": "pg_catalog", "timezone": "UTC", "datestyle": "ISO, YMD", "intervalstyle": "postgres",
+	"bytea_output": "hex", "extra_float_digits": "1", "lc_monetary": "C", "xmlbinary": "base64", "client_encoding": "UTF8",
+	"statement_timeout": "0", "idle_in_transaction_session_timeout": "0",
+}
+
+// stream is a session that the server sends the WAL to, decoded.
+type stream struct {
+	conn   *pgconn.PgConn
+	chunks chan []message
+	asked  chan struct{} // the server wants to hear of us; one place
+
+	write     sync.Mutex
+	seen      atomic.Uint64 // what the server has sent
+	confirmed atomic.Uint64 // what it may forget
+}
+
+// message is one of the server's: of pgoutput, or a sign that there is nothing to send up to lsn.
+type message struct {
+	lsn   pglogrepl.LSN // of the change's record; of a keepalive, the end of what was sent
+	at    time.Time     // of a keepalive
+	alive bool
+	data  []byte
+}
+
+// openStream connects for replication. Nothing is sent yet.
+func openStream(ctx context.Context, dsn config.Secret) (*stream, error) {
+	c, err := pgx.ParseConfig(dsn.Reveal())
+	if err != nil { // it may quote the password
+		return nil, errors.New("connect for replication: the address is none")
+	}
+	for name, value := range settings {
+		c.RuntimeParams[name] = value
+	}
+	c.RuntimeParams["replication"] = "database"
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	conn, err := pgconn.ConnectConfig(ctx, &c.Config)
+	if err != nil {
+		return nil, fmt.Errorf("connect for replication: %w", err)
+	}
+	return &stream{conn: conn, chunks: make(chan []message, 4), asked: make(chan struct{}, 1)}, nil
+}
+
+// close says goodbye also when ctx is done, so that the slot is free at once.
+func (s *stream) close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	s.write.Lock()
+	defer s.write.Unlock()
+	_ = s.conn.Close(ctx) // the server notices either way
+}
+
+// start has the server send what committed from lsn on.
+func (s *stream) start(ctx context.Context, n names, lsn pglogrepl.LSN, messages bool) error {
+	// Servers of version 13 stop at the first publication that has every operation: it must not be the first.
+	arguments := []string{"proto_version '1'", "publication_names '" + n.inserts + "," + n.all + "'"}
+	if messages {
+		arguments = append(arguments, "messages 'true'")
+	}
+	err := pglogrepl.StartReplication(ctx, s.conn, n.slot, lsn, pglogrepl.StartReplicationOptions{PluginArgs: arguments})
+	if err != nil {
+		return fmt.Errorf("read the slot %s: %w", n.slot, err)
+	}
+	s.seen.Store(uint64(lsn))
+	s.confirmed.Store(uint64(lsn))
+	return nil
+}
+
+// receive hands the server's messages over until ctx is done.
+func (s *stream) receive(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { _ = s.conn.Conn().SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	var chunk []message
+	var slab []byte
+	for {
+		received, err := s.conn.ReceiveMessage(context.Background()) // a context that can end costs a goroutine a message
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			return fmt.Errorf("read the WAL: %w", err)
+		}
+		switch m := received.(type) {
+		case *pgproto3.CopyData:
+			var one message
+			if one, slab, err = s.message(m.Data, slab); err != nil {
+				return err
+			}
+			chunk = append(chunk, one)
+		case *pgproto3.ErrorResponse:
+			return &streamError{pgconn.ErrorResponseToPgError(m)}
+		case *pgproto3.CopyDone, *pgproto3.CommandComplete:
+			return errEnded
+		}
+		if len(chunk) < chunkMessages && len(slab) < chunkBytes && s.conn.Frontend().ReadBufferLen() > 0 || len(chunk) == 0 {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case s.chunks <- chunk:
+			chunk, slab = nil, nil
+		}
+	}
+}
+
+// message reads one message, whose bytes are the connection's, and copies it behind slab.
+func (s *stream) message(data, slab []byte) (message, []byte, error) {
+	if len(data) == 0 {
+		return message{}, slab, errMessage
+	}
+	switch data[0] {
+	case pglogrepl.PrimaryKeepaliveMessageByteID:
+		k, err := pglogrepl.ParsePrimaryKeepaliveMessage(data[1:])
+		if err != nil {
+			return message{}, slab, fmt.Errorf("%w: %w", errMessage, err)
+		}
+		s.seen.Store(max(s.seen.Load(), uint64(k.ServerWALEnd)))
+		if k.ReplyRequested {
+			s.ask()
+		}
+		return message{lsn: k.ServerWALEnd, at: k.ServerTime, alive: true}, slab, nil
+	case pglogrepl.XLogDataByteID:
+		const head = 25 // the kind, the record's place, the end of the WAL, the time
+		if len(data) <= head {
+			return message{}, slab, errMessage
+		}
+		begin := len(slab)
+		slab = append(slab, data[head:]...)
+		return message{lsn: pglogrepl.LSN(binary.BigEndian.Uint64(data[1:])), data: slab[begin:len(slab):len(slab)]}, slab, nil
+	default:
+		return message{}, slab, fmt.Errorf("kind %q: %w", data[0], errMessage)
+	}
+}
+
+func (s *stream) ask() {
+	select {
+	case s.asked <- struct{}{}:
+	default:
+	}
+}
+
+// confirm lets the server forget what is before lsn.
+func (s *stream) confirm(lsn pglogrepl.LSN) {
+	s.confirmed.Store(max(s.confirmed.Load(), uint64(lsn)))
+	s.ask()
+}
+
+// report tells the server what was confirmed: when that changed, when it asks, and often enough to be taken for alive,
+// also while a batch waits for the broker.
+func (s *stream) report(ctx context.Context) error {
+	ticker := time.NewTicker(statusEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		case <-s.asked:
+		}
+		if err := s.status(ctx); err != nil {
+			return fmt.Errorf("tell the server what was read: %w", err)
+		}
+	}
+}
+
+func (s *stream) status(ctx context.Context) error {
+	confirmed := pglogrepl.LSN(s.confirmed.Load())
+	s.write.Lock()
+	defer s.write.Unlock()
+	return pglogrepl.SendStandbyStatusUpdate(ctx, s.conn, pglogrepl.StandbyStatusUpdate{
+		WALWritePosition: max(confirmed, pglogrepl.LSN(s.seen.Load())), WALFlushPosition: confirmed, WALApplyPosition: confirmed,
+	})
+}

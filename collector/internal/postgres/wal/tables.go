@@ -1,0 +1,121 @@
+package wal
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+//go:embed sql/tables.sql
+var tablesSQL string
+
+// table is a relation that could be captured: a table, a partition, or the root of a partition tree or of a part of one.
+type table struct {
+	oid                  uint32
+	schema, name         string
+	partitioned          bool
+	root                 uint32 // itself, where it is no partition
+	rootSchema, rootName string
+	permanent            bool
+	identity             string // pg_class.relreplident
+	updates              bool   // an UPDATE could be published
+	primary              bool   // has a primary key that isn't deferrable
+	inAll, inInserts     bool   // the publications that it is in
+	wantAll, wantInserts bool
+}
+
+func (t *table) ident() string   { return pgx.Identifier{t.schema, t.name}.Sanitize() }
+func (t *table) partition() bool { return t.root != t.oid }
+
+// listTables finds all tables, and decides which publication each one of those that are selected belongs to.
+func (s *Source) listTables(ctx context.Context, db *pgx.Conn, version int) (all []*table, err error) {
+	rows, err := db.Query(ctx, tablesSQL, s.names.all, s.names.inserts, version >= 180000)
+	if err != nil {
+		return nil, fmt.Errorf("list tables: %w", err)
+	}
+	all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*table, error) {
+		t := new(table)
+		return t, row.Scan(&t.oid, &t.schema, &t.name, &t.partitioned, &t.root, &t.rootSchema, &t.rootName, &t.permanent, &t.identity,
+			&t.updates, &t.primary, &t.inAll, &t.inInserts)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list tables: %w", err)
+	}
+	s.assign(all)
+	return all, nil
+}
+
+// assign decides which publications tables are to be in. An UPDATE of a table without a usable replica identity fails where
+// a publication of updates has it, so that such a table is published with its inserts and truncates alone.
+//
+// A partition is published with its root, also one that is made later: with its updates only where each has a usable
+// replica identity, and a later one too, which has the root's primary key and nothing else from it. In other trees the
+// partitions that have one are published by themselves.
+func (s *Source) assign(all []*table) {
+	trees := map[uint32][]*table{}
+	for _, t := range all {
+		if t.partition() && !t.partitioned {
+			trees[t.root] = append(trees[t.root], t)
+		}
+	}
+	for _, t := range all {
+		if t.partition() || !t.permanent || !s.config.Selects(t.schema, t.name) {
+			continue
+		}
+		if !t.partitioned {
+			t.wantAll, t.wantInserts = t.updates, !t.updates
+			continue
+		}
+		whole := t.primary && t.updates
+		for _, leaf := range trees[t.oid] {
+			whole = whole && leaf.updates
+		}
+		t.wantAll, t.wantInserts = whole, !whole
+		for _, leaf := range trees[t.oid] {
+			leaf.wantAll = !whole && leaf.updates && leaf.permanent
+		}
+	}
+}
+
+// captured are the relations whose rows come, with what their stream is named for.
+func captured(all []*table) knownTables {
+	published := map[uint32]bool{}
+	for _, t := range all {
+		if t.inAll || t.inInserts {
+			published[t.oid] = true
+		}
+	}
+	known := knownTables{}
+	for _, t := range all {
+		if (published[t.oid] || published[t.root]) && !t.partitioned && t.permanent {
+			known[t.oid] = knownTable{Schema: t.rootSchema, Table: t.rootName, Root: t.partition()}
+		}
+	}
+	return known
+}
+
+// withoutUpdates are the captured relations whose updates and deletes can't be published.
+func withoutUpdates(all []*table) []*table {
+	whole := map[uint32]bool{}
+	for _, t := range all {
+		whole[t.oid] = t.wantAll
+	}
+	var without []*table
+	for _, t := range all {
+		if !t.partitioned && t.permanent && (t.wantInserts || t.partition() && wanted(all, t.root) && !t.wantAll && !whole[t.root]) {
+			without = append(without, t)
+		}
+	}
+	return without
+}
+
+func wanted(all []*table, oid uint32) bool {
+	for _, t := range all {
+		if t.oid == oid {
+			return t.wantAll || t.wantInserts
+		}
+	}
+	return false
+}

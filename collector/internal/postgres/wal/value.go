@@ -1,0 +1,199 @@
+package wal
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// form is what to_json makes of a type (json_categorize_type in src/backend/utils/adt/json.c).
+type form uint8
+
+const (
+	asText form = iota
+	asBool
+	asNumber
+	asTimestamp
+	asTimestamptz
+	asJSON
+	asArray
+	asComposite
+	asCast // a cast to json that the type brought with it
+)
+
+var forms = map[string]form{
+	"bool": asBool, "int2": asNumber, "int4": asNumber, "int8": asNumber, "float4": asNumber, "float8": asNumber, "numeric": asNumber,
+	"timestamp": asTimestamp, "timestamptz": asTimestamptz, "json": asJSON, "jsonb": asJSON,
+}
+
+// codec turns the text of a value, as the type's output function prints it, into what to_json prints.
+type codec struct {
+	form      form
+	typeName  string // for asCast
+	delimiter byte   // of the array whose element this is
+	element   *codec
+	fields    []codecField
+	cast      func(typeName, text string) ([]byte, error)
+}
+
+type codecField struct {
+	head  []byte // the name and a colon
+	codec *codec
+}
+
+var errLiteral = errors.New("not the text of its type")
+
+func (c *codec) append(dst, text []byte) ([]byte, error) {
+	switch c.form {
+	case asBool:
+		switch string(text) {
+		case "t":
+			return append(dst, "true"...), nil
+		case "f":
+			return append(dst, "false"...), nil
+		}
+		return dst, fmt.Errorf("boolean: %w", errLiteral)
+	case asNumber:
+		if isNumber(text) {
+			return append(dst, text...), nil
+		}
+		return appendText(dst, text), nil // NaN and the infinities
+	case asTimestamp:
+		return appendTime(dst, text, false), nil
+	case asTimestamptz:
+		return appendTime(dst, text, true), nil
+	case asJSON:
+		return append(dst, text...), nil
+	case asArray:
+		return c.appendArray(dst, text)
+	case asComposite:
+		return c.appendComposite(dst, text)
+	case asCast:
+		value, err := c.cast(c.typeName, string(text))
+		if err != nil {
+			return dst, err
+		}
+		return append(dst, value...), nil
+	default:
+		return appendText(dst, text), nil
+	}
+}
+
+// isNumber tells whether the text of a number is one in JSON too.
+func isNumber(text []byte) bool {
+	if len(text) == 0 {
+		return false
+	}
+	last := text[len(text)-1]
+	return last >= '0' && last <= '9' // NaN, Infinity and -Infinity are the only ones that aren't
+}
+
+// appendTime makes "2026-11-22 23:59:59+00" the T form with a full zone; infinity stays, and BC behind it.
+func appendTime(dst, text []byte, zone bool) []byte {
+	day, rest, timed := bytes.Cut(text, []byte{' '})
+	if !timed {
+		return appendText(dst, text)
+	}
+	dst = append(dst, '"')
+	dst = append(append(append(dst, day...), 'T'), bytes.TrimSuffix(rest, []byte(" BC"))...)
+	if zone && bytes.Contains(rest, []byte("+00")) {
+		dst = append(dst, ":00"...)
+	}
+	if bytes.HasSuffix(rest, []byte(" BC")) {
+		dst = append(dst, " BC"...)
+	}
+	return append(dst, '"')
+}
+
+// appendText writes a JSON string as PostgreSQL's escape_json does. Bytes that aren't UTF-8 pass, for whoever reads the row
+// to refuse, as with to_json.
+func appendText(dst, text []byte) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	start := 0
+	for i, c := range text {
+		if c >= 0x20 && c != '"' && c != '\\' {
+			continue
+		}
+		dst = append(dst, text[start:i]...)
+		start = i + 1
+		switch c {
+		case '\b':
+			dst = append(dst, `\b`...)
+		case '\f':
+			dst = append(dst, `\f`...)
+		case '\n':
+			dst = append(dst, `\n`...)
+		case '\r':
+			dst = append(dst, `\r`...)
+		case '\t':
+			dst = append(dst, `\t`...)
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
+	}
+	return append(append(dst, text[start:]...), '"')
+}
+
+// walType is a type as sql/types.sql tells it.
+type walType struct {
+	Name      string `json:"name"`
+	Kind      string `json:"kind"`
+	Base      string `json:"base"`
+	Element   string `json:"element"`
+	Type      string `json:"type"`
+	Delimiter string `json:"delimiter"`
+	Cast      bool   `json:"cast"`
+	Fields    []struct {
+		Name string `json:"name"`
+		OID  string `json:"oid"`
+	} `json:"fields"`
+}
+
+// maxTypeDepth ends what a catalog in disorder could make endless; PostgreSQL has no recursive types.
+const maxTypeDepth = 32
+
+type codecs struct {
+	types map[string]walType
+	cast  func(typeName, text string) ([]byte, error)
+}
+
+// of is the codec of a type; one that is unknown, since it was dropped, is text.
+func (m codecs) of(oid string, depth int) *codec {
+	t := m.types[oid]
+	c := &codec{typeName: t.Type, delimiter: ','}
+	for i := 0; t.Kind == "d" && i < maxTypeDepth; i++ {
+		t = m.types[t.Base]
+	}
+	if t.Delimiter != "" {
+		c.delimiter = t.Delimiter[0]
+	}
+	switch {
+	case depth > maxTypeDepth:
+	case t.Element != "":
+		c.form, c.element = asArray, m.of(t.Element, depth+1)
+	case t.Kind == "c":
+		c.form = asComposite
+		for _, f := range t.Fields {
+			c.fields = append(c.fields, codecField{append(appendText(nil, []byte(f.Name)), ':'), m.of(f.OID, depth+1)})
+		}
+	case t.Cast:
+		c.form, c.cast = asCast, m.cast
+	default:
+		c.form = forms[t.Name]
+	}
+	return c
+}
+
+func parseCodecs(text []byte, cast func(typeName, text string) ([]byte, error)) (codecs, error) {
+	var d struct {
+		Types map[string]walType `json:"types"`
+	}
+	if err := json.Unmarshal(text, &d); err != nil {
+		return codecs{}, fmt.Errorf("read types: %w", err)
+	}
+	return codecs{types: d.Types, cast: cast}, nil
+}

@@ -1,0 +1,232 @@
+package wal
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
+
+	"datawatch/collector/internal/postgres"
+	"datawatch/collector/internal/source"
+)
+
+const (
+	// lookEvery is how often new, dropped and altered tables are looked for. It also bounds how long a server that is shut
+	// down waits for us: this session ends at once then, and the stream with it.
+	lookEvery = 2 * time.Second
+	// warnBelow is the part of max_slot_wal_keep_size that is left when people are told.
+	warnBelow = 5
+)
+
+// look is what the catalog says at a moment: which tables are captured, and what isn't told by the WAL.
+type look struct {
+	lsn        pglogrepl.LSN // reading has to come to it before it counts
+	since, at  time.Time     // the look before, and this one
+	tables     knownTables
+	there      map[uint32]bool // relations that exist
+	fresh      map[uint32]freshTable
+	uncaptured []uncaptured
+}
+
+// freshTable is a relation that wasn't captured at the look before.
+type freshTable struct {
+	name     string
+	rows     bool // it isn't empty
+	attached bool // it became a partition after it was made
+}
+
+// uncaptured are changes that can't be published.
+type uncaptured struct {
+	table   knownTable
+	name    string
+	changes int64
+}
+
+// watcher keeps publications as they are to be, and looks after the slot.
+type watcher struct {
+	*Source
+	db      *pgx.Conn
+	server  server
+	near    *nearXID
+	looks   chan *look
+	known   knownTables
+	since   time.Time
+	changes map[uint32]int64 // updates and deletes of tables whose changes can't be published, by statistics
+	warned  bool
+}
+
+func (w *watcher) run(ctx context.Context) error {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+		if err := w.slot(ctx); err != nil {
+			return err
+		}
+		if err := w.publications(ctx); err != nil {
+			return err
+		}
+		if w.config.ManageTriggers {
+			w.reconcile(ctx)
+		}
+		now, err := w.look(ctx)
+		if err != nil {
+			return err
+		}
+		select { // the newest counts
+		case <-w.looks:
+		default:
+		}
+		w.looks <- now
+		w.known, w.since = now.tables, now.at
+	}
+}
+
+// reconcile publishes what is new. What can't be done now is tried again at the next time.
+func (w *watcher) reconcile(ctx context.Context) {
+	db := w.db
+	if w.config.InstallDSN != "" {
+		steps, err := w.planPublications(ctx, w.db, w.server, true)
+		if err == nil && len(steps) == 0 {
+			return // nothing to connect for
+		}
+		if db, err = w.connectInstaller(ctx); err != nil {
+			w.log.Warn("publications can't be kept as they are to be", "error", err)
+			return
+		}
+		defer postgres.CloseConn(ctx, db)
+	}
+	if err := w.installPublications(ctx, db, w.server, true, 1); err != nil && ctx.Err() == nil {
+		w.log.Warn("publications can't be kept as they are to be", "error", err)
+	}
+}
+
+// publications ends the run where one was dropped: what is written until it is there again can't be decoded, or isn't told
+// of, and the next run says so.
+func (w *watcher) publications(ctx context.Context) error {
+	all, inserts, err := askPublications(ctx, w.db, w.names, w.server.version)
+	if err == nil && (!all.there || !inserts.there) {
+		err = fmt.Errorf("a publication of %s and %s was dropped while it was read", w.names.all, w.names.inserts)
+	}
+	return err
+}
+
+// slot tells how much WAL the slot holds back, and when it is about to be lost.
+func (w *watcher) slot(ctx context.Context) error {
+	s, err := askSlot(ctx, w.db, w.names.slot, w.server.version)
+	if err != nil {
+		return err
+	}
+	if s == nil {
+		return fmt.Errorf("the slot %s was dropped while it was read", w.names.slot)
+	}
+	w.metrics.retained.Set(float64(s.Retained))
+	if why := s.lost(); why != "" {
+		return fmt.Errorf("the slot %s is lost: %s", w.names.slot, why)
+	}
+	var reason string
+	if s.Safe != nil {
+		w.metrics.safe.Set(float64(*s.Safe))
+		if s.WALStatus == "unreserved" || *s.Safe < (s.Retained+*s.Safe)/warnBelow {
+			reason = fmt.Sprintf("the slot %s is about to be lost: it holds back %d bytes of WAL, and after %d more the server removes them; "+
+				"raise max_slot_wal_keep_size, or see why datawatch doesn't get on", w.names.slot, s.Retained, *s.Safe)
+		}
+	}
+	switch {
+	case reason != "":
+		w.reporter.State(source.Stalled, reason)
+		if !w.warned {
+			w.log.Warn(reason)
+		}
+	case w.warned:
+		w.reporter.State(source.Streaming, "")
+	}
+	w.warned = reason != ""
+	return nil
+}
+
+func (w *watcher) look(ctx context.Context) (*look, error) {
+	now := &look{since: w.since, there: map[uint32]bool{}, fresh: map[uint32]freshTable{}}
+	var xid int64
+	err := w.db.QueryRow(ctx, "select clock_timestamp(), pg_snapshot_xmax(pg_current_snapshot())::text::bigint").Scan(&now.at, &xid)
+	if err != nil {
+		return nil, fmt.Errorf("look at the tables: %w", err)
+	}
+	w.near.known.Store(uint64(xid))
+	all, err := w.listTables(ctx, w.db, w.server.version)
+	if err != nil {
+		return nil, err
+	}
+	now.tables = captured(all)
+	for _, t := range all {
+		now.there[t.oid] = true
+		if _, is := now.tables[t.oid]; !is {
+			continue
+		}
+		if _, was := w.known[t.oid]; !was {
+			if now.fresh[t.oid], err = w.freshTable(ctx, t); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := w.countUncaptured(ctx, now, all); err != nil {
+		return nil, err
+	}
+	// Behind the queries: whoever has read to here has read all that they could see.
+	var lsn string
+	if err := w.db.QueryRow(ctx, "select pg_current_wal_insert_lsn()::text").Scan(&lsn); err != nil {
+		return nil, fmt.Errorf("look at the tables: %w", err)
+	}
+	now.lsn, err = pglogrepl.ParseLSN(lsn)
+	return now, err
+}
+
+// freshTable looks at a table that is new. One that was made as a partition has the type of its rows from the transaction
+// that put it into the tree.
+func (w *watcher) freshTable(ctx context.Context, t *table) (freshTable, error) {
+	f := freshTable{name: t.ident()}
+	err := w.db.QueryRow(ctx, `select coalesce(pg_relation_size(c.oid), 0) > 0,
+		coalesce((select i.xmin <> y.xmin from pg_inherits i join pg_type y on y.oid = c.reltype where i.inhrelid = c.oid), false)
+		from pg_class c where c.oid = $1`, t.oid).Scan(&f.rows, &f.attached)
+	if err != nil && err != pgx.ErrNoRows { //nolint:errorlint // pgx returns it as it is
+		return f, fmt.Errorf("look at %s: %w", t.ident(), err)
+	}
+	return f, nil
+}
+
+// countUncaptured tells by the server's statistics what tables were changed whose changes can't be published.
+func (w *watcher) countUncaptured(ctx context.Context, now *look, all []*table) error {
+	byOID := map[uint32]*table{}
+	var oids []uint32
+	for _, t := range withoutUpdates(all) {
+		byOID[t.oid] = t
+		oids = append(oids, t.oid)
+	}
+	counted := map[uint32]int64{}
+	if len(oids) > 0 {
+		rows, err := w.db.Query(ctx, "select relid::oid, n_tup_upd + n_tup_del from pg_stat_all_tables where relid = any ($1)", oids)
+		if err != nil {
+			return fmt.Errorf("count changes: %w", err)
+		}
+		var oid uint32
+		var n int64
+		if _, err := pgx.ForEachRow(rows, []any{&oid, &n}, func() error { counted[oid] = n; return nil }); err != nil {
+			return fmt.Errorf("count changes: %w", err)
+		}
+	}
+	for _, oid := range oids {
+		before, was := w.changes[oid]
+		known, is := now.tables[oid]
+		if n := counted[oid]; was && is && n > before {
+			now.uncaptured = append(now.uncaptured, uncaptured{known, byOID[oid].ident(), n - before})
+		}
+	}
+	w.changes = counted
+	return nil
+}
