@@ -42,7 +42,7 @@ func TestWhatIsWrongIsToldWithWhatWouldBeRight(t *testing.T) {
 	for text, want := range map[string]string{
 		`{}`:                                                   "dsn: missing",
 		`{dsn: "postgres://u:secret@h:x/d"}`:                   "not a PostgreSQL address",
-		`{dsn: "postgres://h/d", capture: wal}`:                "wal is not available yet (use triggers)",
+		`{dsn: "postgres://h/d", capture: wall}`:               `"wall" is not allowed`,
 		`{dsn: "postgres://h/d", snapshot: initial}`:           "initial is not available yet",
 		`{dsn: "postgres://h/d", on_error: ignore}`:            `"ignore" is not allowed`,
 		`{dsn: "postgres://h/d", tables: [orders]}`:            `"orders" is not schema.table`,

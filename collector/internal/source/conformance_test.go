@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"datawatch/collector/internal/postgres"
+	"datawatch/collector/internal/postgres/wal"
 	"datawatch/collector/internal/source"
 	"datawatch/collector/internal/source/sourcetest"
 	"datawatch/pkg/config"
@@ -21,9 +22,13 @@ func TestMain(m *testing.M) { testrig.Main(m) }
 
 // TestPostgresKeepsTheContract stands here, and not with the source, so that sources know nothing of the suite's needs;
 // Kafka's is with it, for it shortens the source's patience.
-func TestPostgresKeepsTheContract(t *testing.T) {
+func TestPostgresKeepsTheContract(t *testing.T) { keepsTheContract(t, "triggers") }
+
+func TestPostgresFromTheWALKeepsTheContract(t *testing.T) { keepsTheContract(t, "wal") }
+
+func keepsTheContract(t *testing.T, capture string) {
 	sourcetest.Run(t, func(t *testing.T) sourcetest.Harness {
-		h := &database{}
+		h := &database{capture: capture}
 		if strings.HasSuffix(t.Name(), "/ALostSystemIsAnError") {
 			h.private = testrig.PrivatePostgres(t, server.Options{})
 			if err := h.private.CreateDatabase(t.Context(), "shop"); err != nil {
@@ -40,14 +45,23 @@ func TestPostgresKeepsTheContract(t *testing.T) {
 
 // database is a database with one table: a change of the suite is the upsert of a row.
 type database struct {
+	capture string
 	dsn     string
 	private *server.Server // of the test that cuts it off
 }
 
-func (d *database) Source(_ testing.TB, reporter source.Reporter) source.Source {
+func (d *database) Source(t testing.TB, reporter source.Reporter) source.Source {
 	var c postgres.Config
 	c.SetDefaults()
 	c.DSN = config.Secret(d.dsn)
+	if c.Capture = d.capture; c.CapturesWAL() {
+		c.AllowUnboundedWAL = true
+		at, err := pgx.ParseConfig(d.dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return wal.New(strings.ReplaceAll(at.Database, "_", "-"), c, wal.Options{Reporter: reporter}) // slots are the cluster's
+	}
 	return postgres.New("shop-db", c, postgres.Options{Reporter: reporter})
 }
 

@@ -95,29 +95,29 @@ func (r *relation) changes(m *rowMessage, im images) ([]change, error) {
 // takeTruncate makes an event a stream. All partitions of a tree that it names are its root's truncate; some of them were
 // truncated by themselves, and what they held isn't in the WAL.
 func (r *reader) takeTruncate(ctx context.Context, m *pglogrepl.TruncateMessage) error {
-	named := map[uint32]bool{}
-	for _, id := range m.RelationIDs {
-		named[id] = true
-	}
-	told := map[event.Stream]bool{}
+	var streams []event.Stream
+	named := map[event.Stream][]uint32{}
+	of := map[event.Stream]*relation{}
 	for _, id := range m.RelationIDs {
 		rel, err := r.relation(ctx, id)
 		if err != nil {
 			return err
 		}
-		if told[rel.stream] {
-			continue
+		if of[rel.stream] == nil {
+			streams, of[rel.stream] = append(streams, rel.stream), rel
 		}
-		told[rel.stream] = true
-		whole, err := r.catalog.truncatesWhole(ctx, id, named, r.tx.xid)
+		named[rel.stream] = append(named[rel.stream], id)
+	}
+	for _, stream := range streams {
+		whole, err := r.truncatesWhole(ctx, named[stream])
 		if err != nil {
 			return err
 		}
-		if !whole {
-			r.partitionTruncated(rel)
-			continue
+		if whole {
+			r.add(of[stream], change{op: event.Truncate})
+		} else {
+			r.partitionTruncated(of[stream])
 		}
-		r.add(rel, change{op: event.Truncate})
 	}
 	return nil
 }

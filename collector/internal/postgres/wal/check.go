@@ -119,14 +119,14 @@ func (s *Source) installable(ctx context.Context, tables []*table, missing int) 
 	}
 	var may bool
 	var foreign []string
-	err = db.QueryRow(ctx, `select has_database_privilege(current_database(), 'create'),
-		array(select c.oid::regclass::text from pg_class c where c.oid = any ($1) and not pg_has_role(c.relowner, 'usage') order by 1)`, oids).Scan(&may, &foreign)
+	err = db.QueryRow(ctx, `select coalesce((select bool_and(pg_has_role(p.pubowner, 'usage')) from pg_publication p where p.pubname = any ($2)),
+		has_database_privilege(current_database(), 'create')), array(select c.oid::regclass::text from pg_class c where c.oid = any ($1) and not pg_has_role(c.relowner, 'usage') order by 1)`, oids, []string{s.names.all, s.names.inserts}).Scan(&may, &foreign)
 	switch {
 	case err != nil:
 		f.Err = err
 	case !may:
-		f.Err = errors.New("the role may not create publications")
-		f.Remedy = "grant create on database … to it, or name a role that may in install_dsn"
+		f.Err = errors.New("the role may not make, or change, the publications")
+		f.Remedy = "grant create on database … to it, or name a role that may, or that owns them, in install_dsn"
 	case len(foreign) > 0:
 		f.Err = fmt.Errorf("only its owner may publish a table: %s", strings.Join(foreign, ", "))
 		f.Remedy = "name a role in install_dsn that is a member of the owner's"

@@ -68,30 +68,51 @@ func (r *reader) partitionTruncated(rel *relation) {
 //go:embed sql/leaves.sql
 var leavesSQL string
 
-// truncatesWhole tells whether a TRUNCATE that named these relations was one of the whole table that id is, or is a
-// partition of.
-func (c *catalog) truncatesWhole(ctx context.Context, id uint32, named map[uint32]bool, xid string) (bool, error) {
+// leaves are the partitions that the tree of a relation had when a transaction wrote; none where the relation is none, or
+// is gone.
+func (c *catalog) leaves(ctx context.Context, id uint32, xid string) ([]uint32, error) {
 	wide, err := strconv.ParseUint(xid, 10, 64)
 	if err != nil {
-		return false, err
-	}
-	var there, partition bool
-	err = c.db.QueryRow(ctx, "select count(*) > 0, coalesce(bool_or(relispartition), false) from pg_class where oid = $1", id).Scan(&there, &partition)
-	if err != nil {
-		return false, fmt.Errorf("look for partitions: %w", err)
-	}
-	if !there || !partition {
-		return true, nil
+		return nil, fmt.Errorf("transaction id: %w", err)
 	}
 	rows, err := c.db.Query(ctx, leavesSQL, id, int64(wide&0xffffffff))
 	if err != nil {
-		return false, fmt.Errorf("look for partitions: %w", err)
+		return nil, fmt.Errorf("look for partitions: %w", err)
 	}
 	leaves, err := pgx.CollectRows(rows, pgx.RowTo[uint32])
 	if err != nil {
-		return false, fmt.Errorf("look for partitions: %w", err)
+		return nil, fmt.Errorf("look for partitions: %w", err)
 	}
-	return !slices.ContainsFunc(leaves, func(leaf uint32) bool { return !named[leaf] }), nil
+	return leaves, nil
+}
+
+// truncatesWhole tells whether a TRUNCATE that named these relations of one stream was one of the whole table: it named all
+// its partitions. Where none of them is left, those count that were known.
+func (r *reader) truncatesWhole(ctx context.Context, ids []uint32) (bool, error) {
+	for _, id := range ids {
+		leaves, err := r.catalog.leaves(ctx, id, r.tx.xid)
+		if err != nil {
+			return false, err
+		}
+		if len(leaves) > 0 {
+			return containsAll(ids, leaves), nil
+		}
+	}
+	tree := r.known[ids[0]]
+	if !tree.Root {
+		return true, nil
+	}
+	var leaves []uint32
+	for id, known := range r.known {
+		if known == tree {
+			leaves = append(leaves, id)
+		}
+	}
+	return containsAll(ids, leaves), nil
+}
+
+func containsAll(ids, wanted []uint32) bool {
+	return !slices.ContainsFunc(wanted, func(id uint32) bool { return !slices.Contains(ids, id) })
 }
 
 // compare looks what became of the captured tables since the look before, once reading has come to where it was taken.

@@ -121,8 +121,12 @@ func (s *Source) planTable(t *table, running bool) []postgres.Statement {
 	add := func(lock, format string, args ...any) {
 		steps = append(steps, postgres.Statement{Table: t.ident(), SQL: fmt.Sprintf(format, args...), Lock: fmt.Sprintf(lock, t.ident())})
 	}
-	if running && !t.partitioned && !t.inAll && !t.inInserts && (t.wantAll || t.wantInserts) {
-		add(lockWrite, "lock table only %s in share row exclusive mode;", t.ident())
+	if running && !t.inAll && !t.inInserts && (t.wantAll || t.wantInserts) {
+		only := "only "
+		if t.partitioned {
+			only = "" // the partitions too
+		}
+		add(lockWrite, "lock table %s%s in share row exclusive mode;", only, t.ident())
 	}
 	for _, p := range []struct {
 		name     string

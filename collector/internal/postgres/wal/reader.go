@@ -108,7 +108,9 @@ func (r *reader) read(ctx context.Context) error {
 					return err
 				}
 			}
-		case r.look = <-r.looks:
+		case now := <-r.looks:
+			now.after(r.look)
+			r.look = now
 			r.compare()
 		case <-beat.C:
 		}

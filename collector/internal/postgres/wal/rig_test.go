@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -49,6 +50,7 @@ func newRig(t *testing.T, ddl ...string) *rig {
 
 func newRigOn(t *testing.T, dsn string, ddl ...string) *rig {
 	t.Helper()
+	t.Parallel() // the tests wait most of their time
 	r := &rig{t: t, dsn: dsn, committed: source.Progress{}, limits: defaultLimits}
 	r.limits.heartbeat = 200 * time.Millisecond
 	r.config.SetDefaults()
@@ -288,4 +290,14 @@ func startOther(t *testing.T, s source.Source, into *rig) (stop func()) {
 	}
 	t.Cleanup(stop)
 	return stop
+}
+
+// as is the address for another role, whose password is x.
+func (r *rig) as(role string) config.Secret {
+	u, err := url.Parse(r.dsn)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	u.User = url.UserPassword(role, "x")
+	return config.Secret(u.String())
 }

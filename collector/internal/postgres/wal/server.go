@@ -19,8 +19,7 @@ type server struct {
 	level                     string // wal_level
 	system                    string // identifier of the cluster, and oid of the database
 	database                  string
-	keep                      string // max_slot_wal_keep_size
-	unbounded                 bool   // it is -1
+	unbounded                 bool   // max_slot_wal_keep_size is -1
 	synchronous               string // synchronous_standby_names
 	slots, slotsUsed, senders int
 	sendersUsed               int
@@ -32,7 +31,7 @@ type server struct {
 const serverSQL = `select current_setting('server_version_num')::int, pg_is_in_recovery(), current_setting('wal_level'),
        case when has_function_privilege('pg_catalog.pg_control_system()', 'execute')
             then (select system_identifier::text from pg_control_system()) else '' end || '/' || d.oid::text, d.datname,
-       current_setting('max_slot_wal_keep_size'), current_setting('max_slot_wal_keep_size') = '-1', current_setting('synchronous_standby_names'),
+       coalesce(current_setting('max_slot_wal_keep_size', true), '-1') = '-1', current_setting('synchronous_standby_names'),
        current_setting('max_replication_slots')::int, (select count(*) from pg_replication_slots),
        current_setting('max_wal_senders')::int, (select count(*) from pg_stat_activity where backend_type = 'walsender'),
        current_user, (select rolreplication or rolsuper from pg_roles where rolname = current_user)
@@ -40,7 +39,7 @@ from pg_database d where d.datname = current_database()`
 
 func askServer(ctx context.Context, db *pgx.Conn) (server, error) {
 	var s server
-	err := db.QueryRow(ctx, serverSQL).Scan(&s.version, &s.standby, &s.level, &s.system, &s.database, &s.keep, &s.unbounded, &s.synchronous,
+	err := db.QueryRow(ctx, serverSQL).Scan(&s.version, &s.standby, &s.level, &s.system, &s.database, &s.unbounded, &s.synchronous,
 		&s.slots, &s.slotsUsed, &s.senders, &s.sendersUsed, &s.role, &s.mayReplicate)
 	if err != nil {
 		return s, fmt.Errorf("ask the server about itself: %w", err)
@@ -65,6 +64,7 @@ func (s *server) tellsMessages() bool { return s.version >= 140000 }
 
 // Errors of servers that can't be captured from the WAL.
 var (
+	errVersion     = errors.New("capture from the WAL needs PostgreSQL 13 or later: use capture: triggers")
 	errStandby     = errors.New("the server is a hot standby: publications are made on the primary, and a failover would end what was read here; name the primary in dsn")
 	errLevel       = errors.New("wal_level isn't logical: set it and restart the server, or use capture: triggers")
 	errUnbounded   = errors.New("max_slot_wal_keep_size is -1: a collector that is away for long fills the server's disk; set it (a day's WAL, say), or set allow_unbounded_wal: true")
@@ -72,9 +72,13 @@ var (
 	errReplication = errors.New("the role lacks REPLICATION: alter role … replication, or use capture: triggers")
 )
 
+const oldestVersion = 130000
+
 // fit tells what keeps the server from being captured.
 func (s *server) fit(allowUnbounded bool) error {
 	switch {
+	case s.version < oldestVersion:
+		return errVersion
 	case s.standby:
 		return errStandby
 	case s.level != "logical":

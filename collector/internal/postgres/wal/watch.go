@@ -44,6 +44,20 @@ type uncaptured struct {
 	changes int64
 }
 
+// after takes over what an earlier look found, which was compared with nothing yet.
+func (l *look) after(earlier *look) {
+	if earlier == nil {
+		return
+	}
+	l.since = earlier.since
+	for id, fresh := range earlier.fresh {
+		if _, ok := l.fresh[id]; !ok {
+			l.fresh[id] = fresh
+		}
+	}
+	l.uncaptured = append(earlier.uncaptured, l.uncaptured...)
+}
+
 // watcher keeps publications as they are to be, and looks after the slot.
 type watcher struct {
 	*Source
@@ -79,8 +93,9 @@ func (w *watcher) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		select { // the newest counts
-		case <-w.looks:
+		select { // the newest counts, with what nobody has looked at yet of the one before
+		case earlier := <-w.looks:
+			now.after(earlier)
 		default:
 		}
 		w.looks <- now

@@ -1,0 +1,51 @@
+// Package wal captures PostgreSQL tables from the server's write-ahead log, decoded by pgoutput. Its events are those that
+// capture by triggers (package postgres) gives, as far as the WAL holds them.
+//
+// It refuses servers on which it could do harm: one that keeps WAL without bound for a collector that is away
+// (max_slot_wal_keep_size = -1), and one that could take it for a synchronous standby. It publishes just the tables of the
+// configuration, never all, and never an UPDATE that PostgreSQL would then refuse.
+//
+// # In the database
+//
+// A replication slot, and two publications: one of everything, one of inserts and truncates alone, for tables without a
+// usable replica identity. An UPDATE of such a table fails if its updates are published, so that these are lost; the
+// server's statistics tell how many there were, and that is a gap. Each table is in the one that it belongs to; the catalog
+// is compared every two seconds. Between ALTER TABLE ... DROP CONSTRAINT of a primary key and that moment, the table can't
+// be updated.
+//
+// Partitions are published as themselves, not under their root (publish_via_partition_root): under it, TRUNCATE of a single
+// partition isn't sent at all, and the old rows of a partition whose replica identity isn't its root's come with nulls. The
+// root in a publication publishes all its partitions, later ones too, and each one's stream is the root's. A tree whose root
+// has no primary key is published without updates, since a new partition would have no replica identity; partitions that
+// have one are then published by themselves as well.
+//
+// # Reading
+//
+// The server sends transactions in the order of their commits, each from its beginning; rolled back ones never. Positions
+// are the place of the commit and a count. Changes within a transaction are in the order in which they were made. There are
+// no statements in the WAL: the two events of a changed key stand together, also where a statement changed many. That is
+// why a deferrable constraint is no key here: with an immediate one, no two rows ever have the same key in between.
+//
+// A batch ends with a transaction, or at a size; of a transaction that is done in part, progress names the last change by
+// its place in the WAL, and by a count where a record holds several. What comes again after a restart is skipped. Only what
+// the broker has taken is confirmed to the server, and a place is never confirmed that progress doesn't have: a slot that is
+// ahead of progress was moved by somebody else, which is a gap. Where nothing is captured, progress alone is committed every
+// ten seconds, so that the slot moves on; nothing is written to the database for it.
+//
+// One goroutine takes messages from the connection, one makes events, one waits for the broker, one tells the server that we
+// live, one watches slot and tables. Memory is bounded by two batches and a row, of whatever size the row is.
+//
+// # Values
+//
+// pgoutput sends the text of each value; package wal prints it as to_json does in a trigger. The stream tells a table's
+// columns and types as they were; what a type is made of (a composite's attributes, a domain's base) comes from the catalog
+// as it is now. A value that doesn't fit its type any more is its text. Types with a cast to json of their own, hstore is
+// one, are printed by the server, at a query a value.
+//
+// # Gaps
+//
+// A lost or dropped slot, a dropped publication, another server behind the address, and a failover that undid what was read
+// begin a new epoch, with a gap. A failover that undid nothing goes on, if the slot is there (PostgreSQL 17 keeps it on
+// standbys that are told to). What a table held before it was published is a gap, and so are rows that came or went with
+// a partition; the rows of a dropped table go with a truncate.
+package wal

@@ -1,0 +1,219 @@
+package wal
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+
+	"datawatch/collector/internal/source"
+	"datawatch/pkg/testrig"
+	servers "datawatch/pkg/testrig/postgres"
+)
+
+func epochOf(position string) string { return position[:16] }
+
+// alter changes the progress that was committed.
+func (r *rig) alter(change func(p *progress)) {
+	r.t.Helper()
+	s, err := parseProgress(r.progress())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	change(s.read)
+	if r.committed, err = s.read.source(s.tables); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) dropSlot() {
+	r.t.Helper()
+	if err := dropSlot(r.t.Context(), r.db, r.source().names.slot); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// A slot that was lost, moved on or dropped, a server that went back, and another capture before it: a new epoch each, with
+// a gap that says why; what is written afterwards comes.
+func TestALostPlaceIsANewEpochWithAGap(t *testing.T) {
+	for name, one := range map[string]struct {
+		cause string
+		lose  func(r *rig)
+	}{
+		"dropped slot": {causeSlotLost, func(r *rig) {
+			r.dropSlot()
+		}},
+		"slot made anew": {causeSlotMoved, func(r *rig) {
+			r.dropSlot()
+			r.exec(fmt.Sprintf(`insert into t values (-1); select pg_create_logical_replication_slot('%s', 'pgoutput')`, r.source().names.slot))
+		}},
+		"dropped publication": {causeSlotLost, func(r *rig) {
+			r.exec(fmt.Sprintf(`drop publication %s; insert into t values (-1)`, r.source().names.all))
+		}},
+		"publication made anew": {causeSlotLost, func(r *rig) {
+			r.exec(fmt.Sprintf(`drop publication %[1]s; insert into t values (-1); create publication %[1]s for table t`, r.source().names.all))
+			err := r.source().Run(r.t.Context(), r.progress(), r.emit)
+			if !hasCode(err, codeUndefined) {
+				r.t.Fatalf("run ended with %v", err)
+			}
+		}},
+		"another server":          {causeRestored, func(r *rig) { r.alter(func(p *progress) { p.System = "1/1" }) }},
+		"a server that went back": {causeRestored, func(r *rig) { r.alter(func(p *progress) { p.LSN += 1 << 40 }) }},
+		"a failover":              {causeRestored, func(r *rig) { r.alter(func(p *progress) { p.Timeline = 77 }) }},
+		"triggers before": {causeCaptureChanged, func(r *rig) {
+			r.committed = source.Progress{"": json.RawMessage(`{"version":1,"epoch":"20990101T000000Z","install":"x","tick":3,"at":"2026-01-01T00:00:00Z"}`)}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, `create table t (id int primary key)`)
+			r.install()
+			r.exec(`insert into t values (1)`)
+			first := r.wait(1)[0]
+			one.lose(r)
+			stop := r.start()
+			r.await(2)
+			r.exec(`insert into t values (2)`)
+			r.await(3)
+			_ = stop()
+			got := r.captured()
+			expect(t, got[1:], `public.t gap `+one.cause, `public.t insert {"id":2} after {"id":2}`)
+			if epochOf(got[1].Position()) <= epochOf(first.Position()) {
+				t.Errorf("positions %s, %s", first.Position(), got[1].Position())
+			}
+		})
+	}
+}
+
+func TestLostProgressGoesOnWhereTheSlotIs(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	stop := r.start()
+	r.exec(`insert into t values (1)`)
+	r.await(1)
+	testrig.Eventually(t, 60*time.Second, func() error { // statistics come late
+		slot, err := askSlot(t.Context(), r.db, r.source().names.slot, 150000)
+		if err == nil && !slot.Used {
+			err = fmt.Errorf("slot %+v", slot)
+		}
+		return err
+	})
+	_ = stop()
+	r.exec(`insert into t values (2)`)
+	r.committed = source.Progress{}
+	got := r.wait(3)
+	expect(t, got[1:2], `public.t gap progress_lost`)
+	if last := brief(t, got[len(got)-1]); last != `public.t insert {"id":2} after {"id":2}` {
+		t.Error(last)
+	}
+}
+
+// TestAnInstalledSlotThatWasNeverReadIsNoGap: `collector triggers install`, days before the collector first runs.
+func TestAnInstalledSlotThatWasNeverReadIsNoGap(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.config.ManageTriggers = false
+	if err := r.source().Run(t.Context(), nil, r.emit); err == nil {
+		t.Fatal("it ran without a slot")
+	}
+	plan, err := r.source().Plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range plan {
+		r.exec(step.SQL)
+	}
+	if left, err := r.source().Plan(t.Context()); err != nil || len(left) != 0 {
+		t.Errorf("after the plan was run, %v is missing, %v", left, err)
+	}
+	r.exec(`insert into t values (1)`)
+	expect(t, r.wait(1), `public.t insert {"id":1} after {"id":1}`)
+	if err := r.source().Remove(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var left int
+	err = r.db.QueryRow(t.Context(), `select (select count(*) from pg_replication_slots where database = current_database()) + (select count(*) from pg_publication)`).Scan(&left)
+	if err != nil || left != 0 {
+		t.Errorf("%d things are left after remove, %v", left, err)
+	}
+}
+
+func TestTheHistoryOfTimelinesTellsWhatWasUndone(t *testing.T) {
+	history := []byte("1\t0/3000148\tno recovery target specified\n\n2\t1/A0000028\tno recovery target specified\n")
+	for timeline, want := range map[int32]pglogrepl.LSN{1: 0x3000148, 2: 0x1A0000028, 3: 0} {
+		if got := switchedAt(history, timeline); got != want {
+			t.Errorf("timeline %d was left at %s, not %s", timeline, got, want)
+		}
+	}
+	w := whereabouts{timeline: 2, left: 100, server: server{lsn: 500}}
+	for lsn, undone := range map[pglogrepl.LSN]bool{100: false, 101: true} {
+		if got := (&progress{Timeline: 1, LSN: lsn}).undone(w); got != undone {
+			t.Errorf("what was read to %d is undone by a switch at 100: %v", lsn, got)
+		}
+	}
+}
+
+// TestAnIdleDatabaseLetsTheSlotMoveOn: what others write in the cluster is let go of, and a restart isn't taken for a gap.
+func TestAnIdleDatabaseLetsTheSlotMoveOn(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`, `create table other (v text)`)
+	r.config.Tables = []string{"public.t"}
+	stop := r.start()
+	r.exec(`insert into other select repeat('x', 1000) from generate_series(1, 1000)`)
+	var end string
+	if err := r.db.QueryRow(t.Context(), `select pg_current_wal_lsn()::text`).Scan(&end); err != nil {
+		t.Fatal(err)
+	}
+	testrig.Eventually(t, 30*time.Second, func() error {
+		var there bool
+		err := r.db.QueryRow(t.Context(), `select confirmed_flush_lsn >= $1::text::pg_lsn from pg_replication_slots where slot_name = $2`, end, r.source().names.slot).Scan(&there)
+		if err == nil && !there {
+			err = fmt.Errorf("the slot is before %s", end)
+		}
+		return err
+	})
+	_ = stop()
+	r.exec(`insert into t values (1)`)
+	expect(t, r.wait(1), `public.t insert {"id":1} after {"id":1}`)
+}
+
+// TestAServerIsShutDownWithoutWaitingForTheBroker: a server waits for whoever reads its WAL.
+func TestAServerIsShutDownWithoutWaitingForTheBroker(t *testing.T) {
+	private := testrig.PrivatePostgres(t, servers.Options{})
+	if err := private.CreateDatabase(t.Context(), "shop"); err != nil {
+		t.Fatal(err)
+	}
+	r := newRigOn(t, private.DSN("shop"), `create table t (id int primary key)`)
+	stuck := make(chan struct{})
+	emit := r.emit
+	ended := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		ended <- r.source().Run(ctx, nil, func(ctx context.Context, b source.Batch) error {
+			if len(b.Events) == 0 {
+				return emit(ctx, b)
+			}
+			close(stuck)
+			<-ctx.Done() // the broker is away
+			return ctx.Err()
+		})
+	}()
+	testrig.Eventually(t, 30*time.Second, func() error {
+		var active bool
+		err := r.db.QueryRow(t.Context(), `select coalesce(bool_or(active), false) from pg_replication_slots`).Scan(&active)
+		if err == nil && !active {
+			err = fmt.Errorf("nobody reads")
+		}
+		return err
+	})
+	r.exec(`insert into t values (1)`)
+	<-stuck
+	if err := private.Stop(t.Context()); err != nil {
+		t.Fatalf("the server didn't stop: %v", err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the source goes on without its server")
+	}
+}

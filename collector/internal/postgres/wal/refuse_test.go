@@ -1,0 +1,125 @@
+package wal
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"datawatch/pkg/config"
+	"datawatch/pkg/daemon"
+	"datawatch/pkg/testrig"
+	servers "datawatch/pkg/testrig/postgres"
+)
+
+func TestServersThatDontFitAreRefused(t *testing.T) {
+	fine := server{version: 150000, level: "logical", mayReplicate: true}
+	for name, one := range map[string]struct {
+		alter func(s *server)
+		want  error
+	}{
+		"fine":                    {func(*server) {}, nil},
+		"an old server":           {func(s *server) { s.version = 120000 }, errVersion},
+		"a standby":               {func(s *server) { s.standby = true }, errStandby},
+		"wal_level":               {func(s *server) { s.level = "replica" }, errLevel},
+		"no right":                {func(s *server) { s.mayReplicate = false }, errReplication},
+		"unbounded WAL":           {func(s *server) { s.unbounded = true }, errUnbounded},
+		"any synchronous standby": {func(s *server) { s.synchronous = "FIRST 1 (*)" }, errSynchronous},
+		"ours as a standby":       {func(s *server) { s.synchronous = `ANY 1 (replica, "datawatch-collector")` }, errSynchronous},
+		"others as standbys":      {func(s *server) { s.synchronous = "ANY 1 (replica_a, replica_b)" }, nil},
+	} {
+		s := fine
+		one.alter(&s)
+		if err := s.fit(false); !errors.Is(err, one.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	unbounded := fine
+	unbounded.unbounded = true
+	if err := unbounded.fit(true); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestASlotThatIsAboutToBeLostIsToldAndThenAGap is on a server that keeps little WAL.
+func TestASlotThatIsAboutToBeLostIsToldAndThenAGap(t *testing.T) {
+	private := testrig.PrivatePostgres(t, servers.Options{Settings: map[string]string{
+		"fsync": "off", "max_slot_wal_keep_size": "16MB", "min_wal_size": "32MB", "max_wal_size": "32MB",
+	}})
+	if err := private.CreateDatabase(t.Context(), "shop"); err != nil {
+		t.Fatal(err)
+	}
+	r := newRigOn(t, private.DSN("shop"), `create table t (id int primary key)`, `create table other (v text)`)
+	r.config.Tables = []string{"public.t"}
+	r.config.AllowUnboundedWAL = false
+	r.install()
+	r.exec(`insert into t values (1)`)
+	r.wait(1)
+	for range 8 { // nobody reads
+		r.exec(`insert into other select repeat('x', 1000) from generate_series(1, 12000); select pg_switch_wal(); checkpoint`)
+	}
+	findings := r.source().Check(t.Context())
+	if !strings.Contains(findingsText(findings), "is lost") {
+		t.Errorf("check says %s", findingsText(findings))
+	}
+	stop := r.start()
+	r.await(2)
+	r.exec(`insert into t values (2)`)
+	r.await(3)
+	_ = stop()
+	expect(t, r.captured()[1:], `public.t gap slot_lost`, `public.t insert {"id":2} after {"id":2}`)
+}
+
+func findingsText(findings []daemon.Finding) string {
+	var b strings.Builder
+	for _, f := range findings {
+		b.WriteString(f.What + ": " + f.Detail)
+		if f.Err != nil {
+			b.WriteString(" ERROR " + f.Err.Error() + " (" + f.Remedy + ")")
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// TestTheRightsThatAreDocumentedAreEnough: one role owns the tables and publishes them, the other one reads the WAL.
+func TestTheRightsThatAreDocumentedAreEnough(t *testing.T) {
+	r := newRig(t)
+	name := strings.ReplaceAll(r.sourceName(), "-", "_")
+	owner, reader := name+"_o", name+"_r"
+	r.exec(`create role ` + owner + ` login password 'x'; create role ` + reader + ` login replication password 'x'`)
+	t.Cleanup(func() {
+		db := r.session0()
+		defer func() { _ = db.Close(context.Background()) }()
+		for _, sql := range []string{`drop owned by ` + owner, `drop role ` + owner, `drop owned by ` + reader, `drop role ` + reader} {
+			if _, err := db.Exec(context.Background(), sql); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	r.exec(`do $$ begin execute format('grant create on database %I to ` + owner + `', current_database()); end $$; grant all on schema public to ` + owner)
+	r.exec(`set role ` + owner + `; create table t (id int primary key, v int); create table log (v int); reset role`)
+	r.config.DSN, r.config.InstallDSN = r.as(reader), r.as(owner)
+	if text := findingsText(r.source().Check(t.Context())); strings.Contains(text, "ERROR") || !strings.Contains(text, "triggers fit better") || !strings.Contains(text, `"public"."log": no usable`) {
+		t.Errorf("check says\n%s", text)
+	}
+	stop := r.start()
+	r.exec(`insert into t values (1, 1)`)
+	r.await(1)
+	r.exec(`set role ` + owner + `; create table u (id int primary key); reset role`)
+	r.awaitPublished("u", r.source().names.all)
+	_ = stop()
+	expect(t, r.captured()[:1], `public.t insert {"id":1} after {"id":1,"v":1}`)
+	status, err := r.source().Status(t.Context())
+	if err != nil || !status.Complete || !status.There || len(status.Tables) != 3 {
+		t.Errorf("status %+v, %v", status, err)
+	}
+	r.exec(`create table nobodys (id int primary key)`)
+	if text := findingsText(r.source().Check(t.Context())); !strings.Contains(text, "nobodys") {
+		t.Errorf("check says\n%s", text)
+	}
+	r.config.InstallDSN = config.Secret(r.dsn)
+	if err := r.source().Remove(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

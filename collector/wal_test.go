@@ -1,0 +1,69 @@
+package collector
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"datawatch/pkg/daemon"
+	"datawatch/pkg/testrig"
+)
+
+func TestSlotAndPublicationsArePlannedInstalledToldAndRemoved(t *testing.T) {
+	dsn := testrig.Postgres(t).Database(t)
+	db, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close(t.Context()) }()
+	if _, err := db.Exec(t.Context(), "create table orders (id bigint primary key); create table log (v text)"); err != nil {
+		t.Fatal(err)
+	}
+	at, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := strings.ReplaceAll(at.Database, "_", "-")
+	yaml := func(more string) string {
+		return fmt.Sprintf("broker: {addresses: [\"127.0.0.1:1\"]}\ncollector: {sources: [{name: %s, postgres: {dsn: %q, allow_unbounded_wal: true%s}}]}\n", source, dsn, more)
+	}
+	byWAL := yaml(", capture: wal")
+	ok := func(args ...string) string {
+		t.Helper()
+		code, stdout, stderr := run(t, byWAL, append([]string{"triggers"}, args...)...)
+		if code != daemon.ExitOK {
+			t.Fatalf("triggers %v exits with %d: %s", args, code, stderr)
+		}
+		return stdout
+	}
+	plan := ok("plan")
+	if status := ok("status"); !strings.Contains(status, "isn't there") {
+		t.Errorf("status: %s", status)
+	}
+	if _, err := db.Exec(t.Context(), plan); err != nil {
+		t.Fatalf("the plan, run by a DBA: %v", err)
+	}
+	if again := ok("plan"); !strings.Contains(again, "nothing is missing") {
+		t.Errorf("a second plan: %s", again)
+	}
+	if status := ok("status"); !strings.Contains(status, ": complete") || !strings.Contains(status, "inserts and truncates only") {
+		t.Errorf("status: %s", status)
+	}
+	ok("install")
+	if code, stdout, _ := run(t, byWAL, "check"); code != daemon.ExitFailed || !strings.Contains(stdout, "ok    source "+source+" slot") || !strings.Contains(stdout, "triggers fit better") {
+		t.Errorf("check exits with %d: %s", code, stdout) // the broker isn't there
+	}
+	if _, stdout, _ := run(t, yaml(""), "check"); !strings.Contains(stdout, "is left from capture: wal") {
+		t.Errorf("check of a source by triggers: %s", stdout)
+	}
+	ok("remove")
+	if _, stdout, _ := run(t, yaml(""), "check"); !strings.Contains(stdout, "triggers fit better") {
+		t.Errorf("check of a source by triggers: %s", stdout)
+	}
+	var left int
+	if err := db.QueryRow(t.Context(), "select count(*) from pg_replication_slots where database = current_database()").Scan(&left); err != nil || left != 0 {
+		t.Errorf("%d slots are left, %v", left, err)
+	}
+}
