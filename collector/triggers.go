@@ -150,20 +150,15 @@ func writePlan(w io.Writer, name string, plan []postgres.Statement) error {
 	} else {
 		b.WriteString("\n")
 	}
-	for begin := 0; begin < len(plan); {
-		end := begin + 1
-		for end < len(plan) && plan[end].Table == plan[begin].Table && !plan[end].Optional {
-			end++
-		}
+	for _, group := range postgres.Groups(plan) {
 		b.WriteString("\nbegin;\n")
-		for _, s := range plan[begin:end] {
+		for _, s := range group {
 			if s.Optional {
 				b.WriteString("-- optional: needs rights that the rest doesn't\n")
 			}
 			fmt.Fprintf(&b, "-- lock: %s\n%s;\n", s.Lock, strings.TrimSuffix(s.SQL, ";"))
 		}
 		b.WriteString("commit;\n")
-		begin = end
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -20,7 +20,7 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 		return []daemon.Finding{{What: what + " connection", Err: err, Remedy: "check dsn, and that the server lets this host in"}}
 	}
 	defer postgres.CloseConn(ctx, db)
-	server, err := askServer(ctx, db)
+	server, slot, err := s.survey(ctx, db)
 	if err != nil {
 		return []daemon.Finding{{What: what + " connection", Err: err}}
 	}
@@ -30,10 +30,6 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 		if server.standby {
 			return findings
 		}
-	}
-	slot, err := askSlot(ctx, db, s.names.slot, server.version)
-	if err != nil {
-		return append(findings, daemon.Finding{What: what + " slot", Err: err})
 	}
 	findings = append(findings, s.checkSlot(&server, slot)...)
 	return append(findings, s.checkTables(ctx, db, &server, slot != nil)...)

@@ -19,15 +19,13 @@ func Compare(ctx context.Context, name string, c postgres.Config) daemon.Finding
 		return f
 	}
 	defer postgres.CloseConn(ctx, db)
-	server, err := askServer(ctx, db)
+	server, slot, err := s.survey(ctx, db)
 	if err != nil {
 		f.Err = err
 		return f
 	}
-	slot, err := askSlot(ctx, db, s.names.slot, server.version)
-	if err != nil {
-		f.Err = err
-		return f
+	if server.standby {
+		return f // which the source itself says
 	}
 	if slot != nil {
 		f.Err = fmt.Errorf("the slot %s is left from capture: wal, and holds back %d bytes of WAL", s.names.slot, slot.Retained)

@@ -10,8 +10,8 @@
 // A replication slot, and two publications: one of everything, one of inserts and truncates alone, for tables without a
 // usable replica identity. An UPDATE of such a table fails if its updates are published, so that these are lost; the
 // server's statistics tell how many there were, and that is a gap. Each table is in the one that it belongs to; the catalog
-// is compared every two seconds. Between ALTER TABLE ... DROP CONSTRAINT of a primary key and that moment, the table can't
-// be updated.
+// is compared every two seconds. Between the loss of a replica identity (DROP CONSTRAINT of a primary key, ATTACH of a
+// partition that has none) and that moment, the table can't be updated.
 //
 // Partitions are published as themselves, not under their root (publish_via_partition_root): under it, TRUNCATE of a single
 // partition isn't sent at all, and the old rows of a partition whose replica identity isn't its root's come with nulls. The

@@ -48,7 +48,8 @@ func TestALostPlaceIsANewEpochWithAGap(t *testing.T) {
 		}},
 		"slot made anew": {causeSlotMoved, func(r *rig) {
 			r.dropSlot()
-			r.exec(fmt.Sprintf(`insert into t values (-1); select pg_create_logical_replication_slot('%s', 'pgoutput')`, r.source().names.slot))
+			r.exec(`insert into t values (-1)`)
+			r.exec(fmt.Sprintf(`select pg_create_logical_replication_slot('%s', 'pgoutput')`, r.source().names.slot))
 		}},
 		"dropped publication": {causeSlotLost, func(r *rig) {
 			r.exec(fmt.Sprintf(`drop publication %s; insert into t values (-1)`, r.source().names.all))

@@ -55,11 +55,7 @@ func (s *Source) Plan(ctx context.Context) ([]postgres.Statement, error) {
 		return nil, err
 	}
 	defer postgres.CloseConn(ctx, db)
-	server, err := askServer(ctx, db)
-	if err != nil {
-		return nil, err
-	}
-	slot, err := askSlot(ctx, db, s.names.slot, server.version)
+	server, slot, err := s.survey(ctx, db)
 	if err != nil {
 		return nil, err
 	}
@@ -150,15 +146,11 @@ func (s *Source) Install(ctx context.Context) error {
 		return err
 	}
 	defer postgres.CloseConn(ctx, db)
-	server, err := askServer(ctx, db)
+	server, slot, err := s.survey(ctx, db)
 	if err != nil {
 		return err
 	}
 	if err := server.fitToInstall(s.config.AllowUnboundedWAL); err != nil {
-		return err
-	}
-	slot, err := askSlot(ctx, db, s.names.slot, server.version)
-	if err != nil {
 		return err
 	}
 	if err := s.installPublications(ctx, db, server, slot != nil, postgres.InstallTries); err != nil || slot != nil {

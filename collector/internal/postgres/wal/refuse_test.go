@@ -55,6 +55,7 @@ func TestASlotThatIsAboutToBeLostIsToldAndThenAGap(t *testing.T) {
 	r.install()
 	r.exec(`insert into t values (1)`)
 	r.wait(1)
+	r.fillUntilWarned()
 	for range 8 { // nobody reads
 		r.exec(`insert into other select repeat('x', 1000) from generate_series(1, 12000); select pg_switch_wal(); checkpoint`)
 	}
@@ -68,6 +69,30 @@ func TestASlotThatIsAboutToBeLostIsToldAndThenAGap(t *testing.T) {
 	r.await(3)
 	_ = stop()
 	expect(t, r.captured()[1:], `public.t gap slot_lost`, `public.t insert {"id":2} after {"id":2}`)
+}
+
+// fillUntilWarned writes to a table that isn't captured until the slot is told to be in danger, while nobody reads it.
+func (r *rig) fillUntilWarned() {
+	r.t.Helper()
+	s := r.source()
+	server, err := askServer(r.t.Context(), r.db)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	w := &watcher{Source: s, db: r.db, server: server}
+	for range 200 {
+		r.exec(`insert into other select repeat('x', 1000) from generate_series(1, 500)`)
+		if err := w.slot(r.t.Context()); err != nil {
+			r.t.Fatalf("lost without a warning: %v", err)
+		}
+		r.mu.Lock()
+		told := strings.Join(r.states, "\n")
+		r.mu.Unlock()
+		if strings.Contains(told, "stalled the slot "+s.names.slot+" is about to be lost") {
+			return
+		}
+	}
+	r.t.Error("no warning")
 }
 
 func findingsText(findings []daemon.Finding) string {

@@ -179,6 +179,16 @@ func (s *slot) usable(name string, db server) error {
 	return nil
 }
 
+// survey asks about the server, and the source's slot on it; nil where there is none, or the server is a standby.
+func (s *Source) survey(ctx context.Context, db *pgx.Conn) (server, *slot, error) {
+	about, err := askServer(ctx, db)
+	if err != nil || about.standby {
+		return about, nil, err
+	}
+	slot, err := askSlot(ctx, db, s.names.slot, about.version)
+	return about, slot, err
+}
+
 // createSlot waits for the transactions that run, since decoding begins where none is half done.
 func createSlot(ctx context.Context, db *pgx.Conn, name string, version int) error {
 	if _, err := db.Exec(ctx, createSlotSQL(name, version)); err != nil {

@@ -85,15 +85,19 @@ func (s *Source) Run(ctx context.Context, committed source.Progress, emit source
 		return err
 	}
 	defer postgres.CloseConn(ctx, db)
-	server, err := askServer(ctx, db)
+	server, slot, err := s.survey(ctx, db)
 	if err != nil {
 		return err
 	}
 	if err := server.fit(s.config.AllowUnboundedWAL); err != nil {
 		return err
 	}
+	// This session is for what comes up, and may be idle for days.
+	if _, err := db.Exec(ctx, "select set_config(name, '0', false) from pg_settings where name = 'idle_session_timeout'"); err != nil {
+		return fmt.Errorf("keep the session: %w", err)
+	}
 	w := whereabouts{server: server}
-	if err := s.prepare(ctx, db, &w); err != nil {
+	if err := s.prepare(ctx, db, &w, slot); err != nil {
 		return err
 	}
 	err = s.follow(ctx, db, from, w, emit)
@@ -187,12 +191,8 @@ func (r *reader) streams() []event.Stream {
 }
 
 // prepare makes what is missing, or says what it is.
-func (s *Source) prepare(ctx context.Context, db *pgx.Conn, w *whereabouts) error {
+func (s *Source) prepare(ctx context.Context, db *pgx.Conn, w *whereabouts, old *slot) error {
 	name := s.names.slot
-	old, err := askSlot(ctx, db, name, w.server.version)
-	if err != nil {
-		return err
-	}
 	if old != nil {
 		if err := old.usable(name, w.server); err != nil {
 			return err

@@ -32,11 +32,7 @@ func (s *Source) Status(ctx context.Context) (*Status, error) {
 		return nil, err
 	}
 	defer postgres.CloseConn(ctx, db)
-	server, err := askServer(ctx, db)
-	if err != nil {
-		return nil, err
-	}
-	slot, err := askSlot(ctx, db, s.names.slot, server.version)
+	server, slot, err := s.survey(ctx, db)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,8 @@ const (
 	// lookEvery is how often new, dropped and altered tables are looked for. It also bounds how long a server that is shut
 	// down waits for us: this session ends at once then, and the stream with it.
 	lookEvery = 2 * time.Second
+	// answerTimeout is how long the server may take to answer all that is asked at a look.
+	answerTimeout = time.Minute
 	// warnBelow is the part of max_slot_wal_keep_size that is left when people are told.
 	warnBelow = 5
 )
@@ -80,16 +82,7 @@ func (w *watcher) run(ctx context.Context) error {
 			return ctx.Err()
 		case <-ticker.C:
 		}
-		if err := w.slot(ctx); err != nil {
-			return err
-		}
-		if err := w.publications(ctx); err != nil {
-			return err
-		}
-		if w.config.ManageTriggers {
-			w.reconcile(ctx)
-		}
-		now, err := w.look(ctx)
+		now, err := w.once(ctx)
 		if err != nil {
 			return err
 		}
@@ -101,6 +94,22 @@ func (w *watcher) run(ctx context.Context) error {
 		w.looks <- now
 		w.known, w.since = now.tables, now.at
 	}
+}
+
+// once looks after everything. A server that doesn't answer is an error, and the run ends.
+func (w *watcher) once(ctx context.Context) (*look, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	if err := w.slot(ctx); err != nil {
+		return nil, err
+	}
+	if err := w.publications(ctx); err != nil {
+		return nil, err
+	}
+	if w.config.ManageTriggers {
+		w.reconcile(ctx)
+	}
+	return w.look(ctx)
 }
 
 // reconcile publishes what is new. What can't be done now is tried again at the next time.
