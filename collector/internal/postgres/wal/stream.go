@@ -1,10 +1,12 @@
 package wal
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,12 +24,15 @@ const (
 	applicationName = "datawatch-collector"
 
 	connectTimeout = 10 * time.Second
-	// statusEvery is well below wal_sender_timeout (60 s), also of servers that have it shorter.
-	statusEvery = 3 * time.Second
+	// statusEvery is well below wal_sender_timeout (60 s), also of servers that have it shorter. The server may write its
+	// slot to disk each time that more is confirmed.
+	statusEvery = time.Second
 
-	// A chunk of messages is handed over when it has this much, or when the server has no more for now.
+	// A chunk of messages is handed over when it has this much, or when the server has no more for now. Then it is left
+	// alone for a moment: each message that somebody waits for costs the server's host a change of process.
 	chunkMessages = 512
 	chunkBytes    = 256 << 10
+	gather        = 5 * time.Millisecond
 )
 
 // errEnded is the end of the stream by the server, which it does when it is shut down.
@@ -43,6 +48,7 @@ var settings = map[string]string{
 // stream is a session that the server sends the WAL to, decoded.
 type stream struct {
 	conn   *pgconn.PgConn
+	buffer *bufio.Reader // in front of the connection
 	chunks chan []message
 	asked  chan struct{} // the server wants to hear of us; one place
 
@@ -71,11 +77,15 @@ func openStream(ctx context.Context, dsn config.Secret) (*stream, error) {
 	c.RuntimeParams["replication"] = "database"
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	conn, err := pgconn.ConnectConfig(ctx, &c.Config)
-	if err != nil {
+	s := &stream{chunks: make(chan []message, 4), asked: make(chan struct{}, 1)}
+	c.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		s.buffer = bufio.NewReaderSize(r, chunkBytes)
+		return pgproto3.NewFrontend(s.buffer, w)
+	}
+	if s.conn, err = pgconn.ConnectConfig(ctx, &c.Config); err != nil {
 		return nil, fmt.Errorf("connect for replication: %w", err)
 	}
-	return &stream{conn: conn, chunks: make(chan []message, 4), asked: make(chan struct{}, 1)}, nil
+	return s, nil
 }
 
 // close says goodbye also when ctx is done, so that the slot is free at once.
@@ -129,15 +139,32 @@ func (s *stream) receive(ctx context.Context) error {
 		case *pgproto3.CopyDone, *pgproto3.CommandComplete:
 			return errEnded
 		}
-		if len(chunk) < chunkMessages && len(slab) < chunkBytes && s.conn.Frontend().ReadBufferLen() > 0 || len(chunk) == 0 {
+		more := s.conn.Frontend().ReadBufferLen()+s.buffer.Buffered() > 0
+		if more && len(chunk) < chunkMessages && len(slab) < chunkBytes || len(chunk) == 0 {
 			continue
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case s.chunks <- chunk:
-			chunk, slab = nil, nil
+		if err := s.hand(ctx, chunk, more); err != nil {
+			return err
 		}
+		chunk, slab = nil, nil
+	}
+}
+
+// hand hands a chunk over, and waits a moment where there is no more for now.
+func (s *stream) hand(ctx context.Context, chunk []message, more bool) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case s.chunks <- chunk:
+	}
+	if more {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(gather):
+		return nil
 	}
 }
 
@@ -180,11 +207,10 @@ func (s *stream) ask() {
 // confirm lets the server forget what is before lsn.
 func (s *stream) confirm(lsn pglogrepl.LSN) {
 	s.confirmed.Store(max(s.confirmed.Load(), uint64(lsn)))
-	s.ask()
 }
 
-// report tells the server what was confirmed: when that changed, when it asks, and often enough to be taken for alive,
-// also while a batch waits for the broker.
+// report tells the server what was confirmed: when it asks, and often enough to be taken for alive, also while a batch
+// waits for the broker.
 func (s *stream) report(ctx context.Context) error {
 	ticker := time.NewTicker(statusEvery)
 	defer ticker.Stop()
