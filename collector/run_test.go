@@ -249,6 +249,12 @@ func TestConfigurationThatCanNotWorkIsAnErrorAtOnce(t *testing.T) {
 }
 
 func TestRowOfPostgresArrivesInRaw(t *testing.T) {
+	for _, capture := range []string{"triggers", "wal"} {
+		t.Run(capture, func(t *testing.T) { rowOfPostgres(t, capture) })
+	}
+}
+
+func rowOfPostgres(t *testing.T, capture string) {
 	dsn := testrig.Postgres(t).Database(t)
 	db, err := pgx.Connect(t.Context(), dsn)
 	if err != nil {
@@ -266,16 +272,20 @@ func TestRowOfPostgresArrivesInRaw(t *testing.T) {
 	c := configuration(t, addr, addr, testrig.Prefix(t))
 	var p postgres.Config
 	p.SetDefaults()
-	p.DSN = config.Secret(dsn)
-	c.Collector.Sources = []Source{{Name: "shop-db", Postgres: &p}}
-	c.Mask = []config.Mask{{Stream: "shop-db/public.orders", Fields: []string{"total"}, How: "hash"}}
+	p.DSN, p.Capture, p.AllowUnboundedWAL = config.Secret(dsn), capture, true
+	source := strings.ReplaceAll(db.Config().Database, "_", "-") // slots are the cluster's
+	c.Collector.Sources = []Source{{Name: source, Postgres: &p}}
+	c.Mask = []config.Mask{{Stream: source + "/public.orders", Fields: []string{"total"}, How: "hash"}}
 	start(t, c)
 	exec("insert into orders values (1042, 149.97)")
-	record := awaitRaw(t, c, 1)[0]
-	if got, want := string(record.Key), "shop-db/public.orders\n"+`{"id":1042}`; got != want {
-		t.Errorf("key %q, not %q", got, want)
+	exec("delete from orders")
+	records := awaitRaw(t, c, 2)
+	for _, record := range records {
+		if got, want := string(record.Key), source+"/public.orders\n"+`{"id":1042}`; got != want {
+			t.Errorf("key %q, not %q", got, want)
+		}
 	}
-	if value := string(record.Value); !strings.Contains(value, `"op":"insert"`) || !strings.Contains(value, "sha256:") || strings.Contains(value, "149.97") {
+	if value := string(records[0].Value); !strings.Contains(value, `"op":"insert"`) || !strings.Contains(value, "sha256:") || strings.Contains(value, "149.97") {
 		t.Errorf("value %s", value)
 	}
 }

@@ -59,7 +59,7 @@ func compare(server *server, allowUnbounded bool, tables []*table) string {
 		}
 	}
 	without := len(withoutUpdates(tables))
-	costs := fmt.Sprintf("wal leaves writers about four fifths of their rate on a busy host and costs bulk writes nothing, tells no actor, and gives old rows of %d tables, keys alone of %d, no updates of %d", whole, keys, without)
+	costs := fmt.Sprintf("wal leaves writers about four fifths of their rate on a busy host, tells no actor, and gives old rows of %d tables, keys alone of %d, no updates of %d", whole, keys, without)
 	switch {
 	case without > 0:
 		return "triggers fit better, or give those tables a replica identity: " + costs + "; " + triggers

@@ -213,7 +213,10 @@ func TestAServerIsShutDownWithoutWaitingForTheBroker(t *testing.T) {
 		t.Fatalf("the server didn't stop: %v", err)
 	}
 	select {
-	case <-ended:
+	case err := <-ended:
+		if err == nil {
+			t.Error("run ended with nothing")
+		}
 	case <-time.After(30 * time.Second):
 		t.Fatal("the source goes on without its server")
 	}

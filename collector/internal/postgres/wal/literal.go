@@ -128,7 +128,9 @@ func (c *codec) appendComposite(dst, text []byte) ([]byte, error) {
 	dst = append(dst, '{')
 	at := 1
 	for i := 0; ; i++ {
-		end, null, value := at, false, []byte(nil)
+		var end int
+		var null bool
+		var value []byte
 		if text[at] == '"' {
 			quoted, n, err := unquote(text[at:])
 			if err != nil {

@@ -110,7 +110,7 @@ func (c *catalog) cast(ctx context.Context, typeName, text string) ([]byte, erro
 		if ctx.Err() != nil || c.db.IsClosed() {
 			return nil, fmt.Errorf("print a value of %s: %w", typeName, err)
 		}
-		return appendText(nil, []byte(text)), nil //nolint:nilerr // the type was altered or dropped since
+		return appendText(nil, []byte(text)), nil // the type was altered or dropped since
 	}
 	return value, nil
 }

@@ -88,10 +88,14 @@ func openStream(ctx context.Context, dsn config.Secret) (*stream, error) {
 	return s, nil
 }
 
-// close says goodbye also when ctx is done, so that the slot is free at once.
+// close tells what was confirmed last and says goodbye, also when ctx is done, so that the slot is free at once.
 func (s *stream) close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
+	if s.confirmed.Load() > 0 {
+		_ = s.conn.Conn().SetWriteDeadline(time.Now().Add(time.Second)) // on a connection that is gone nothing is lost
+		_ = s.status(ctx)                                               // else the server sends it again
+	}
 	s.write.Lock()
 	defer s.write.Unlock()
 	_ = s.conn.Close(ctx) // the server notices either way

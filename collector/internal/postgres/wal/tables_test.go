@@ -234,7 +234,9 @@ func TestATransactionOfManyRowsGoesThroughInParts(t *testing.T) {
 			return nil
 		})
 		cancel()
-		<-done
+		if err := <-done; err == nil {
+			t.Fatal("run ended with nothing")
+		}
 	}
 	got := r.captured()
 	if len(got) != rows || runs < 3 {
