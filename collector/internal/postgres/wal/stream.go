@@ -26,7 +26,7 @@ const (
 	connectTimeout = 10 * time.Second
 	// statusEvery is well below wal_sender_timeout (60 s), also of servers that have it shorter. The server may write its
 	// slot to disk each time that more is confirmed.
-	statusEvery = time.Second
+	statusEvery = 5 * time.Second
 
 	// A chunk of messages is handed over when it has this much, or when the server has no more for now. Then it is left
 	// alone for a moment: each message that somebody waits for costs the server's host a change of process.
