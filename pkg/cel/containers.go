@@ -12,12 +12,12 @@ type (
 	anyMap  map[string]any
 )
 
-func (l *anyList) size() int      { return len(*l) }
-func (l *anyList) at(i int) Value { return FromAny((*l)[i]) }
+func (l *anyList) Size() int      { return len(*l) }
+func (l *anyList) At(i int) Value { return FromAny((*l)[i]) }
 
-func (m anyMap) size() int      { return len(m) }
-func (m anyMap) keys() []string { return slices.Sorted(maps.Keys(m)) }
-func (m anyMap) get(name string) (Value, bool) {
+func (m anyMap) Size() int      { return len(m) }
+func (m anyMap) Keys() []string { return slices.Sorted(maps.Keys(m)) }
+func (m anyMap) Get(name string) (Value, bool) {
 	v, ok := m[name]
 	if !ok {
 		return Value{}, false
@@ -28,10 +28,10 @@ func (m anyMap) get(name string) (Value, bool) {
 // values is a list that an expression made.
 type values []Value
 
-func (l *values) size() int      { return len(*l) }
-func (l *values) at(i int) Value { return (*l)[i] }
+func (l *values) Size() int      { return len(*l) }
+func (l *values) At(i int) Value { return (*l)[i] }
 
-func newList(v []Value) Value { return listValue((*values)(&v)) }
+func newList(v []Value) Value { return ListOf((*values)(&v)) }
 
 // members is an object that an expression made, in the order written.
 type members struct {
@@ -39,9 +39,9 @@ type members struct {
 	values []Value
 }
 
-func (m *members) size() int      { return len(m.names) }
-func (m *members) keys() []string { return m.names }
-func (m *members) get(name string) (Value, bool) {
+func (m *members) Size() int      { return len(m.names) }
+func (m *members) Keys() []string { return m.names }
+func (m *members) Get(name string) (Value, bool) {
 	if i := slices.Index(m.names, name); i >= 0 {
 		return m.values[i], true
 	}
@@ -91,31 +91,31 @@ func equal(f *frame, a, b Value) (bool, *EvalError) {
 	return false, &EvalError{Kind: InternalError, Message: "no value"}
 }
 
-func equalLists(f *frame, a, b sequence) (bool, *EvalError) {
-	if a.size() != b.size() {
+func equalLists(f *frame, a, b Sequence) (bool, *EvalError) {
+	if a.Size() != b.Size() {
 		return false, nil
 	}
-	for i := range a.size() {
+	for i := range a.Size() {
 		if err := f.charge(1); err != nil {
 			return false, err
 		}
-		if same, err := equal(f, a.at(i), b.at(i)); !same {
+		if same, err := equal(f, a.At(i), b.At(i)); !same {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-func equalObjects(f *frame, a, b object) (bool, *EvalError) {
-	if a.size() != b.size() {
+func equalObjects(f *frame, a, b Object) (bool, *EvalError) {
+	if a.Size() != b.Size() {
 		return false, nil
 	}
-	for _, name := range a.keys() {
+	for _, name := range a.Keys() {
 		if err := f.charge(1); err != nil {
 			return false, err
 		}
-		x, _ := a.get(name)
-		y, ok := b.get(name)
+		x, _ := a.Get(name)
+		y, ok := b.Get(name)
 		if !ok {
 			return false, nil
 		}

@@ -21,7 +21,7 @@ type Side struct {
 // one. A bool that is read is compared with true. Where nothing was compared (a
 // string function, an exists() that found none) ok is false.
 func (p *Program) Explain(ctx context.Context, b Bindings) (found Comparison, ok bool) {
-	f := p.frame(ctx, b)
+	f := p.bound(ctx, b)
 	defer p.release(f)
 	defer func() {
 		if recover() != nil { // Eval has told of it

@@ -204,11 +204,11 @@ func size(f *frame, _ *node, a [4]Value) Value {
 // sum adds numbers; that of an empty list is 0.
 func sum(f *frame, n *node, a [4]Value) Value {
 	total, l := decimal{}, a[0].list()
-	if err := f.charge(l.size()); err != nil {
+	if err := f.charge(l.Size()); err != nil {
 		return failureOf(err)
 	}
-	for i := range l.size() {
-		v := l.at(i)
+	for i := range l.Size() {
+		v := l.At(i)
 		switch v.kind {
 		case Number:
 			var err error

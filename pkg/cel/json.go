@@ -95,9 +95,9 @@ func spanOf(text string) span {
 func (s *span) value() Value {
 	switch node := s.node.(type) {
 	case *jsonObject:
-		return objectValue(node)
+		return ObjectOf(node)
 	case *jsonList:
-		return listValue(node)
+		return ListOf(node)
 	case string:
 		return StringValue(node)
 	}
@@ -174,9 +174,9 @@ func (s *spans) find(name string) (int, bool) {
 	return i, i >= 0
 }
 
-func (o *jsonObject) size() int      { return len(o.members().names) }
-func (o *jsonObject) keys() []string { return o.members().names }
-func (o *jsonObject) get(name string) (Value, bool) {
+func (o *jsonObject) Size() int      { return len(o.members().names) }
+func (o *jsonObject) Keys() []string { return o.members().names }
+func (o *jsonObject) Get(name string) (Value, bool) {
 	m := o.members()
 	i, ok := m.find(name)
 	if !ok {
@@ -202,8 +202,8 @@ func (l *jsonList) elements() *spans {
 	return found
 }
 
-func (l *jsonList) size() int      { return len(l.elements().spans) }
-func (l *jsonList) at(i int) Value { return l.elements().spans[i].value() }
+func (l *jsonList) Size() int      { return len(l.elements().spans) }
+func (l *jsonList) At(i int) Value { return l.elements().spans[i].value() }
 
 // scanner walks JSON text. value checks as it goes; skip trusts what value has checked.
 type scanner struct {

@@ -19,14 +19,14 @@ type loop struct {
 func (l *loop) each(f *frame, body int, visit func(i int) (stop bool)) (Value, bool) {
 	v := l.items.eval(f)
 	var names []string
-	var list sequence
+	var list Sequence
 	var count int
 	switch v.kind {
 	case List:
 		list = v.list()
-		count = list.size()
+		count = list.Size()
 	case Map:
-		names = v.object().keys()
+		names = v.object().Keys()
 		count = len(names)
 	case failure:
 		return v, true
@@ -40,7 +40,7 @@ func (l *loop) each(f *frame, body int, visit func(i int) (stop bool)) (Value, b
 			return failureOf(err), true
 		}
 		if list != nil {
-			f.locals[l.slot] = list.at(i)
+			f.locals[l.slot] = list.At(i)
 		} else {
 			f.locals[l.slot] = StringValue(names[i])
 		}

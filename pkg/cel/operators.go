@@ -187,14 +187,14 @@ func (n *node) span(d time.Duration) Value {
 	return durationValue(d)
 }
 
-func joined(f *frame, a, b sequence) Value {
-	if err := f.charge(a.size() + b.size()); err != nil {
+func joined(f *frame, a, b Sequence) Value {
+	if err := f.charge(a.Size() + b.Size()); err != nil {
 		return failureOf(err)
 	}
-	all := make([]Value, 0, a.size()+b.size())
-	for _, l := range []sequence{a, b} {
-		for i := range l.size() {
-			all = append(all, l.at(i))
+	all := make([]Value, 0, a.Size()+b.Size())
+	for _, l := range []Sequence{a, b} {
+		for i := range l.Size() {
+			all = append(all, l.At(i))
 		}
 	}
 	return newList(all)
@@ -353,7 +353,7 @@ func (c *compiler) membership(e ast.Expr, x, y *node) *node {
 		case b.kind == List:
 			return contains(f, b.list(), a)
 		case b.kind == Map && a.kind == String:
-			_, ok := b.object().get(a.text)
+			_, ok := b.object().Get(a.text)
 			return BoolValue(ok)
 		}
 		return s.unfit(a, b)
@@ -361,12 +361,12 @@ func (c *compiler) membership(e ast.Expr, x, y *node) *node {
 	return n
 }
 
-func contains(f *frame, l sequence, v Value) Value {
-	for i := range l.size() {
+func contains(f *frame, l Sequence, v Value) Value {
+	for i := range l.Size() {
 		if err := f.charge(1); err != nil {
 			return failureOf(err)
 		}
-		same, err := equal(f, l.at(i), v)
+		same, err := equal(f, l.At(i), v)
 		if err != nil {
 			return failureOf(err)
 		}

@@ -43,6 +43,10 @@ func (p *Program) Eval(ctx context.Context, b Bindings) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	return p.truth(v)
+}
+
+func (p *Program) truth(v Value) (bool, error) {
 	switch v.kind {
 	case Bool:
 		return v.Bool(), nil
@@ -52,9 +56,29 @@ func (p *Program) Eval(ctx context.Context, b Bindings) (bool, error) {
 	return false, p.root.errorf(TypeError, "the result is %s, not a bool", v.kind.one())
 }
 
+// Variables are the names of the variables that the expression uses. The order is that of EvalInOrder's values; don't
+// alter it.
+func (p *Program) Variables() []string { return p.vars }
+
+// EvalInOrder is Eval for a caller that knows the program's Variables: values has one for each, the zero Value for one
+// that isn't bound.
+func (p *Program) EvalInOrder(ctx context.Context, values []Value) (bool, error) {
+	f := p.frame(ctx)
+	copy(f.vars, values)
+	v, err := p.value(f)
+	if err != nil {
+		return false, err
+	}
+	return p.truth(v)
+}
+
 // Value gives the expression's value. The error is an *EvalError.
-func (p *Program) Value(ctx context.Context, b Bindings) (v Value, err error) {
-	f := p.frame(ctx, b)
+func (p *Program) Value(ctx context.Context, b Bindings) (Value, error) {
+	return p.value(p.bound(ctx, b))
+}
+
+// value evaluates in a frame, and gives it back.
+func (p *Program) value(f *frame) (v Value, err error) {
 	defer p.release(f)
 	defer func() {
 		if r := recover(); r != nil {
@@ -84,15 +108,20 @@ type frame struct {
 // ended: every few tens of microseconds.
 const stepsBetweenChecks = 1024
 
-func (p *Program) frame(ctx context.Context, b Bindings) *frame {
+func (p *Program) bound(ctx context.Context, b Bindings) *frame {
+	f := p.frame(ctx)
+	for i, name := range p.vars {
+		f.vars[i] = b[name]
+	}
+	return f
+}
+
+func (p *Program) frame(ctx context.Context) *frame {
 	f, ok := p.frames.Get().(*frame)
 	if !ok {
 		f = &frame{vars: make([]Value, len(p.vars)), locals: make([]Value, p.locals)}
 	}
 	f.ctx, f.steps, f.limit, f.check = ctx, 0, p.limit, stepsBetweenChecks
-	for i, name := range p.vars {
-		f.vars[i] = b[name]
-	}
 	return f
 }
 

@@ -69,7 +69,7 @@ func (c *compiler) field(e ast.Expr, x *node, name string) *node {
 			if v.kind != Map {
 				return softly(n, v)
 			}
-			if member, ok := v.object().get(name); ok {
+			if member, ok := v.object().Get(name); ok {
 				return member
 			}
 			return NullValue
@@ -80,7 +80,7 @@ func (c *compiler) field(e ast.Expr, x *node, name string) *node {
 	n.eval = func(f *frame) Value {
 		v := x.eval(f)
 		if v.kind == Map {
-			if member, ok := v.object().get(name); ok {
+			if member, ok := v.object().Get(name); ok {
 				return member
 			}
 			return absent
@@ -167,7 +167,7 @@ func optionalField(n *node, v Value, name string) Value {
 	if v.kind != Map {
 		return failureOf(n.errorf(TypeError, "%s has no fields", v.kind.one()))
 	}
-	if member, ok := v.object().get(name); ok {
+	if member, ok := v.object().Get(name); ok {
 		if member.kind == failure {
 			return member
 		}
@@ -254,11 +254,11 @@ func element(f *frame, n, x, i *node, v Value, soft bool) Value {
 	found, ok := Value{}, false
 	switch {
 	case v.kind == Map && at.kind == String:
-		found, ok = v.object().get(at.text)
+		found, ok = v.object().Get(at.text)
 	case v.kind == List && at.kind == Number:
 		whole, isInt := at.number().asInt()
-		if isInt && whole >= 0 && whole < int64(v.list().size()) {
-			found, ok = v.list().at(int(whole)), true
+		if isInt && whole >= 0 && whole < int64(v.list().Size()) {
+			found, ok = v.list().At(int(whole)), true
 		}
 	default:
 		return failureOf(n.errorf(TypeError, "%s has no element at %s", v.kind.one(), at.kind.one()))
@@ -316,7 +316,7 @@ func (c *compiler) has(e ast.Expr) *node {
 		case Null:
 			return null
 		case Map:
-			_, ok := v.object().get(name)
+			_, ok := v.object().Get(name)
 			return BoolValue(ok)
 		}
 		return failureOf(n.errorf(TypeError, "%s is %s: it has no fields", x.what("this"), v.kind.one()))
@@ -391,7 +391,7 @@ func (c *compiler) mapLiteral(e ast.Expr) *node {
 				return made.values[i]
 			}
 		}
-		return objectValue(made)
+		return ObjectOf(made)
 	}
 	return n
 }

@@ -172,9 +172,9 @@ func replace(f *frame, n *node, a [4]Value) Value {
 
 func join(f *frame, n *node, a [4]Value) Value {
 	l := a[0].list()
-	parts := make([]string, l.size())
+	parts := make([]string, l.Size())
 	for i := range parts {
-		v := l.at(i)
+		v := l.At(i)
 		switch {
 		case v.kind == failure:
 			return v

@@ -78,22 +78,28 @@ type Value struct {
 	exp  int32  // Number: the exponent; Timestamp: the nanoseconds of the second
 	coef int64  // Number: the coefficient; Bool: 0 or 1; Timestamp: Unix seconds; Duration: nanoseconds
 	text string // String
-	ref  any    // Number: *big.Int; List: sequence; Map: object; optional: *Value or nil; failure: *EvalError
+	ref  any    // Number: *big.Int; List: Sequence; Map: object; optional: *Value or nil; failure: *EvalError
 }
 
-// sequence is a list's elements, object a map's members. keys is in the order
-// of the document, where there is one, and sorted otherwise.
-type (
-	sequence interface {
-		size() int
-		at(i int) Value
-	}
-	object interface {
-		size() int
-		get(name string) (Value, bool)
-		keys() []string
-	}
-)
+// Sequence is the elements of a list that is kept elsewhere. It must not change while its value is in use.
+type Sequence interface {
+	Size() int
+	At(i int) Value
+}
+
+// Object is the members of an object that is kept elsewhere. Keys is in the order of the document, where there is one, and
+// sorted otherwise. It must not change while its value is in use.
+type Object interface {
+	Size() int
+	Get(name string) (Value, bool)
+	Keys() []string
+}
+
+// ListOf is a list.
+func ListOf(l Sequence) Value { return Value{kind: List, ref: l} }
+
+// ObjectOf is an object.
+func ObjectOf(o Object) Value { return Value{kind: Map, ref: o} }
 
 // NullValue is JSON's null.
 var NullValue = Value{kind: Null}
@@ -142,10 +148,6 @@ func numberValue(d decimal) Value {
 
 func durationValue(d time.Duration) Value { return Value{kind: Duration, coef: int64(d)} }
 
-func listValue(l sequence) Value { return Value{kind: List, ref: l} }
-
-func objectValue(o object) Value { return Value{kind: Map, ref: o} }
-
 func someValue(v Value) Value {
 	if v.kind == Null {
 		return Value{kind: optional}
@@ -171,9 +173,9 @@ func FromAny(v any) Value {
 	case json.Number:
 		return numberFrom(string(v))
 	case map[string]any:
-		return objectValue(anyMap(v))
+		return ObjectOf(anyMap(v))
 	case []any:
-		return listValue((*anyList)(&v))
+		return ListOf((*anyList)(&v))
 	case int:
 		return IntValue(int64(v))
 	case int32:
@@ -222,9 +224,9 @@ func (v Value) Bool() bool { return v.kind == Bool && v.coef != 0 }
 func (v Value) Len() int {
 	switch v.kind {
 	case List:
-		return v.list().size()
+		return v.list().Size()
 	case Map:
-		return v.object().size()
+		return v.object().Size()
 	}
 	return 0
 }
@@ -234,15 +236,15 @@ func (v Value) Field(name string) (Value, bool) {
 	if v.kind != Map {
 		return Value{}, false
 	}
-	return v.object().get(name)
+	return v.object().Get(name)
 }
 
 // Index is a list's element, counted from 0.
 func (v Value) Index(i int) (Value, bool) {
-	if v.kind != List || i < 0 || i >= v.list().size() {
+	if v.kind != List || i < 0 || i >= v.list().Size() {
 		return Value{}, false
 	}
-	return v.list().at(i), true
+	return v.list().At(i), true
 }
 
 // At follows a JSON pointer (RFC 6901); "" is the value itself.
@@ -277,9 +279,9 @@ func (v Value) number() decimal {
 	return decimal{coef: v.coef, exp: v.exp, big: b}
 }
 
-func (v Value) list() sequence { return v.ref.(sequence) }
+func (v Value) list() Sequence { return v.ref.(Sequence) }
 
-func (v Value) object() object { return v.ref.(object) }
+func (v Value) object() Object { return v.ref.(Object) }
 
 func (v Value) time() time.Time { return time.Unix(v.coef, int64(v.exp)).UTC() }
 
@@ -325,21 +327,21 @@ func appendJSON(b []byte, v Value) []byte {
 	case List:
 		l := v.list()
 		b = append(b, '[')
-		for i := range l.size() {
+		for i := range l.Size() {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = appendJSON(b, l.at(i))
+			b = appendJSON(b, l.At(i))
 		}
 		return append(b, ']')
 	case Map:
 		o := v.object()
 		b = append(b, '{')
-		for i, name := range o.keys() {
+		for i, name := range o.Keys() {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			member, _ := o.get(name)
+			member, _ := o.Get(name)
 			b = appendJSON(append(appendQuoted(b, name), ':'), member)
 		}
 		return append(b, '}')
