@@ -1,0 +1,70 @@
+package accept
+
+import (
+	"context"
+
+	"datawatch/pkg/event"
+)
+
+// budget bounds how often a value's parts are looked at: schemas that try many branches within each other are asked.
+const budget = 20_000
+
+// Reader reads events and checks them, in memory that it uses again. It is for one goroutine.
+type Reader struct {
+	tape   tape
+	event  Event
+	walk   walk
+	asking asking
+}
+
+// NewReader makes a reader.
+func NewReader() *Reader { return &Reader{} }
+
+// Read reads the value of a record of clean. False: the judge has to look at it. The event is good until the next Read.
+func (r *Reader) Read(value []byte) (*Event, bool) {
+	if !r.tape.read(value) {
+		return nil, false
+	}
+	e := envelope{tape: &r.tape, event: &r.event}
+	return &r.event, e.read()
+}
+
+// Release lets go of the record that was read last.
+func (r *Reader) Release() {
+	r.tape.release()
+	r.event = Event{}
+}
+
+// Accepts tells whether the event that was read is certainly valid: the judge would find nothing wrong with it. False is
+// no verdict. unrunnable are the rules that name old, where an update has no before image; they weren't asked.
+func (r *Reader) Accepts(ctx context.Context, p *Program) (unrunnable []string, certain bool) {
+	defer func() {
+		if recover() != nil { // whatever it was, the judge meets it too, and says so
+			unrunnable, certain = nil, false
+		}
+	}()
+	if p.hopeless {
+		return nil, false
+	}
+	if r.event.Op == event.Delete { // there is no value; rules that name the op speak of the old one
+		return nil, !p.deletes
+	}
+	at := r.event.after
+	if at < 0 {
+		return nil, false
+	}
+	r.walk = walk{tape: &r.tape, steps: budget, pending: r.walk.pending[:0]}
+	if r.walk.check(p.root, at) != yes {
+		return nil, false
+	}
+	if len(r.walk.pending) == 0 {
+		return nil, true
+	}
+	r.asking.begin(ctx, &r.tape, &r.event)
+	for _, pending := range r.walk.pending {
+		if !r.asking.pass(pending.rules, pending.at) {
+			return nil, false
+		}
+	}
+	return r.asking.unrunnable, true
+}

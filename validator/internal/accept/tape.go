@@ -1,0 +1,398 @@
+package accept
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"math/bits"
+	"slices"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// kind is what a token is; those of values are JSON's types.
+type kind uint8
+
+const (
+	null kind = iota
+	boolean
+	number
+	text
+	list
+	object
+)
+
+const (
+	escaped  uint8 = 1 << iota // of a text: it has escapes
+	wide                       // of a text: not all of it is ASCII
+	fraction                   // of a number: it has a point
+	exponent                   // of a number: it has an exponent
+	truth                      // of a boolean: true
+)
+
+// token is one value, or a member's name (a text, before its value).
+type token struct {
+	kind       kind
+	flags      uint8
+	start, end int32 // of its text, quotes and brackets included
+	next       int32 // the token behind the value
+	count      int32 // members or elements
+	hash       uint32
+}
+
+// Bounds of a record that is read; whatever is beyond them is asked. Nesting and numbers are well within what the judge
+// has as its limits.
+const (
+	maxNesting      = 64
+	maxMembers      = 512
+	maxRecord       = 64 << 20
+	maxNumber       = 64
+	maxExponent     = 400
+	maxPlainNumber  = 18
+	maxExponentText = 3
+)
+
+// tape is the flat index of one JSON text: its tokens in the order of the text, in memory that is used again.
+type tape struct {
+	bytes  []byte
+	source string // the same memory
+	tokens []token
+}
+
+// read indexes a text, and tells whether it is JSON that every reader of JSON understands alike: UTF-8, no name twice in
+// an object, no escapes in names, numbers and nesting within bounds.
+func (t *tape) read(b []byte) bool {
+	t.tokens = t.tokens[:0]
+	if len(b) == 0 || len(b) > maxRecord {
+		return false
+	}
+	// Nobody writes to a record's bytes, and nothing of the tape is used beyond them.
+	t.bytes, t.source = b, unsafe.String(unsafe.SliceData(b), len(b))
+	end := t.value(t.space(0), 0)
+	return end >= 0 && t.space(end) == len(b)
+}
+
+// release lets go of the text.
+func (t *tape) release() { t.bytes, t.source, t.tokens = nil, "", t.tokens[:0] }
+
+func (t *tape) space(at int) int {
+	if at < len(t.bytes) && t.bytes[at] > ' ' {
+		return at
+	}
+	for at < len(t.bytes) {
+		switch t.bytes[at] {
+		case ' ', '\t', '\n', '\r':
+			at++
+		default:
+			return at
+		}
+	}
+	return at
+}
+
+// value indexes the value at a place, and gives the place behind it, -1 where there is none.
+func (t *tape) value(at, depth int) int {
+	if at >= len(t.bytes) {
+		return -1
+	}
+	switch c := t.bytes[at]; c {
+	case '"':
+		return t.text(at, false)
+	case '{':
+		return t.object(at, depth)
+	case '[':
+		return t.list(at, depth)
+	case 't':
+		return t.word(at, "true", boolean, truth)
+	case 'f':
+		return t.word(at, "false", boolean, 0)
+	case 'n':
+		return t.word(at, "null", null, 0)
+	}
+	return t.number(at)
+}
+
+// add appends a token. Its fields are written one by one: a token that is put together first and then copied costs several
+// times as much.
+func (t *tape) add(kind kind, flags uint8, start, end int) *token {
+	n := len(t.tokens)
+	if n == cap(t.tokens) {
+		t.tokens = slices.Grow(t.tokens, max(256, n))
+	}
+	t.tokens = t.tokens[:n+1]
+	k := &t.tokens[n]
+	k.kind, k.flags = kind, flags
+	k.start, k.end, k.next = int32(start), int32(end), int32(n+1)
+	return k
+}
+
+func (t *tape) word(at int, word string, kind kind, flags uint8) int {
+	end := at + len(word)
+	if end > len(t.bytes) || t.source[at:end] != word {
+		return -1
+	}
+	t.add(kind, flags, at, end)
+	return end
+}
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// special marks the bytes of eight that are a quote, a backslash, a control character or not ASCII.
+func special(eight uint64) uint64 {
+	quote := eight ^ ones*'"'
+	slash := eight ^ ones*'\\'
+	return ((eight - ones*0x20) | (quote-ones)&^quote | (slash-ones)&^slash | eight) & highs
+}
+
+// text indexes a string.
+func (t *tape) text(at int, name bool) int {
+	b := t.bytes
+	var flags uint8
+	for i := at + 1; ; {
+		if i+8 <= len(b) {
+			found := special(binary.LittleEndian.Uint64(b[i:]))
+			if found == 0 {
+				i += 8
+				continue
+			}
+			i += bits.TrailingZeros64(found) / 8
+		}
+		if i >= len(b) {
+			return -1
+		}
+		switch c := b[i]; {
+		case c == '"':
+			if flags&wide != 0 && !utf8.Valid(b[at:i]) {
+				return -1
+			}
+			if k := t.add(text, flags, at, i+1); name {
+				k.hash = hashOf(b[at+1 : i])
+			}
+			return i + 1
+		case c == '\\':
+			if name {
+				return -1
+			}
+			if i = escape(b, i+1); i < 0 {
+				return -1
+			}
+			flags |= escaped
+		case c < ' ':
+			return -1
+		case c >= utf8.RuneSelf:
+			flags |= wide
+			for i++; i < len(b) && b[i] >= utf8.RuneSelf; i++ {
+			}
+		default:
+			i++
+		}
+	}
+}
+
+// escape gives the place behind an escape, -1 where it is none.
+func escape(b []byte, at int) int {
+	if at >= len(b) {
+		return -1
+	}
+	switch b[at] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return at + 1
+	case 'u':
+		if at+5 > len(b) {
+			return -1
+		}
+		for _, c := range b[at+1 : at+5] {
+			if !isDigit(c) && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
+				return -1
+			}
+		}
+		return at + 5
+	}
+	return -1
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// hashOf is a hash of a name: of its ends and its length.
+func hashOf(name []byte) uint32 {
+	var head, tail uint64
+	switch n := len(name); {
+	case n >= 8:
+		head, tail = binary.LittleEndian.Uint64(name), binary.LittleEndian.Uint64(name[n-8:])
+	case n >= 4:
+		head, tail = uint64(binary.LittleEndian.Uint32(name)), uint64(binary.LittleEndian.Uint32(name[n-4:]))
+	case n > 0:
+		head, tail = uint64(name[0]), uint64(name[n/2])<<8|uint64(name[n-1])
+	}
+	return uint32(((head ^ bits.RotateLeft64(tail, 29)) + uint64(len(name))) * 0x9e3779b97f4a7c15 >> 32)
+}
+
+// number indexes a number within bounds.
+func (t *tape) number(at int) int {
+	b := t.bytes
+	var flags uint8
+	i := at
+	if b[i] == '-' {
+		i++
+	}
+	whole := i
+	i = digits(b, i)
+	if i == whole || b[whole] == '0' && i > whole+1 {
+		return -1
+	}
+	if i < len(b) && b[i] == '.' {
+		flags |= fraction
+		point := i
+		if i = digits(b, i+1); i == point+1 {
+			return -1
+		}
+	}
+	if i < len(b) && (b[i] == 'e' || b[i] == 'E') {
+		flags |= exponent
+		if i++; i < len(b) && (b[i] == '+' || b[i] == '-') {
+			i++
+		}
+		from, value := i, 0
+		i = digits(b, i)
+		if i == from || i-from > maxExponentText {
+			return -1
+		}
+		for _, c := range b[from:i] {
+			value = 10*value + int(c-'0')
+		}
+		if value > maxExponent {
+			return -1
+		}
+	}
+	if i-at > maxNumber {
+		return -1
+	}
+	t.add(number, flags, at, i)
+	return i
+}
+
+func digits(b []byte, i int) int {
+	for i < len(b) && isDigit(b[i]) {
+		i++
+	}
+	return i
+}
+
+func (t *tape) list(at, depth int) int {
+	if depth == maxNesting {
+		return -1
+	}
+	self := len(t.tokens)
+	t.add(list, 0, at, 0)
+	count := int32(0)
+	i := t.space(at + 1)
+	if i < len(t.bytes) && t.bytes[i] == ']' {
+		return t.close(self, i, count)
+	}
+	for {
+		if i = t.value(i, depth+1); i < 0 {
+			return -1
+		}
+		count++
+		if i = t.space(i); i >= len(t.bytes) {
+			return -1
+		}
+		switch t.bytes[i] {
+		case ']':
+			return t.close(self, i, count)
+		case ',':
+			i = t.space(i + 1)
+		default:
+			return -1
+		}
+	}
+}
+
+func (t *tape) object(at, depth int) int {
+	if depth == maxNesting {
+		return -1
+	}
+	self := len(t.tokens)
+	t.add(object, 0, at, 0)
+	count, seen := int32(0), uint64(0)
+	b := t.bytes
+	i := t.space(at + 1)
+	if i < len(b) && b[i] == '}' {
+		return t.close(self, i, count)
+	}
+	for {
+		if i >= len(b) || b[i] != '"' {
+			return -1
+		}
+		if i = t.text(i, true); i < 0 {
+			return -1
+		}
+		name := len(t.tokens) - 1
+		bit := uint64(1) << (t.tokens[name].hash >> 26)
+		if seen&bit != 0 && t.twice(self, name) {
+			return -1
+		}
+		seen |= bit
+		if i = t.space(i); i >= len(b) || b[i] != ':' {
+			return -1
+		}
+		if i = t.value(t.space(i+1), depth+1); i < 0 {
+			return -1
+		}
+		if count++; count > maxMembers {
+			return -1
+		}
+		if i = t.space(i); i >= len(b) {
+			return -1
+		}
+		switch b[i] {
+		case '}':
+			return t.close(self, i, count)
+		case ',':
+			i = t.space(i + 1)
+		default:
+			return -1
+		}
+	}
+}
+
+func (t *tape) close(self, at int, count int32) int {
+	c := &t.tokens[self]
+	c.end, c.next, c.count = int32(at+1), int32(len(t.tokens)), count
+	return at + 1
+}
+
+// twice tells whether an object has a name before.
+func (t *tape) twice(object, name int) bool {
+	hash := t.tokens[name].hash
+	for i := object + 1; i < name; i = int(t.tokens[i+1].next) {
+		if t.tokens[i].hash == hash && t.inner(int32(i)) == t.inner(int32(name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// inner is what stands between the quotes.
+func (t *tape) inner(i int32) string {
+	k := &t.tokens[i]
+	return t.source[k.start+1 : k.end-1]
+}
+
+// string is a text's value.
+func (t *tape) string(i int32) string {
+	k := &t.tokens[i]
+	if k.flags&escaped == 0 {
+		return t.source[k.start+1 : k.end-1]
+	}
+	var s string
+	if err := json.Unmarshal(t.bytes[k.start:k.end], &s); err != nil { // not reached: it has been checked
+		return ""
+	}
+	return s
+}
+
+// span is a value as it is written.
+func (t *tape) span(i int32) string { return t.source[t.tokens[i].start:t.tokens[i].end] }
