@@ -15,6 +15,7 @@ import (
 type metrics struct {
 	validated  *prometheus.CounterVec
 	violated   *prometheus.CounterVec
+	fastPath   *prometheus.CounterVec
 	latency    prometheus.Histogram
 	lastEvent  *prometheus.GaugeVec
 	unrunnable prometheus.Gauge
@@ -37,6 +38,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		violated: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "datawatch_validator_events_violated_total", Help: "Events with a violation, by its severity.",
 		}, []string{"stream", "severity"}),
+		fastPath: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "datawatch_validator_fast_path_events_total", Help: "Events of streams with a schema, by what became of them on the fast path: accepted, or asked where the full judge had to look.",
+		}, []string{"stream", "answer"}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "datawatch_validator_commit_to_verdict_seconds", Help: "From the commit in the source to the committed verdict.",
 			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 3600},
@@ -51,7 +55,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			[]string{"stream", "rule", "severity"}, nil)},
 		cannot: map[streamRule]bool{},
 	}
-	reg.MustRegister(m.validated, m.violated, m.latency, m.lastEvent, m.unrunnable, m.rows)
+	reg.MustRegister(m.validated, m.violated, m.fastPath, m.latency, m.lastEvent, m.unrunnable, m.rows)
 	return m
 }
 
@@ -84,6 +88,7 @@ type tally struct {
 type judged struct {
 	stream     event.Stream
 	result     verdict.Result
+	answer     answer // empty: the stream has no schema
 	severity   event.Severity
 	at         time.Time // zero where the time of the change says nothing of delay
 	unrunnable []string
@@ -91,20 +96,32 @@ type judged struct {
 
 func (t *tally) begin(set *schemas.Set) { t.set, t.judged = set, t.judged[:0] }
 
+// add notes what the judge found.
 func (t *tally) add(stream event.Stream, v verdict.Verdict, fallback time.Time, clean *event.Clean) {
 	j := judged{stream: stream, result: v.Result, at: fallback, unrunnable: v.Unrunnable}
 	if v.Violation != nil {
 		j.severity = v.Violation.Severity
 	}
 	if clean != nil {
-		if at, err := time.Parse(time.RFC3339Nano, clean.Time); err == nil {
-			j.at = at
-		}
-		if clean.Change.Op == event.Read { // a snapshot's rows were committed long ago
-			j.at = time.Time{}
-		}
+		j.at = changedAt(clean.Time, clean.Change.Op, fallback)
 	}
-	t.judged = append(t.judged, j)
+	if clean != nil && t.set.For(stream) != nil {
+		j.answer = asked
+	}
+	t.take(j)
+}
+
+func (t *tally) take(j judged) { t.judged = append(t.judged, j) }
+
+// changedAt is when a change took place, as far as delay is measured from it.
+func changedAt(text string, op event.Op, fallback time.Time) time.Time {
+	if op == event.Read { // a snapshot's rows were committed long ago
+		return time.Time{}
+	}
+	if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return at
+	}
+	return fallback
 }
 
 // take counts a batch, and returns rules that it is the first to show as unrunnable.
@@ -117,6 +134,9 @@ func (m *metrics) take(t *tally) (unrunnable []streamRule) {
 	for _, j := range t.judged {
 		stream := string(j.stream)
 		m.validated.WithLabelValues(stream, string(j.result)).Inc()
+		if j.answer != "" {
+			m.fastPath.WithLabelValues(stream, string(j.answer)).Inc()
+		}
 		if j.severity != "" {
 			m.violated.WithLabelValues(stream, string(j.severity)).Inc()
 		}

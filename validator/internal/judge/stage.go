@@ -35,6 +35,8 @@ type Judge struct {
 	scanner *broker.Scanner
 	rows    *wrongrows.Rows
 	tally   tally // of the batch that is being committed
+
+	fastPath *fastPath
 }
 
 // New makes a judge. It connects when it runs.
@@ -42,7 +44,7 @@ func New(o Options) *Judge {
 	if o.Failed == nil {
 		o.Failed = func(error) {}
 	}
-	return &Judge{options: o, topics: broker.TopicsOf(o.Broker.TopicPrefix), metrics: newMetrics(o.Metrics), rows: wrongrows.New()}
+	return &Judge{options: o, topics: broker.TopicsOf(o.Broker.TopicPrefix), metrics: newMetrics(o.Metrics), rows: wrongrows.New(), fastPath: newFastPath()}
 }
 
 // Run judges until ctx is done and returns its error.
@@ -53,11 +55,15 @@ func (j *Judge) Run(ctx context.Context) error {
 	}
 	defer func() { _ = scanner.Close() }()
 	j.scanner = scanner
+	return j.stage().Run(ctx)
+}
+
+func (j *Judge) stage() broker.Stage {
 	return broker.Stage{
 		Broker: j.options.Broker, Name: "datawatch-validator", Group: broker.GroupsOf(j.options.Broker.TopicPrefix).Validator,
 		Topic: j.topics.Clean, Process: j.process, Assigned: j.assigned, Committed: j.committed, Failed: j.options.Failed,
 		Log: j.options.Log,
-	}.Run(ctx)
+	}
 }
 
 // assigned learns what stands in the session's partitions. What was known before is forgotten: a transaction that
@@ -78,6 +84,7 @@ func (j *Judge) assigned(ctx context.Context, partitions []int32) error {
 func (j *Judge) process(ctx context.Context, batch []broker.Record) ([]broker.Record, error) {
 	set := j.options.Schemas()
 	j.tally.begin(set)
+	j.fastPath.begin(set)
 	var out []broker.Record
 	for i := range batch {
 		records, err := j.one(ctx, set, &batch[i])
@@ -91,6 +98,9 @@ func (j *Judge) process(ctx context.Context, batch []broker.Record) ([]broker.Re
 
 // one judges one record.
 func (j *Judge) one(ctx context.Context, set *schemas.Set, r *broker.Record) ([]broker.Record, error) {
+	if j.fast(ctx, r) {
+		return nil, nil
+	}
 	position := event.ViolationPosition{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}
 	now := time.Now()
 	clean, err := event.ParseClean(r.Value)

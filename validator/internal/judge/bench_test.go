@@ -1,0 +1,256 @@
+package judge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"datawatch/pkg/broker"
+	"datawatch/pkg/config"
+	"datawatch/pkg/testrig"
+	"datawatch/validator/internal/accept/ordersample"
+	"datawatch/validator/internal/schemas"
+)
+
+// A run reads this many events, in transactions of at most batchRecords or batchBytes.
+const (
+	benchEvents  = 100_000
+	batchRecords = 5_000
+	batchBytes   = 8 << 20
+	linger       = 20 * time.Millisecond
+)
+
+// BenchmarkStage measures events a second from clean to the committed verdict, and of a bare sarama consumer that commits
+// the same records in the same transactions, on the same broker in alternating runs. A run's clock begins with its first
+// commit.
+func BenchmarkStage(b *testing.B) {
+	c := config.DefaultShared().Broker
+	c.Addresses, c.TopicPrefix = strings.Split(testrig.Kafka(b), ","), testrig.Prefix(b)
+	if err := broker.EnsureTopics(b.Context(), c, slog.New(slog.DiscardHandler)); err != nil {
+		b.Fatal(err)
+	}
+	loadClean(b, c)
+	dir := b.TempDir()
+	file := filepath.Join(dir, string(ordersample.Stream)+".json")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(ordersample.Schema), 0o644)); err != nil {
+		b.Fatal(err)
+	}
+	set, err := schemas.Load(dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	share := 0.0
+	runs := map[string]func(context.Context, func(int)) error{
+		"bare": func(ctx context.Context, committed func(int)) error { return runBare(ctx, c, committed) },
+		"ours": func(ctx context.Context, committed func(int)) error {
+			registry := prometheus.NewRegistry()
+			j := New(Options{Broker: c, Schemas: func() *schemas.Set { return set }, Log: slog.New(slog.DiscardHandler), Metrics: registry})
+			err := runOurs(ctx, j, committed)
+			share = testutil.ToFloat64(j.metrics.fastPath.WithLabelValues(string(ordersample.Stream), string(accepted))) / benchEvents
+			return err
+		},
+	}
+	took := map[string]time.Duration{}
+	counted := map[string]int{}
+	for b.Loop() {
+		for _, name := range []string{"bare", "ours", "ours", "bare"} {
+			n, d := measure(b, runs[name])
+			counted[name], took[name] = counted[name]+n, took[name]+d
+		}
+	}
+	rate := func(name string) float64 { return float64(counted[name]) / took[name].Seconds() }
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(rate("ours"), "events/s")
+	b.ReportMetric(rate("bare"), "bare-events/s")
+	b.ReportMetric(rate("ours")/rate("bare"), "of-bare")
+	b.ReportMetric(share, "fast-share")
+}
+
+// measure runs until every event is committed, and gives how many were committed behind the first transaction, and in
+// what time.
+func measure(b *testing.B, run func(context.Context, func(int)) error) (int, time.Duration) {
+	var first, last time.Time
+	var firstN, n int
+	ctx, cancel := context.WithTimeout(b.Context(), 2*time.Minute)
+	defer cancel()
+	err := run(ctx, func(committed int) {
+		n += committed
+		last = time.Now()
+		if first.IsZero() {
+			first, firstN = last, n
+		}
+		if n == benchEvents {
+			cancel()
+		}
+	})
+	if n != benchEvents {
+		b.Fatalf("%d events of %d were committed: %v", n, benchEvents, err)
+	}
+	return n - firstN, last.Sub(first)
+}
+
+func loadClean(b *testing.B, c config.Broker) {
+	b.Helper()
+	p, err := broker.OpenPublisher(b.Context(), c, c.TopicPrefix+"-source-bench")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	var batch []broker.Record
+	for i := range benchEvents {
+		e := ordersample.Event(i, ordersample.RightTotal)
+		batch = append(batch, broker.Record{Topic: broker.TopicsOf(c.TopicPrefix).Clean, Key: e.RecordKey(), Value: e.AppendJSON(nil)})
+		if len(batch) == batchRecords || i == benchEvents-1 {
+			if err := p.Publish(b.Context(), batch); err != nil {
+				b.Fatal(err)
+			}
+			batch = batch[:0]
+		}
+	}
+}
+
+// runOurs runs the judge's own stage under a group of its own, from the beginning of clean.
+func runOurs(ctx context.Context, j *Judge, committed func(int)) error {
+	scanner, err := broker.NewScanner(j.options.Broker, "bench")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = scanner.Close() }()
+	j.scanner = scanner
+	stage := j.stage()
+	stage.Group += "-" + uuid.NewString()
+	stage.MaxRecords, stage.MaxBytes, stage.Linger = batchRecords, batchBytes, linger
+	stage.Committed = func(batch, written []broker.Record) {
+		j.committed(batch, written)
+		committed(len(batch))
+	}
+	return stage.Run(ctx)
+}
+
+// runBare reads clean with sarama alone, in the settings that pkg/broker uses.
+func runBare(ctx context.Context, c config.Broker, committed func(int)) error {
+	s, err := broker.ClientConfig(c.Cluster, "bare")
+	if err != nil {
+		return err
+	}
+	s.Consumer.Offsets.Initial = sarama.OffsetOldest
+	s.Consumer.Offsets.AutoCommit.Enable = false
+	s.Consumer.Fetch.Default = 1 << 20
+	s.Consumer.IsolationLevel = sarama.ReadCommitted
+	s.ChannelBufferSize = 64
+	s.Net.MaxOpenRequests = 1
+	s.Producer.Idempotent, s.Producer.RequiredAcks = true, sarama.WaitForAll
+	s.Producer.Transaction.ID = uuid.NewString()
+	s.Producer.Return.Successes = true
+	producer, err := sarama.NewAsyncProducer(c.Addresses, s)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = producer.Close() }()
+	group := "bare-" + uuid.NewString()
+	g, err := sarama.NewConsumerGroup(c.Addresses, group, s)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = g.Close() }()
+	h := &bareCommit{group: group, producer: producer, committed: committed, intake: make(chan *sarama.ConsumerMessage, 16)}
+	return errors.Join(g.Consume(ctx, []string{broker.TopicsOf(c.TopicPrefix).Clean}, h), h.failed)
+}
+
+// bareCommit is a handler of a consumer group that does nothing but commit, in transactions.
+type bareCommit struct {
+	group     string
+	producer  sarama.AsyncProducer
+	committed func(int)
+	intake    chan *sarama.ConsumerMessage
+	ended     chan struct{}
+	failed    error
+}
+
+func (h *bareCommit) Setup(session sarama.ConsumerGroupSession) error {
+	h.ended = make(chan struct{})
+	go func() {
+		defer close(h.ended)
+		h.failed = h.commit(session)
+	}()
+	return nil
+}
+
+func (h *bareCommit) Cleanup(sarama.ConsumerGroupSession) error {
+	<-h.ended
+	return nil
+}
+
+func (h *bareCommit) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	for {
+		select {
+		case m, ok := <-claim.Messages():
+			if !ok {
+				return nil
+			}
+			select {
+			case h.intake <- m:
+			case <-session.Context().Done():
+				return nil
+			}
+		case <-session.Context().Done():
+			return nil
+		}
+	}
+}
+
+func (h *bareCommit) commit(session sarama.ConsumerGroupSession) error {
+	metadata := sarama.NewConsumerGroupMetadataFromSession(session, h.group, nil)
+	for {
+		topic, next, n := h.collect(session.Context())
+		if n == 0 {
+			return nil
+		}
+		var offsets []*sarama.PartitionOffsetMetadata
+		for partition, offset := range next {
+			offsets = append(offsets, &sarama.PartitionOffsetMetadata{Partition: partition, Offset: offset})
+		}
+		if err := h.producer.BeginTxn(); err != nil {
+			return err
+		}
+		if err := h.producer.AddOffsetsToTxnWithGroupMetadata(map[string][]*sarama.PartitionOffsetMetadata{topic: offsets}, metadata); err != nil {
+			return err
+		}
+		if err := h.producer.CommitTxn(); err != nil {
+			return err
+		}
+		h.committed(n)
+	}
+}
+
+// collect takes a batch as the stage does.
+func (h *bareCommit) collect(ctx context.Context) (topic string, next map[int32]int64, n int) {
+	size := 0
+	next = map[int32]int64{}
+	var over <-chan time.Time
+	for n < batchRecords && size < batchBytes {
+		select {
+		case m := <-h.intake:
+			topic, next[m.Partition] = m.Topic, m.Offset+1
+			if n++; over == nil {
+				over = time.After(linger)
+			}
+			size += len(m.Key) + len(m.Value)
+		case <-over:
+			return topic, next, n
+		case <-ctx.Done():
+			return "", nil, 0
+		}
+	}
+	return topic, next, n
+}
