@@ -80,6 +80,15 @@ func judge(ctx context.Context, dir string, set *schemas.Set, s Sample) (Outcome
 	return o, nil
 }
 
+// EventOf is the clean event that a sample of a folder stands for.
+func EventOf(dir string, s Sample) (*event.Clean, error) {
+	c, problem := read(dir, s)
+	if problem != "" {
+		return nil, fmt.Errorf("sample %s: %s", s.Name, problem)
+	}
+	return c.event(s), nil
+}
+
 // event is the clean event that a sample stands for.
 func (c content) event(s Sample) *event.Clean {
 	change := &event.Change{Op: c.Op, Key: raw(c.Key), Before: raw(c.Old), After: raw(c.Self), Origin: event.Origin{Actor: c.Actor, Tag: c.Tag}}
