@@ -101,7 +101,12 @@ type inPlace struct {
 }
 
 // Compile compiles a file's schema and rules.
-func Compile(f *schemas.File) *Program {
+func Compile(f *schemas.File) (p *Program) {
+	defer func() {
+		if recover() != nil { // of such a file everything is asked
+			p = &Program{hopeless: true}
+		}
+	}()
 	c := &compiler{file: f, nodes: map[*jsonschema.Schema]*node{}, program: &Program{}}
 	c.program.root = c.node(f.Schema)
 	c.program.hopeless = c.program.hopeless || hasCircle(c.nodes)

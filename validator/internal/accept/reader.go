@@ -29,12 +29,6 @@ func (r *Reader) Read(value []byte) (*Event, bool) {
 	return &r.event, e.read()
 }
 
-// Release lets go of the record that was read last.
-func (r *Reader) Release() {
-	r.tape.release()
-	r.event = Event{}
-}
-
 // Accepts tells whether the event that was read is certainly valid: the judge would find nothing wrong with it. False is
 // no verdict. unrunnable are the rules that name old, where an update has no before image; they weren't asked.
 func (r *Reader) Accepts(ctx context.Context, p *Program) (unrunnable []string, certain bool) {

@@ -71,9 +71,6 @@ func (t *tape) read(b []byte) bool {
 	return end >= 0 && t.space(end) == len(b)
 }
 
-// release lets go of the text.
-func (t *tape) release() { t.bytes, t.source, t.tokens = nil, "", t.tokens[:0] }
-
 func (t *tape) space(at int) int {
 	if at < len(t.bytes) && t.bytes[at] > ' ' {
 		return at
