@@ -87,9 +87,10 @@ func producerConfig(c config.Broker, clientID, transactionalID string) (*sarama.
 	s.Producer.Return.Errors = true
 	s.Producer.Retry.Max = 10
 	s.Producer.Retry.Backoff = 100 * time.Millisecond
-	// A coordinator that is still ending the predecessor's transaction answers CONCURRENT_TRANSACTIONS until it has.
-	s.Producer.Transaction.Retry.Max = 100
-	s.Producer.Transaction.Retry.Backoff = 100 * time.Millisecond
+	// A coordinator that is still ending the last transaction answers CONCURRENT_TRANSACTIONS until it has: mostly for a few
+	// milliseconds, so that a longer pause would be most of a stage's time; after a predecessor's death for some seconds.
+	s.Producer.Transaction.Retry.Max = 500
+	s.Producer.Transaction.Retry.Backoff = 20 * time.Millisecond
 	return s, nil
 }
 
