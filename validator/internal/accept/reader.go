@@ -21,7 +21,12 @@ type Reader struct {
 func NewReader() *Reader { return &Reader{} }
 
 // Read reads the value of a record of clean. False: the judge has to look at it. The event is good until the next Read.
-func (r *Reader) Read(value []byte) (*Event, bool) {
+func (r *Reader) Read(value []byte) (event *Event, ok bool) {
+	defer func() {
+		if recover() != nil { // whatever it was, the judge meets it too, and says so
+			event, ok = nil, false
+		}
+	}()
 	if !r.tape.read(value) {
 		return nil, false
 	}
@@ -33,7 +38,7 @@ func (r *Reader) Read(value []byte) (*Event, bool) {
 // no verdict. unrunnable are the rules that name old, where an update has no before image; they weren't asked.
 func (r *Reader) Accepts(ctx context.Context, p *Program) (unrunnable []string, certain bool) {
 	defer func() {
-		if recover() != nil { // whatever it was, the judge meets it too, and says so
+		if recover() != nil { // as above
 			unrunnable, certain = nil, false
 		}
 	}()

@@ -151,6 +151,7 @@ func runBare(ctx context.Context, c config.Broker, committed func(int)) error {
 	s.Net.MaxOpenRequests = 1
 	s.Producer.Idempotent, s.Producer.RequiredAcks = true, sarama.WaitForAll
 	s.Producer.Transaction.ID = uuid.NewString()
+	s.Producer.Transaction.Retry.Max, s.Producer.Transaction.Retry.Backoff = 500, 20*time.Millisecond
 	s.Producer.Return.Successes = true
 	producer, err := sarama.NewAsyncProducer(c.Addresses, s)
 	if err != nil {

@@ -2,6 +2,9 @@ package judge
 
 import (
 	"context"
+	"runtime"
+	"slices"
+	"sync"
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/event"
@@ -18,7 +21,7 @@ const (
 	asked    answer = "asked" // the judge had to look
 )
 
-// fastPath is the acceptor and what it knows of streams under one set of schemas.
+// fastPath is the acceptor and what it knows of streams under one set of schemas. It is for one goroutine.
 type fastPath struct {
 	reader   *accept.Reader
 	set      *schemas.Set
@@ -33,7 +36,14 @@ type followed struct {
 	program *accept.Program // nil: there is no schema
 }
 
-func newFastPath() *fastPath { return &fastPath{reader: accept.NewReader()} }
+// newFastPaths are one for each core.
+func newFastPaths() []*fastPath {
+	all := make([]*fastPath, runtime.GOMAXPROCS(0))
+	for i := range all {
+		all[i] = &fastPath{reader: accept.NewReader()}
+	}
+	return all
+}
 
 // begin takes a set of schemas; what is compiled of files that it keeps stays.
 func (f *fastPath) begin(set *schemas.Set) {
@@ -66,26 +76,46 @@ func (f *fastPath) of(e *accept.Event) *followed {
 	return known
 }
 
-// fast judges an event by the acceptor alone: one that is certainly valid, or has no schema, of a row of which nothing
-// stands. False where there is more to do.
-func (j *Judge) fast(ctx context.Context, r *broker.Record) bool {
-	if len(j.rows.Standing(r.Partition, r.Key)) > 0 {
-		return false
-	}
-	e, ok := j.fastPath.reader.Read(r.Value)
+// glance is what the acceptor says of one record.
+type glance struct {
+	enough bool // it is certainly valid, or has no schema
+	judged judged
+}
+
+// look asks the acceptor.
+func (f *fastPath) look(ctx context.Context, r *broker.Record) glance {
+	e, ok := f.reader.Read(r.Value)
 	if !ok {
-		return false
+		return glance{}
 	}
-	followed := j.fastPath.of(e)
+	followed := f.of(e)
+	seen := glance{true, judged{stream: followed.stream, result: verdict.Unchecked, at: changedAt(e.Time, e.Op, r.Timestamp)}}
 	if followed.program == nil {
-		j.tally.take(judged{stream: followed.stream, result: verdict.Unchecked, at: changedAt(e.Time, e.Op, r.Timestamp)})
-		return true
+		return seen
 	}
-	unrunnable, certain := j.fastPath.reader.Accepts(ctx, followed.program)
-	if certain {
-		j.tally.take(judged{
-			stream: followed.stream, result: verdict.Valid, answer: accepted, at: changedAt(e.Time, e.Op, r.Timestamp), unrunnable: unrunnable,
+	seen.judged.result, seen.judged.answer = verdict.Valid, accepted
+	seen.judged.unrunnable, seen.enough = f.reader.Accepts(ctx, followed.program)
+	return seen
+}
+
+// share is how many records are worth a goroutine.
+const share = 256
+
+// look asks the acceptor about a batch, on all cores: it depends on nothing but the record and the schemas. The result is
+// good until the next batch.
+func (j *Judge) look(ctx context.Context, set *schemas.Set, batch []broker.Record) []glance {
+	j.glances = slices.Grow(j.glances[:0], len(batch))[:len(batch)]
+	each := max(share, (len(batch)+len(j.fast)-1)/len(j.fast))
+	var lookers sync.WaitGroup
+	for i, begin := 0, 0; begin < len(batch); i, begin = i+1, begin+each {
+		f, end := j.fast[i], min(begin+each, len(batch))
+		f.begin(set)
+		lookers.Go(func() {
+			for at := begin; at < end; at++ {
+				j.glances[at] = f.look(ctx, &batch[at])
+			}
 		})
 	}
-	return certain
+	lookers.Wait()
+	return j.glances
 }

@@ -35,8 +35,8 @@ type Judge struct {
 	scanner *broker.Scanner
 	rows    *wrongrows.Rows
 	tally   tally // of the batch that is being committed
-
-	fastPath *fastPath
+	fast    []*fastPath
+	glances []glance // at the batch
 }
 
 // New makes a judge. It connects when it runs.
@@ -44,7 +44,7 @@ func New(o Options) *Judge {
 	if o.Failed == nil {
 		o.Failed = func(error) {}
 	}
-	return &Judge{options: o, topics: broker.TopicsOf(o.Broker.TopicPrefix), metrics: newMetrics(o.Metrics), rows: wrongrows.New(), fastPath: newFastPath()}
+	return &Judge{options: o, topics: broker.TopicsOf(o.Broker.TopicPrefix), metrics: newMetrics(o.Metrics), rows: wrongrows.New(), fast: newFastPaths()}
 }
 
 // Run judges until ctx is done and returns its error.
@@ -84,9 +84,14 @@ func (j *Judge) assigned(ctx context.Context, partitions []int32) error {
 func (j *Judge) process(ctx context.Context, batch []broker.Record) ([]broker.Record, error) {
 	set := j.options.Schemas()
 	j.tally.begin(set)
-	j.fastPath.begin(set)
+	glances := j.look(ctx, set, batch)
 	var out []broker.Record
 	for i := range batch {
+		// Of a row of which something stands, the event is judged in full, so that it ends.
+		if glances[i].enough && len(j.rows.Standing(batch[i].Partition, batch[i].Key)) == 0 {
+			j.tally.take(glances[i].judged)
+			continue
+		}
 		records, err := j.one(ctx, set, &batch[i])
 		if err != nil {
 			return nil, err
@@ -98,9 +103,6 @@ func (j *Judge) process(ctx context.Context, batch []broker.Record) ([]broker.Re
 
 // one judges one record.
 func (j *Judge) one(ctx context.Context, set *schemas.Set, r *broker.Record) ([]broker.Record, error) {
-	if j.fast(ctx, r) {
-		return nil, nil
-	}
 	position := event.ViolationPosition{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}
 	now := time.Now()
 	clean, err := event.ParseClean(r.Value)
