@@ -42,7 +42,7 @@ type Stage struct {
 	OneMember bool
 
 	// Linger is how long a batch that isn't full waits for more (default 20 ms); MaxRecords (5,000) and MaxBytes (8 MiB,
-	// or one record) make it full.
+	// or one record) make it full. While a batch is processed and committed, the next is collected: two are held at most.
 	Linger     time.Duration
 	MaxRecords int
 	MaxBytes   int

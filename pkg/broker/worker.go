@@ -92,65 +92,80 @@ func (w *worker) takeFailure() error {
 	return err
 }
 
-// work commits batch after batch until ctx ends or one fails; its error is never nil.
+// work commits batch after batch until ctx ends or one fails; its error is never nil. While one is processed and committed
+// the next is collected: never more than that one.
 func (w *worker) work(ctx context.Context, session sarama.ConsumerGroupSession) error {
 	group := sarama.NewConsumerGroupMetadataFromSession(session, w.stage.Group, nil)
+	ctx, cancel := context.WithCancel(ctx)
+	batches, collected := make(chan []Record), make(chan struct{})
+	go func() {
+		defer close(collected)
+		for w.collect(ctx, batches) {
+		}
+	}()
+	defer func() { <-collected }()
+	defer cancel()
 	for {
-		batch, err := w.collect(ctx)
-		if err != nil {
-			return err
-		}
-		written, err := w.stage.Process(ctx, batch)
-		if err != nil {
-			return err
-		}
-		err = w.producer.transact(ctx, written, func(p sarama.AsyncProducer) error {
-			return p.AddOffsetsToTxnWithGroupMetadata(w.offsets(batch), group)
-		})
-		if err != nil {
-			w.closeProducer()
-			return err
-		}
-		if !w.committed {
-			w.committed = true
-			w.stage.fail(nil)
-		}
-		if w.stage.Committed != nil {
-			w.stage.Committed(batch, written)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case batch := <-batches:
+			if err := w.commit(ctx, group, batch); err != nil {
+				return err
+			}
 		}
 	}
 }
 
-// collect waits for a message and takes what follows within the linger, up to a full batch.
-func (w *worker) collect(ctx context.Context) ([]Record, error) {
+// commit processes a batch and commits what became of it with its offsets.
+func (w *worker) commit(ctx context.Context, group *sarama.ConsumerGroupMetadata, batch []Record) error {
+	written, err := w.stage.Process(ctx, batch)
+	if err != nil {
+		return err
+	}
+	err = w.producer.transact(ctx, written, func(p sarama.AsyncProducer) error {
+		return p.AddOffsetsToTxnWithGroupMetadata(w.offsets(batch), group)
+	})
+	if err != nil {
+		w.closeProducer()
+		return err
+	}
+	if !w.committed {
+		w.committed = true
+		w.stage.fail(nil)
+	}
+	if w.stage.Committed != nil {
+		w.stage.Committed(batch, written)
+	}
+	return nil
+}
+
+// collect waits for a message, takes what follows, and hands it all over once it has lingered, or is full: it grows for as
+// long as the batch before it takes. False: ctx has ended.
+func (w *worker) collect(ctx context.Context, to chan<- []Record) bool {
 	var batch []Record
 	bytes := 0
-	take := func(m *sarama.ConsumerMessage) bool {
-		r := fromSarama(m)
-		batch = append(batch, r)
-		bytes += r.Size()
-		return len(batch) >= w.stage.MaxRecords || bytes >= w.stage.MaxBytes
-	}
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case m := <-w.intake:
-		if take(m) {
-			return batch, nil
-		}
-	}
-	linger := time.NewTimer(w.stage.Linger)
-	defer linger.Stop()
+	var lingered <-chan time.Time
+	intake, ready := w.intake, (chan<- []Record)(nil)
 	for {
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-linger.C:
-			return batch, nil
-		case m := <-w.intake:
-			if take(m) {
-				return batch, nil
+			return false
+		case <-lingered:
+			ready, lingered = to, nil
+		case m := <-intake:
+			r := fromSarama(m)
+			batch = append(batch, r)
+			if bytes += r.Size(); len(batch) == 1 {
+				linger := time.NewTimer(w.stage.Linger)
+				defer linger.Stop()
+				lingered = linger.C
 			}
+			if len(batch) >= w.stage.MaxRecords || bytes >= w.stage.MaxBytes {
+				intake, ready = nil, to
+			}
+		case ready <- batch:
+			return true
 		}
 	}
 }
