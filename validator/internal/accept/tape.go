@@ -313,7 +313,8 @@ func (t *tape) object(at, depth int) int {
 	}
 	self := len(t.tokens)
 	t.add(object, 0, at, 0)
-	count, seen := int32(0), uint64(0)
+	count := int32(0)
+	var seen [4]uint64 // of hashes: where one isn't among them, the name is new
 	b := t.bytes
 	i := t.space(at + 1)
 	if i < len(b) && b[i] == '}' {
@@ -327,11 +328,12 @@ func (t *tape) object(at, depth int) int {
 			return -1
 		}
 		name := len(t.tokens) - 1
-		bit := uint64(1) << (t.tokens[name].hash >> 26)
-		if seen&bit != 0 && t.twice(self, name) {
+		hash := t.tokens[name].hash
+		word, bit := &seen[hash>>30], uint64(1)<<(hash>>24&63)
+		if *word&bit != 0 && t.twice(self, name) {
 			return -1
 		}
-		seen |= bit
+		*word |= bit
 		if i = t.space(i); i >= len(b) || b[i] != ':' {
 			return -1
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"golang.org/x/sync/errgroup"
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
@@ -30,9 +31,9 @@ const (
 	linger       = 20 * time.Millisecond
 )
 
-// BenchmarkStage measures events a second from clean to the committed verdict, and of a bare sarama consumer that commits
-// the same records in the same transactions, on the same broker in alternating runs. A run's clock begins with its first
-// commit.
+// BenchmarkStage measures events a second from clean to the committed verdict, and of bare sarama consumers whose offsets
+// a bare producer commits in transactions of the same size, on the same broker in alternating runs. A run's clock begins
+// with its first commit.
 func BenchmarkStage(b *testing.B) {
 	c := config.DefaultShared().Broker
 	c.Addresses, c.TopicPrefix = strings.Split(testrig.Kafka(b), ","), testrig.Prefix(b)
@@ -158,62 +159,44 @@ func runBare(ctx context.Context, c config.Broker, committed func(int)) error {
 		return err
 	}
 	defer func() { _ = producer.Close() }()
-	group := "bare-" + uuid.NewString()
-	g, err := sarama.NewConsumerGroup(c.Addresses, group, s)
+	consumer, err := sarama.NewConsumer(c.Addresses, s)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = g.Close() }()
-	h := &bareCommit{group: group, producer: producer, committed: committed, intake: make(chan *sarama.ConsumerMessage, 16)}
-	return errors.Join(g.Consume(ctx, []string{broker.TopicsOf(c.TopicPrefix).Clean}, h), h.failed)
-}
-
-// bareCommit is a handler of a consumer group that does nothing but commit, in transactions.
-type bareCommit struct {
-	group     string
-	producer  sarama.AsyncProducer
-	committed func(int)
-	intake    chan *sarama.ConsumerMessage
-	ended     chan struct{}
-	failed    error
-}
-
-func (h *bareCommit) Setup(session sarama.ConsumerGroupSession) error {
-	h.ended = make(chan struct{})
-	go func() {
-		defer close(h.ended)
-		h.failed = h.commit(session)
-	}()
-	return nil
-}
-
-func (h *bareCommit) Cleanup(sarama.ConsumerGroupSession) error {
-	<-h.ended
-	return nil
-}
-
-func (h *bareCommit) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
-	for {
-		select {
-		case m, ok := <-claim.Messages():
-			if !ok {
-				return nil
-			}
-			select {
-			case h.intake <- m:
-			case <-session.Context().Done():
-				return nil
-			}
-		case <-session.Context().Done():
-			return nil
+	defer func() { _ = consumer.Close() }()
+	topic := broker.TopicsOf(c.TopicPrefix).Clean
+	intake := make(chan *sarama.ConsumerMessage, 16)
+	var claims errgroup.Group
+	for partition := range int32(c.Partitions) {
+		claim, err := consumer.ConsumePartition(topic, partition, sarama.OffsetOldest)
+		if err != nil {
+			return err
 		}
+		claims.Go(func() error {
+			defer func() { _ = claim.Close() }()
+			for {
+				select {
+				case m := <-claim.Messages():
+					select {
+					case intake <- m:
+					case <-ctx.Done():
+						return nil
+					}
+				case <-ctx.Done():
+					return nil
+				}
+			}
+		})
 	}
+	err = commitAll(ctx, producer, topic, intake, committed)
+	return errors.Join(err, claims.Wait())
 }
 
-func (h *bareCommit) commit(session sarama.ConsumerGroupSession) error {
-	metadata := sarama.NewConsumerGroupMetadataFromSession(session, h.group, nil)
+// commitAll does nothing with batches but to commit them, each in a transaction.
+func commitAll(ctx context.Context, producer sarama.AsyncProducer, topic string, intake <-chan *sarama.ConsumerMessage, committed func(int)) error {
+	group := "bare-" + uuid.NewString()
 	for {
-		topic, next, n := h.collect(session.Context())
+		next, n := collectBare(ctx, intake)
 		if n == 0 {
 			return nil
 		}
@@ -221,37 +204,36 @@ func (h *bareCommit) commit(session sarama.ConsumerGroupSession) error {
 		for partition, offset := range next {
 			offsets = append(offsets, &sarama.PartitionOffsetMetadata{Partition: partition, Offset: offset})
 		}
-		if err := h.producer.BeginTxn(); err != nil {
+		if err := producer.BeginTxn(); err != nil {
 			return err
 		}
-		if err := h.producer.AddOffsetsToTxnWithGroupMetadata(map[string][]*sarama.PartitionOffsetMetadata{topic: offsets}, metadata); err != nil {
+		if err := producer.AddOffsetsToTxn(map[string][]*sarama.PartitionOffsetMetadata{topic: offsets}, group); err != nil {
 			return err
 		}
-		if err := h.producer.CommitTxn(); err != nil {
+		if err := producer.CommitTxn(); err != nil {
 			return err
 		}
-		h.committed(n)
+		committed(n)
 	}
 }
 
-// collect takes a batch as the stage does.
-func (h *bareCommit) collect(ctx context.Context) (topic string, next map[int32]int64, n int) {
-	size := 0
+// collectBare takes a batch of the size that the stage's have, and gives the offsets behind it.
+func collectBare(ctx context.Context, intake <-chan *sarama.ConsumerMessage) (next map[int32]int64, n int) {
 	next = map[int32]int64{}
 	var over <-chan time.Time
-	for n < batchRecords && size < batchBytes {
+	for size := 0; n < batchRecords && size < batchBytes; n++ {
 		select {
-		case m := <-h.intake:
-			topic, next[m.Partition] = m.Topic, m.Offset+1
-			if n++; over == nil {
+		case m := <-intake:
+			next[m.Partition] = m.Offset + 1
+			size += len(m.Key) + len(m.Value)
+			if over == nil {
 				over = time.After(linger)
 			}
-			size += len(m.Key) + len(m.Value)
 		case <-over:
-			return topic, next, n
+			return next, n
 		case <-ctx.Done():
-			return "", nil, 0
+			return nil, 0
 		}
 	}
-	return topic, next, n
+	return next, n
 }
