@@ -24,11 +24,8 @@ type batch struct {
 
 func (r *reader) newBatch(p progress) *batch {
 	open := *p.Open
-	if open.Moves != nil {
-		moves := *open.Moves
-		open.Moves = &moves
-	}
-	open.Extra = slices.Clone(open.Extra)
+	open.Path = clonePath(open.Path)
+	open.Indexes = slices.Clone(open.Indexes)
 	return &batch{r: r, open: &open, now: r.now()}
 }
 
@@ -44,70 +41,62 @@ type change struct {
 	movedTo, movedFrom bool
 }
 
-// add makes the events of a pack.
-func (b *batch) add(ctx context.Context, p *pack) error {
+// add makes the events of a pack's rows from one on to another; moved tells that the deletes of rows whose key changed
+// were made before.
+func (b *batch) add(ctx context.Context, p *pack, from, to int64, moved bool) error {
 	shape, err := b.r.shapes.of(ctx, p)
 	if err != nil {
 		return err
 	}
+	if _, known := b.open.Indexes.of(p.txid); !known && p.start != 0 && !p.ofRows() {
+		b.open.Indexes = b.open.Indexes.set(p.txid, p.first)
+	}
 	switch {
+	case p.op == packMark:
 	case p.op == packGap:
 		b.gap(shape.stream, event.Gap{
 			From: p.at, To: p.at, Cause: causeCaptureFailed,
 			Remedy: "An error inside capture: " + string(p.after) + ". The write itself went through. " + recapture,
 		})
-		return nil
-	case p.op == packNew:
-		b.tableNew(p, shape)
-		return nil
+	case p.op == packNew, p.op == packOff:
+		b.since(p, shape)
 	case p.op == packTruncate:
-		b.row(p, shape, p.first+b.open.Extra.of(p.txid), change{op: event.Truncate})
-		return nil
+		b.addChanges(p, shape, []change{{op: event.Truncate}}, false)
 	case p.held():
 		b.tooLarge(p, shape, "rows "+strconv.FormatInt(p.first, 10)+" on of transaction "+p.txid)
-		return nil
+	default:
+		changes, err := changesOf(p, shape, from, to)
+		if err != nil {
+			b.unreadable(p, shape, err)
+			return nil
+		}
+		b.addChanges(p, shape, changes, moved)
 	}
-	changes, err := changesOf(p, shape)
-	if err != nil {
-		b.unreadable(p, shape, err)
-		return nil
-	}
-	b.addChanges(p, shape, changes)
 	return nil
 }
 
-func (b *batch) addChanges(p *pack, s *shape, changes []change) {
-	offset := b.open.Extra.of(p.txid)
-	index := p.first + offset
-	if p.rows < p.total { // the deletes were made before, by addMoves
-		for _, c := range changes {
-			if c.movedTo {
-				continue
-			}
-			b.row(p, s, index, c)
-			index++
-		}
-		return
+// addChanges makes events of changes: first the deletes of rows whose key changed, unless these were made before.
+func (b *batch) addChanges(p *pack, s *shape, changes []change, moved bool) {
+	first, known := b.open.Indexes.of(p.txid)
+	if !known {
+		first = p.first
 	}
-	var split int64
+	at := first
 	for _, deletes := range []bool{true, false} {
 		for _, c := range changes {
-			if c.movedTo == deletes {
-				b.row(p, s, index, c)
-				index++
+			if c.movedTo == deletes && !(deletes && moved) {
+				b.row(p, s, at, c)
+				at++
 			}
 		}
-		if deletes {
-			split = index - p.first - offset
-		}
 	}
-	if split > 0 {
-		b.open.Extra = b.open.Extra.add(p.txid, split)
+	if known || p.start != 0 || p.behind != 0 || at-first != int64(len(changes)) || at-first != p.rows {
+		b.open.Indexes = b.open.Indexes.set(p.txid, at)
 	}
 }
 
-// addMoves makes just the deletes of the rows whose key changed.
-func (b *batch) addMoves(ctx context.Context, p *pack) error {
+// addMoves makes just the deletes of the rows whose key changed. first is the index of the statement's first row.
+func (b *batch) addMoves(ctx context.Context, p *pack, first int64) error {
 	shape, err := b.r.shapes.of(ctx, p)
 	if err != nil {
 		return err
@@ -115,34 +104,29 @@ func (b *batch) addMoves(ctx context.Context, p *pack) error {
 	if p.held() {
 		return nil // told by add
 	}
-	changes, err := changesOf(p, shape)
+	changes, err := changesOf(p, shape, 0, p.rows)
 	if err != nil {
 		return nil //nolint:nilerr // told by add
 	}
-	// Before the statement's first row: its first pack has the smallest number.
-	if b.open.Moves.Part < 0 {
-		b.open.Moves.First = p.first
-		b.open.Moves.XID = p.txid
+	at, known := b.open.Indexes.of(p.txid)
+	if !known {
+		at = first
 	}
 	for _, c := range changes {
 		if c.movedTo {
-			b.row(p, shape, b.open.Moves.First+b.open.Extra.of(p.txid)+b.open.Moves.Count, c)
-			b.open.Moves.Count++
+			b.row(p, shape, at, c)
+			at++
+			known = true
 		}
+	}
+	if known {
+		b.open.Indexes = b.open.Indexes.set(p.txid, at)
 	}
 	return nil
 }
 
-// movesDone says that the statement's packs may follow.
-func (b *batch) movesDone() {
-	b.open.Moves.Done = true
-	if b.open.Moves.Count > 0 {
-		b.open.Extra = b.open.Extra.add(b.open.Moves.XID, b.open.Moves.Count)
-	}
-}
-
-// changesOf reads a pack's rows. A changed key gives two changes, the delete first.
-func changesOf(p *pack, s *shape) ([]change, error) {
+// changesOf reads a pack's rows from one on to another. A changed key gives two changes, the delete first.
+func changesOf(p *pack, s *shape, from, to int64) ([]change, error) {
 	before, err := rowsOf(p.before)
 	if err != nil {
 		return nil, err
@@ -156,7 +140,7 @@ func changesOf(p *pack, s *shape) ([]change, error) {
 		return nil, fmt.Errorf("%w: %d old rows and %d new ones", errPack, len(before), len(after))
 	}
 	changes := make([]change, 0, rows)
-	for i := range rows {
+	for i := int(from); i < min(rows, int(to)); i++ {
 		var c change
 		switch p.op {
 		case packInsert:

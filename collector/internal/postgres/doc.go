@@ -13,7 +13,7 @@
 // A tick is what became visible between two snapshots of the database, s1 and s2: all of a transaction's packs are in one
 // tick, and none is ever missed, however transactions overlap. Within a tick the order is that of a sequence drawn at the
 // end of each statement, while the row locks are held, so that changes of one row are in the order in which they took
-// effect. A tick is paged; progress names s2 and the last pack, so that a killed collector goes on in the middle of it.
+// effect. A tick is paged; progress names s2 and where reading is, so that a killed collector goes on in the middle of it.
 //
 // # What it refuses
 //
@@ -24,14 +24,20 @@
 //
 // # Order within a transaction
 //
-// A row that a trigger of the application's own changes again is captured before the statement that fired the trigger,
-// since statements are captured when they end. Such statements go behind the one that fired them, where the rows' images
-// say so: the old row of the one is the new row of the other. Packs wait for that in a window of 10,000 rows and 8 MiB. The
-// order of the sequence stays for what is farther apart, and where no order fits, as when rows are too large to be read:
-// both are counted (datawatch_collector_order_undecided_total) and logged. Where the images allow both orders (a trigger
-// undoes just what its statement did), the trigger's change is taken for the later one: wrong only where a BEFORE trigger
-// deletes a row and the very same is then inserted, or where a view's trigger and a later statement of the same call undo
-// each other.
+// A statement is captured when it ends, and so behind what its own triggers did meanwhile. On a table whose triggers may
+// change rows, or that another's foreign keys cascade to, three more triggers therefore announce each statement when it
+// begins and count its rows as they are changed (the counting ones never fire: their condition counts). What is captured
+// meanwhile notes "behind the first n rows of statement s", and is told there: exactly, however long the statement, since
+// what is behind one is read from the outbox page by page when its turn has come. Progress is the path of statements that
+// reading is in. Where the capture of the outer statement itself was left out, for want of room, what was behind it is
+// told at the end of its tick, and counted (datawatch_collector_order_unclaimed_total).
+//
+// Moving what triggers did behind the statement that fired them is safe against other transactions: a transaction's rows
+// are locked until it ends.
+//
+// Not seen is when a function that is called within a statement's expressions, and not by a trigger, changes the very rows
+// that the statement changes: it is told before the statement. Of the targets of one statement (upsert, MERGE, a WITH that
+// writes) what triggers do is behind all of them.
 //
 // # New tables
 //

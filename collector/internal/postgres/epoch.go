@@ -48,6 +48,7 @@ const (
 	causeOutboxFull    = "outbox_full"
 	causeCaptureFailed = "capture_failed"
 	causeTableNew      = "table_new"
+	causeSwitchedOff   = "switched_off"
 	causeTooLarge      = "row_too_large"
 	causeUnreadable    = "unreadable"
 )

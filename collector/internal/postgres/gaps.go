@@ -45,17 +45,23 @@ func (s *Source) logGap(stream event.Stream, g event.Gap) {
 	s.log.Warn("a gap", "stream", stream, "cause", g.Cause, "from", g.From, "to", g.To, "remedy", g.Remedy)
 }
 
-// tableNew tells that a table, or a partition of one, had rows before it had triggers.
-func (b *batch) tableNew(p *pack, s *shape) {
+// since tells of a stretch that the database knows of: a table, or a partition of one, had rows before it had triggers, or
+// capture was switched off.
+func (b *batch) since(p *pack, s *shape) {
 	from, err := time.Parse(time.RFC3339Nano, string(p.after))
-	if err != nil { // written by planNew
-		b.unreadable(p, s, fmt.Errorf("a new table's pack: %w", err))
+	if err != nil { // written by planNew and datawatch.tell_off
+		b.unreadable(p, s, fmt.Errorf("the beginning of a gap: %w", err))
 		return
 	}
-	b.gap(s.stream, event.Gap{
+	g := event.Gap{
 		From: from.UTC(), To: p.at, Cause: causeTableNew,
 		Remedy: "A table, or a partition of it, is new here, and had rows before capture was installed on it. " + recapture,
-	})
+	}
+	if p.op == packOff {
+		g.Cause = causeSwitchedOff
+		g.Remedy = "Capture was switched off in the database, by datawatch.off(); `select datawatch.on()` switches it on. " + recapture
+	}
+	b.gap(s.stream, g)
 }
 
 func (b *batch) tooLarge(p *pack, s *shape, what string) {

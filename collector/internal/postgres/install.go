@@ -27,9 +27,21 @@ type installed struct {
 	version   int // 0 is nothing
 	server    string
 	lz4       bool
-	follows   bool // the event trigger is there
-	mayFollow bool // the role may create it
-	granted   bool // the reader has its rights
+	follows   bool   // the event trigger is there
+	mayFollow bool   // the role may create it
+	granted   bool   // the reader has its rights
+	code      string // a hash of the functions
+}
+
+// readable tells whether this program can work with what is installed.
+func (i installed) readable() error {
+	switch {
+	case i.version > version:
+		return fmt.Errorf("the schema datawatch is of version %d, and this program knows %d: use the newer datawatch", i.version, version)
+	case i.version > 0 && i.version < version:
+		return fmt.Errorf("the schema datawatch is of version %d, which nothing reads any more: `collector triggers remove`, then `collector triggers install`; what wasn't read is a gap", i.version)
+	}
+	return nil
 }
 
 //go:embed sql/installed.sql
@@ -63,7 +75,8 @@ func installedState(ctx context.Context, db querier, reader string) (installed, 
 		return state, nil
 	}
 	err = db.QueryRow(ctx, `select version, $1::text = '' or has_schema_privilege(nullif($1::text, ''), 'datawatch', 'usage')
-		and has_table_privilege(nullif($1::text, ''), 'datawatch.outbox_0', 'truncate') from datawatch.meta`, reader).Scan(&state.version, &state.granted)
+		and has_table_privilege(nullif($1::text, ''), 'datawatch.outbox_0', 'truncate'),
+		coalesce(to_jsonb(meta) ->> 'code', '') from datawatch.meta`, reader).Scan(&state.version, &state.granted, &state.code)
 	if err != nil {
 		return state, fmt.Errorf("find out what is installed: %w", err)
 	}

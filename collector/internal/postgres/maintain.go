@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -98,9 +99,11 @@ func (s *Source) keepAlive(ctx context.Context, db querier) error {
 }
 
 //go:embed sql/uncaptured.sql
-var uncapturedSQL string
+var uncapturedTemplate string
 
-// look finds tables without triggers by one query over the catalog, so that reconcile needn't be done at each look. It
+var uncapturedSQL = strings.ReplaceAll(uncapturedTemplate, "{{tracked}}", trackedSQL)
+
+// look finds tables without triggers, or without all, by one query over the catalog, so that reconcile needn't be done at each look. It
 // tells whether there is one that wasn't known at the look before; known becomes what is there now.
 func (s *Source) look(ctx context.Context, db querier, known map[uint32]bool) (fresh bool, err error) {
 	var at time.Time
@@ -112,14 +115,17 @@ func (s *Source) look(ctx context.Context, db querier, known map[uint32]bool) (f
 		return false, fmt.Errorf("look for new tables: %w", err)
 	}
 	found := map[uint32]bool{}
+	missing := false
 	var oid uint32
 	var schema, table string
-	_, err = pgx.ForEachRow(rows, []any{&oid, &schema, &table}, func() error {
+	var captured bool
+	_, err = pgx.ForEachRow(rows, []any{&oid, &schema, &table, &captured}, func() error {
 		if s.config.selects(schema, table) {
 			found[oid] = true
+			missing = missing || !captured
 			if !known[oid] {
 				fresh = true
-				s.log.Info("a table isn't captured yet", "schema", schema, "table", table)
+				s.log.Info("a table lacks triggers", "schema", schema, "table", table, "captured", captured)
 			}
 		}
 		return nil
@@ -127,7 +133,7 @@ func (s *Source) look(ctx context.Context, db querier, known map[uint32]bool) (f
 	if err != nil {
 		return false, fmt.Errorf("look for new tables: %w", err)
 	}
-	if len(found) == 0 {
+	if !missing {
 		s.looked = at
 	}
 	clear(known)

@@ -9,7 +9,7 @@ import (
 type metrics struct {
 	bytes     prometheus.Gauge
 	rows      prometheus.Gauge
-	undecided prometheus.Counter
+	unclaimed prometheus.Counter
 }
 
 // newMetrics makes the source's metrics; sources that share a registerer share the families.
@@ -22,9 +22,9 @@ func newMetrics(reg prometheus.Registerer, name string) *metrics {
 	return &metrics{
 		bytes: gauge("outbox_bytes", "Size of the outbox in the watched database, with what was read and not yet reclaimed."),
 		rows:  gauge("outbox_rows", "Statements captured and not yet committed to the broker, about."),
-		undecided: registered(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: "datawatch", Subsystem: "collector", Name: "order_undecided_total",
-			Help: "Times that changes by triggers stayed in the order in which statements ended, without being known to be right.",
+		unclaimed: registered(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "datawatch", Subsystem: "collector", Name: "order_unclaimed_total",
+			Help: "Captured parts of statements that were told in the order in which they ended, since the statement that they belong behind was not captured.",
 		}, []string{"source"})).WithLabelValues(name),
 	}
 }

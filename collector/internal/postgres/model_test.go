@@ -191,10 +191,7 @@ func TestKilledCollectorLosesNothing(t *testing.T) {
 	runs := 0
 	for writing.Err() == nil {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(50+rng.IntN(1500))*time.Millisecond)
-		r.limits = limits{
-			pagePacks: 1 + rng.IntN(50), pageBytes: 4 << 20, batchEvents: 1 + rng.IntN(500), batchBytes: 1 << 20,
-			windowRows: 1 << 20, windowBytes: 256 << 20, // beyond, the order isn't promised
-		}
+		r.limits = limits{pagePacks: 1 + rng.IntN(50), pageBytes: 4 << 20, batchEvents: 1 + rng.IntN(500), batchBytes: 1 << 20}
 		err := r.source().Run(ctx, r.progress(), r.emit)
 		cancel()
 		runs++
@@ -207,7 +204,7 @@ func TestKilledCollectorLosesNothing(t *testing.T) {
 	r.fail = nil
 	mu.Unlock()
 
-	r.limits.windowRows, r.limits.windowBytes = 1<<20, 256<<20
+	r.limits = defaultLimits
 	r.exec(`create table done (id int primary key)`)
 	r.install()
 	r.exec(`insert into done values (1)`)

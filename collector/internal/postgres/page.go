@@ -11,8 +11,23 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-//go:embed sql/page.sql
-var pageSQL string
+var (
+	//go:embed sql/pack.sql
+	packColumns string
+	//go:embed sql/page.sql
+	pageTemplate string
+	//go:embed sql/behind.sql
+	behindTemplate string
+
+	pageSQL      = packSQL(pageTemplate, "$7", "o.behind is null")
+	unclaimedSQL = packSQL(pageTemplate, "$7", "o.behind is not null and not exists (select from datawatch.outbox s where abs(s.start) = o.behind)")
+	behindSQL    = packSQL(behindTemplate, "$6", "")
+)
+
+func packSQL(template, large, which string) string {
+	columns := strings.TrimSpace(strings.ReplaceAll(packColumns, "{{large}}", large))
+	return strings.NewReplacer("{{pack}}", columns, "{{which}}", which).Replace(template)
+}
 
 // limits bound what is read and committed at a time.
 type limits struct {
@@ -21,24 +36,22 @@ type limits struct {
 	// A batch is committed when it has this much; a pack is never divided between batches.
 	batchEvents int
 	batchBytes  int
-	// What is held back for the order within a transaction.
-	windowRows  int64
-	windowBytes int64
 }
 
-var defaultLimits = limits{pagePacks: 5000, pageBytes: 4 << 20, batchEvents: 5000, batchBytes: 16 << 20, windowRows: 10000, windowBytes: 8 << 20}
+var defaultLimits = limits{pagePacks: 5000, pageBytes: 4 << 20, batchEvents: 5000, batchBytes: 16 << 20}
 
 // pack is a row of the outbox: up to 200 rows of one statement.
 type pack struct {
-	seq, part   int64
+	seq, part   int64 // part is how many rows of the statement are before this pack
 	txid        string
 	op          string
-	depth       int16 // of triggers: 1 is a statement of the application's
-	called      time.Time
 	shape       int64
 	at          time.Time
 	first       int64
 	rows, total int64
+	start       int64 // the number under which others are behind its statement, 0 where none is; negative: behind all of its rows
+	behind      int64 // the number of the statement that it is behind, 0 where none, and
+	place       int64 // behind how many of its rows
 	application string
 	login       string
 	client      string
@@ -56,6 +69,8 @@ const (
 	packTruncate = "t"
 	packGap      = "g"
 	packNew      = "n"
+	packOff      = "o"
+	packMark     = "m"
 )
 
 // held tells whether the pack was too large to be fetched.
@@ -63,185 +78,55 @@ func (p *pack) held() bool {
 	return p.size > 0 && p.before == nil && p.after == nil
 }
 
-// page reads some packs of the open tick and commits their events. It tells true when that was the end of the tick.
-func (r *reader) page(ctx context.Context) (done bool, err error) {
-	seq, part := r.p.Open.Seq, r.p.Open.Part
-	if last := r.window.last(); last != nil {
-		seq, part = last.seq, last.part
-	}
-	packs, err := r.packs(ctx, seq, part)
-	if err != nil {
-		return false, err
-	}
-	var bytes int64
-	b := r.newBatch(r.p)
-	for i := range packs {
-		p := &packs[i]
-		bytes += p.size
-		if b, err = r.take(ctx, b, p); err != nil {
-			return false, err
+// number is that under which others are behind the pack's statement, 0 where none is.
+func (p *pack) number() int64 { return max(p.start, -p.start) }
+
+// ofRows tells whether the pack has rows, and not a text of its own.
+func (p *pack) ofRows() bool {
+	return p.op == packInsert || p.op == packUpdate || p.op == packDelete
+}
+
+// largestPack is what is fetched of a pack at most.
+func (r *reader) largestPack() int64 { return 4*r.options.MaxRecordBytes + 2<<20 }
+
+// load reads a page of packs behind a frame's last one.
+func (r *reader) load(ctx context.Context, f *frame) ([]pack, bool, error) {
+	var rows pgx.Rows
+	var err error
+	switch f.Behind {
+	case top, unclaimed:
+		sql := pageSQL
+		if f.Behind == unclaimed {
+			sql = unclaimedSQL
 		}
-	}
-	switch done = len(packs) < r.limits.pagePacks && bytes < r.limits.pageBytes; {
-	case done:
-		packs, begun := r.window.take()
-		if b, err = r.release(ctx, b, packs, begun); err != nil {
-			return false, err
-		}
-		return true, r.close(ctx, b)
-	case len(b.events) > 0:
-		_, err = r.flush(ctx, b)
-		return false, err
+		s1, s2 := r.p.Snapshot, r.p.Open.Snapshot
+		rows, err = r.db.Query(ctx, sql, f.Seq, f.Part, strconv.FormatUint(s1.xmax, 10), xidArray(s1.ended(s2)), s2.String(),
+			r.limits.pagePacks, r.largestPack(), r.limits.pageBytes)
 	default:
-		r.p.Open = b.open
-		return false, nil
+		rows, err = r.db.Query(ctx, behindSQL, []int64{f.Behind}, f.Place, f.Seq, f.Part, r.limits.pagePacks, r.largestPack(), r.limits.pageBytes)
 	}
-}
-
-// take makes events of a pack, now or when its place among others is known. What is in the window is behind the progress:
-// who goes on after a restart reads it again.
-func (r *reader) take(ctx context.Context, b *batch, p *pack) (*batch, error) {
-	w := &r.window
-	begun := b.open.Moves != nil && b.open.Moves.Seq == p.seq // its deletes are told already
-	if len(w.packs) == 0 && (p.depth <= 1 || begun) {
-		return r.inSequence(ctx, b, p)
-	}
-	w.add(p)
-	if len(w.waiting) == 0 {
-		packs, rest := w.take()
-		return r.release(ctx, b, packs, rest)
-	}
-	if w.rows <= r.limits.windowRows && w.bytes <= r.limits.windowBytes {
-		return b, nil
-	}
-	if w.unanswered() {
-		r.undecided(p)
-	}
-	packs, rest := w.cut()
-	return r.release(ctx, b, packs, rest)
-}
-
-// release makes the events of what was in the window: of whole statements in their order, and behind them of one that
-// isn't here to its end.
-func (r *reader) release(ctx context.Context, b *batch, packs, begun []*pack) (*batch, error) {
-	if len(packs) > 0 {
-		var err error
-		if b, err = r.inOrder(ctx, b, packs); err != nil {
-			return nil, err
-		}
-	}
-	for _, p := range begun {
-		var err error
-		if b, err = r.inSequence(ctx, b, p); err != nil {
-			return nil, err
-		}
-	}
-	return b, nil
-}
-
-// inOrder makes the events of whole statements. Where the order isn't the sequence's they are all in one batch.
-func (r *reader) inOrder(ctx context.Context, b *batch, packs []*pack) (*batch, error) {
-	last := packs[len(packs)-1]
-	ordered, moved, err := r.arrange(ctx, packs)
 	if err != nil {
-		return nil, err
+		return nil, false, fmt.Errorf("read the outbox: %w", err)
 	}
-	for _, p := range ordered {
-		if !moved {
-			b, err = r.inSequence(ctx, b, p)
-		} else {
-			err = b.add(ctx, p)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	b.open.Seq, b.open.Part = last.seq, last.part
-	return b, nil
+	return r.collect(rows)
 }
 
-// inSequence makes a pack's events; the batch may be committed before and behind it.
-func (r *reader) inSequence(ctx context.Context, b *batch, p *pack) (*batch, error) {
-	if p.op == packUpdate && p.rows < p.total && !b.open.Moves.madeFor(p.seq) {
-		// The statement is longer than a pack: all its deletes go before its first insert.
-		var err error
-		if b, err = r.deletesFirst(ctx, b, p.seq); err != nil {
-			return nil, err
-		}
-	}
-	if err := b.add(ctx, p); err != nil {
-		return nil, err
-	}
-	b.open.Seq, b.open.Part = p.seq, p.part
-	p.before, p.after = nil, nil
-	if b.full() {
-		return r.flush(ctx, b)
-	}
-	return b, nil
-}
-
-// flush commits a batch in the middle of a tick, and begins the next.
-func (r *reader) flush(ctx context.Context, b *batch) (*batch, error) {
-	next := r.p
-	next.Open = b.open
-	if err := r.commit(ctx, next, b); err != nil {
-		return nil, err
-	}
-	return r.newBatch(r.p), nil
-}
-
-func (m *moves) madeFor(seq int64) bool { return m != nil && m.Seq == seq && m.Done }
-
-// deletesFirst makes the deletes of the rows whose key a long statement changed.
-func (r *reader) deletesFirst(ctx context.Context, b *batch, seq int64) (*batch, error) {
-	if b.open.Moves == nil || b.open.Moves.Seq != seq {
-		b.open.Moves = &moves{Seq: seq, Part: -1}
-	}
-	for {
-		packs, err := r.packs(ctx, seq, b.open.Moves.Part)
-		if err != nil {
-			return nil, err
-		}
-		for i := range packs {
-			p := &packs[i]
-			if p.seq != seq {
-				break
-			}
-			if err := b.addMoves(ctx, p); err != nil {
-				return nil, err
-			}
-			b.open.Moves.Part = p.part
-			if b.full() {
-				if b, err = r.flush(ctx, b); err != nil {
-					return nil, err
-				}
-			}
-		}
-		if len(packs) == 0 || packs[len(packs)-1].seq != seq {
-			break
-		}
-	}
-	b.movesDone()
-	return b, nil
-}
-
-func (r *reader) packs(ctx context.Context, seq, part int64) ([]pack, error) {
-	s1, s2 := r.p.Snapshot, r.p.Open.Snapshot
-	rows, err := r.db.Query(ctx, pageSQL, seq, part, strconv.FormatUint(s1.xmax, 10), xidArray(s1.ended(s2)), s2.String(),
-		r.limits.pagePacks, 4*r.options.MaxRecordBytes+2<<20, r.limits.pageBytes)
-	if err != nil {
-		return nil, fmt.Errorf("read the outbox: %w", err)
-	}
-	packs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (pack, error) {
+// collect reads packs; last tells that there are no more behind them.
+func (r *reader) collect(rows pgx.Rows) (packs []pack, last bool, err error) {
+	packs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (pack, error) {
 		var p pack
-		err := row.Scan(&p.seq, &p.part, &p.txid, &p.op, &p.depth, &p.called, &p.shape, &p.at, &p.first, &p.rows, &p.total,
+		err := row.Scan(&p.seq, &p.part, &p.txid, &p.op, &p.shape, &p.at, &p.first, &p.rows, &p.total, &p.start, &p.behind, &p.place,
 			&p.application, &p.login, &p.client, &p.tag, &p.before, &p.after, &p.size)
 		return p, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the outbox: %w", err)
+		return nil, false, fmt.Errorf("read the outbox: %w", err)
 	}
-	return packs, nil
+	var bytes int64
+	for i := range packs {
+		bytes += packs[i].size
+	}
+	return packs, len(packs) < r.limits.pagePacks && bytes < r.limits.pageBytes, nil
 }
 
 // xidArray is PostgreSQL's text of an array.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/md5"
 	_ "embed"
 	"fmt"
 	"slices"
@@ -31,7 +32,7 @@ var captureBodySQL string
 var guardSQL string
 
 // version is that of what is installed in the database.
-const version = 1
+const version = 2
 
 // Statement is one step of an installation. Statements of one Table (empty: the schema datawatch) run in one transaction.
 type Statement struct {
@@ -70,8 +71,8 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 	if err != nil {
 		return nil, err
 	}
-	if state.version > version {
-		return nil, fmt.Errorf("the schema datawatch is of version %d, and this program knows %d: use the newer datawatch", state.version, version)
+	if err := state.readable(); err != nil {
+		return nil, err
 	}
 	steps := s.planSchema(state, reader)
 	tables, deselected, err := s.tables(ctx, db)
@@ -121,6 +122,8 @@ func orphans(ctx context.Context, db querier) ([]string, error) {
 func (s *Source) planSchema(state installed, reader string) []Statement {
 	var steps []Statement
 	add := func(sql string) { steps = append(steps, Statement{SQL: strings.TrimSpace(sql), Lock: lockNone}) }
+	functions := installedFunctions()
+	code := fmt.Sprintf("%x", md5.Sum([]byte(functions+followSQL)))
 	if state.version == 0 {
 		add(schemaSQL)
 		if state.lz4 {
@@ -128,12 +131,15 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 				"alter table datawatch.outbox_1 alter before set compression lz4, alter after set compression lz4;\n" +
 				"alter table datawatch.outbox_2 alter before set compression lz4, alter after set compression lz4;")
 		}
-		add(strings.ReplaceAll(functionsSQL, "{{describe}}", describeSQLFunction()))
-		add(fmt.Sprintf("insert into datawatch.meta (version, server) values (%d, %s);\n"+
+		add(functions)
+		add(fmt.Sprintf("insert into datawatch.meta (version, server, code) values (%d, %s, %s);\n"+
 			"insert into datawatch.queue (main, toast, room, expires)\n"+
 			"select oid, reltoastrelid, %d, %s from pg_class where oid = 'datawatch.outbox_0'::regclass;\n"+
 			"insert into datawatch.slots (slot) values (0), (1), (2);\n"+
-			"insert into datawatch.progress default values;", version, quote(state.server), s.room(), s.expires()))
+			"insert into datawatch.progress default values;", version, quote(state.server), quote(code), s.room(), s.expires()))
+	} else if state.code != code {
+		add(functions)
+		add("update datawatch.meta set code = " + quote(code) + ";")
 	}
 	if reader != "" && !state.granted {
 		role := pgx.Identifier{reader}.Sanitize()
@@ -143,12 +149,20 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 			"grant update on datawatch.queue, datawatch.slots, datawatch.progress, datawatch.meta to " + role + ";\n" +
 			"grant truncate on datawatch.outbox_0, datawatch.outbox_1, datawatch.outbox_2 to " + role + ";")
 	}
-	if !state.follows && state.mayFollow {
-		steps = append(steps, Statement{Lock: lockNone, Optional: true, SQL: strings.TrimSpace(followSQL) + "\n" +
-			"create event trigger datawatch_follow on ddl_command_end\n" +
-			"  when tag in ('ALTER TABLE', 'CREATE INDEX', 'ALTER INDEX') execute function datawatch.follow();"})
+	if state.mayFollow && (!state.follows || state.code != code) {
+		steps = append(steps, Statement{Lock: lockNone, Optional: true, SQL: strings.TrimSpace(followSQL)})
 	}
 	return steps
+}
+
+// installedFunctions are those that all tables share.
+func installedFunctions() string {
+	return strings.NewReplacer(
+		"{{describe}}", describeSQLFunction(), "{{tracked}}", strings.TrimSpace(trackedSQL),
+		"{{open.name}}", triggerOpen, "{{open.fires}}", firesWhen[triggerOpen],
+		"{{rows.name}}", triggerRows, "{{rows.fires}}", firesWhen[triggerRows],
+		"{{gone.name}}", triggerGone, "{{gone.fires}}", firesWhen[triggerGone],
+	).Replace(strings.TrimSpace(functionsSQL))
 }
 
 // describeSQLFunction is the query with the function's parameters in place of the placeholders.
@@ -175,11 +189,10 @@ func (s *Source) planTable(t *table) []Statement {
 		if slices.Contains(t.triggers, name) || t.disabled {
 			continue
 		}
-		calls := function
-		if name == triggerTruncated {
-			calls = "datawatch.truncated"
-		}
-		add(lock, fmt.Sprintf("create trigger %s %s\n  for each statement execute function %s();", name, fmt.Sprintf(triggerSQL[name], t.ident()), calls))
+		add(lock, t.createTrigger(name, function))
+	}
+	for _, name := range t.spare() {
+		add(fmt.Sprintf(lockExclusive, t.ident()), "drop trigger "+name+" on "+t.ident()+";")
 	}
 	return steps
 }
@@ -198,15 +211,6 @@ func (s *Source) planNew(t *table) Statement {
 			"  to_char(%s at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')\n"+
 			"from datawatch.queue q where pg_relation_size(%s::regclass) > 0;",
 		packNew, t.shapeID, since, quote(t.ident()))}
-}
-
-// triggerSQL is when each trigger fires; one with transition tables takes a single event.
-var triggerSQL = map[string]string{
-	triggerInsert:    "after insert on %s referencing new table as datawatch_new",
-	triggerUpdate:    "after update on %s referencing old table as datawatch_old new table as datawatch_new",
-	triggerDelete:    "after delete on %s referencing old table as datawatch_old",
-	triggerTruncate:  "before truncate on %s",
-	triggerTruncated: "after truncate on %s",
 }
 
 func captureFunction(function, body string) string {
@@ -228,11 +232,17 @@ func (s *Source) captureBody(t *table) string {
 	source = strings.NewReplacer("{{guard.declare}}", declare, "{{body}}", body).Replace(source)
 	return strings.NewReplacer(
 		"{{table}}", strings.NewReplacer("\n", " ", "$", "").Replace(t.ident()),
+		"{{closed}}", closedSQL,
 		"{{shape}}", strconv.FormatInt(t.shapeID, 10),
 		"{{row datawatch_new}}", rowSQL("datawatch_new", t.drop),
 		"{{row datawatch_old}}", rowSQL("datawatch_old", t.drop),
 	).Replace(source)
 }
+
+// closedSQL tells whether nothing is captured: true where there is no room or no collector came, null where somebody
+// switched capture off.
+const closedSQL = "case when queue.off is null then moment > queue.expires or\n" +
+	"    coalesce(pg_relation_size(queue.main), 0) + coalesce(pg_relation_size(queue.toast), 0) > queue.room end"
 
 // rowSQL prints a row. The name with a star is always the whole row, whatever its columns are called.
 func rowSQL(relation string, drop []string) string {

@@ -15,7 +15,7 @@ const entry = ""
 // progress is how far the outbox was read. Ticks up to Tick are committed; Open is the one after it, where a part of it
 // is committed.
 type progress struct {
-	Version  int         `json:"version"` // 1
+	Version  int         `json:"version"` // 2
 	Epoch    event.Epoch `json:"epoch"`
 	Install  string      `json:"install"`  // the installation that the snapshot is of
 	Timeline uint32      `json:"timeline"` // 0 where the server didn't tell
@@ -32,58 +32,49 @@ type progress struct {
 type openTick struct {
 	Snapshot snapshot  `json:"snapshot"`
 	At       time.Time `json:"at"`
-	Seq      int64     `json:"seq"` // the last pack that was read
-	Part     int64     `json:"part"`
-	N        int64     `json:"n"` // events so far
-	Moves    *moves    `json:"moves,omitempty"`
-	Extra    extras    `json:"extra,omitempty"`
+	Low      int64     `json:"low"`    // below the number of each of its packs
+	Path     []frame   `json:"path"`   // where reading is
+	N        int64     `json:"n"`      // events so far
+	Nested   int64     `json:"nested"` // packs so far that are behind a statement
+	Indexes  indexes   `json:"indexes,omitempty"`
 }
 
-// moves is how far the deletes of a statement of several packs were made: all of them come before its first insert.
-type moves struct {
-	Seq   int64  `json:"seq"`
-	Part  int64  `json:"part"`  // the last pack that was looked at
-	First int64  `json:"first"` // the index of the statement's first row
-	XID   string `json:"xid"`
-	Count int64  `json:"count"` // deletes so far
-	Done  bool   `json:"done"`
-}
-
-// extra is how many events more than rows a transaction had, since key changes are two.
-type extra struct {
+// index is the place in a transaction that its next event gets.
+type index struct {
 	XID string `json:"xid"`
 	N   int64  `json:"n"`
 }
 
-// extras are those of the transactions of a tick that changed keys, the latest last.
-type extras []extra
+// indexes are those of transactions in which it isn't told by how many rows were captured before: a changed key gives two
+// events, and what triggers did is captured before the statement that set it off. The latest is last.
+type indexes []index
 
-// maxExtras bounds what a tick of very many transactions remembers; beyond it, a transaction's index may repeat.
-const maxExtras = 2048
+// maxIndexes bounds what a tick of very many such transactions remembers; beyond it, a transaction's index may repeat.
+const maxIndexes = 2048
 
-func (e extras) of(xid string) int64 {
-	for _, one := range e {
-		if one.XID == xid {
-			return one.N
+func (x indexes) of(xid string) (n int64, known bool) {
+	for i := len(x) - 1; i >= 0; i-- {
+		if x[i].XID == xid {
+			return x[i].N, true
 		}
 	}
-	return 0
+	return 0, false
 }
 
-func (e extras) add(xid string, n int64) extras {
-	for i := range e {
-		if e[i].XID == xid {
-			e[i].N += n
-			return e
+func (x indexes) set(xid string, n int64) indexes {
+	for i := len(x) - 1; i >= 0; i-- {
+		if x[i].XID == xid {
+			x[i].N = n
+			return x
 		}
 	}
-	if len(e) == maxExtras {
-		e = append(extras(nil), e[1:]...)
+	if len(x) == maxIndexes {
+		x = append(indexes(nil), x[1:]...)
 	}
-	return append(e, extra{XID: xid, N: n})
+	return append(x, index{XID: xid, N: n})
 }
 
-const progressVersion = 1
+const progressVersion = 2
 
 // parseProgress reads what was committed; nil where nothing was.
 func parseProgress(p source.Progress) (*progress, error) {
@@ -95,8 +86,11 @@ func parseProgress(p source.Progress) (*progress, error) {
 	if err := json.Unmarshal(text, &read); err != nil {
 		return nil, fmt.Errorf("read progress: %w", err)
 	}
-	if read.Version != progressVersion {
+	if read.Version > progressVersion {
 		return nil, fmt.Errorf("read progress: version %d is unknown: it was written by a newer datawatch", read.Version)
+	}
+	if read.Version < progressVersion {
+		read.Open = nil // the tick is read again from its start
 	}
 	return &read, nil
 }

@@ -38,7 +38,7 @@ type reader struct {
 	database string
 	p        progress
 
-	window   window
+	shelf    shelf
 	last     position // of the poll before
 	marked   time.Time
 	gapTold  time.Time
@@ -147,12 +147,7 @@ func (r *reader) tick(ctx context.Context) (events int64, err error) {
 			return 0, err
 		}
 	}
-	for done := false; !done; {
-		if done, err = r.page(ctx); err != nil {
-			return 0, err
-		}
-	}
-	return r.events, nil
+	return r.events, r.walk(ctx)
 }
 
 // open takes the snapshot of the next tick. It tells false where nothing can have been written.
@@ -177,7 +172,8 @@ func (r *reader) open(ctx context.Context) (bool, error) {
 		r.report.Lag(0)
 		return false, nil
 	}
-	r.p.Open = &openTick{Snapshot: now.snapshot, At: now.at, Seq: r.low(now.snapshot), Part: 1<<63 - 1}
+	low := r.low(now.snapshot)
+	r.p.Open = &openTick{Snapshot: now.snapshot, At: now.at, Low: low, Path: []frame{{Seq: low, Part: 1<<63 - 1}}}
 	return true, nil
 }
 
@@ -230,7 +226,7 @@ func (r *reader) commit(ctx context.Context, next progress, b *batch) error {
 // readUpTo is about how many statements were read.
 func (r *reader) readUpTo() int64 {
 	if r.p.Open != nil {
-		return r.p.Open.Seq
+		return r.p.Open.Path[0].Seq
 	}
 	return r.last.seq
 }

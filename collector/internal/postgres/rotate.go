@@ -52,7 +52,9 @@ func (s *Source) empty(ctx context.Context, db *pgx.Conn, slot int) error {
 		}
 		var unread bool
 		if err := tx.QueryRow(ctx, `select exists (select from `+table+` o, datawatch.slots s, datawatch.progress p
-			where s.slot = $1 and o.seq > s.switched_seq and not pg_visible_in_snapshot(o.txid, p.snapshot))`, slot).Scan(&unread); err != nil || unread {
+			where s.slot = $1 and o.behind is null and o.seq > s.switched_seq and not pg_visible_in_snapshot(o.txid, p.snapshot))
+			or exists (select from `+table+` o, datawatch.slots s, datawatch.progress p
+			where s.slot = $1 and o.behind is not null and o.seq > s.switched_seq and not pg_visible_in_snapshot(o.txid, p.snapshot))`, slot).Scan(&unread); err != nil || unread {
 			return err
 		}
 		_, err := tx.Exec(ctx, "truncate "+table)

@@ -28,7 +28,7 @@ func (c *shapes) of(ctx context.Context, p *pack) (*shape, error) {
 	if len(image) == 0 {
 		image = p.before
 	}
-	if p.op == packGap || p.op == packNew || len(image) < 2 {
+	if !p.ofRows() || len(image) < 2 {
 		return named, nil
 	}
 	end, err := endOf(image, 1)

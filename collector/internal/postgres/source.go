@@ -113,6 +113,9 @@ func (s *Source) prepare(ctx context.Context) error {
 	if status.Version == 0 {
 		return fmt.Errorf("the schema datawatch isn't installed in the database: `collector triggers install --source %s` installs it, `collector triggers plan` prints the SQL", s.name)
 	}
+	if err := (installed{version: status.Version}).readable(); err != nil {
+		return err
+	}
 	for _, g := range status.Idle {
 		s.log.Warn("a pattern of tables selects none", "pattern", g)
 	}

@@ -17,7 +17,12 @@ import (
 )
 
 //go:embed sql/tables.sql
-var tablesSQL string
+var tablesTemplate string
+
+//go:embed sql/tracked.sql
+var trackedSQL string
+
+var tablesSQL = strings.ReplaceAll(tablesTemplate, "{{tracked}}", trackedSQL)
 
 //go:embed sql/describe.sql
 var describeSQL string
@@ -29,6 +34,9 @@ type table struct {
 	rootSchema    string
 	rootName      string
 	root          bool     // of a partition tree
+	leaf          bool     // in a partition tree, below its root
+	tracked       bool     // its statements are announced
+	owned         bool     // by a role that the installer has
 	triggers      []string // ours that are there and enabled
 	disabled      bool     // one of ours is disabled
 	function      string   // that our triggers call, "" where there are none
@@ -41,24 +49,6 @@ type table struct {
 
 func (t *table) ident() string { return pgx.Identifier{t.schema, t.name}.Sanitize() }
 
-// Names of triggers. They fire before those of the application whose names sort behind an underscore.
-const (
-	triggerInsert    = "_datawatch_insert"
-	triggerUpdate    = "_datawatch_update"
-	triggerDelete    = "_datawatch_delete"
-	triggerTruncate  = "_datawatch_truncate"
-	triggerTruncated = "_datawatch_truncated"
-)
-
-// triggerNames are the triggers that the table is to have.
-func (t *table) triggerNames() []string {
-	names := []string{triggerInsert, triggerUpdate, triggerDelete, triggerTruncate}
-	if t.root {
-		names = append(names, triggerTruncated)
-	}
-	return names
-}
-
 // tables finds the tables that the configuration selects, and those that it doesn't select any more. A partition belongs
 // to its root: it is selected when its root is.
 func (s *Source) tables(ctx context.Context, db querier) (selected, deselected []*table, err error) {
@@ -68,7 +58,7 @@ func (s *Source) tables(ctx context.Context, db querier) (selected, deselected [
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*table, error) {
 		t := new(table)
-		return t, row.Scan(&t.oid, &t.schema, &t.name, &t.rootSchema, &t.rootName, &t.root, &t.triggers, &t.disabled, &t.function, &t.functionBody)
+		return t, row.Scan(&t.oid, &t.schema, &t.name, &t.rootSchema, &t.rootName, &t.root, &t.leaf, &t.tracked, &t.owned, &t.triggers, &t.disabled, &t.function, &t.functionBody)
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("list tables: %w", err)

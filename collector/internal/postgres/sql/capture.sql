@@ -10,10 +10,22 @@ as $capture$
 declare
   shape constant bigint := {{shape}};
   moment constant timestamptz := clock_timestamp();
-  q datawatch.queue;
-  total bigint := 0;
+  total bigint;
+  slot smallint;
+  closed boolean;
   started bigint;
   number bigint;
+  done bigint := 0;
+  slab bigint := 500;
+  bytes bigint;
+  spot datawatch.spot;
+  olds refcursor;
+  news refcursor;
+  old_row text;
+  new_row text;
+  old_rows text[];
+  new_rows text[];
+  ignored text;
 {{guard.declare}}begin
 {{body}}
 end

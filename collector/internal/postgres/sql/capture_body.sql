@@ -1,54 +1,120 @@
-if tg_op = 'INSERT' then
-  select count(*) into total from datawatch_new;
-elsif tg_op <> 'TRUNCATE' then
-  select count(*) into total from datawatch_old;
-end if;
-if total = 0 and tg_op <> 'TRUNCATE' then
+if tg_when = 'BEFORE' and tg_op <> 'TRUNCATE' then
+  ignored := datawatch.statement_begins(tg_relid, tg_op, pg_trigger_depth());
   return null;
 end if;
-select * into q from datawatch.queue;
-if moment > q.expires or coalesce(pg_relation_size(q.main), 0) + coalesce(pg_relation_size(q.toast), 0) > q.room then
-  perform nextval('datawatch.skipped');
+if tg_op = 'INSERT' then
+  select (select count(*) from datawatch_new), queue.current, {{closed}} into total, slot, closed from datawatch.queue;
+elsif tg_op <> 'TRUNCATE' then
+  select (select count(*) from datawatch_old), queue.current, {{closed}} into total, slot, closed from datawatch.queue;
+else
+  select 1, queue.current, {{closed}} into total, slot, closed from datawatch.queue;
+end if;
+if current_setting('datawatch.open', true) <> '' then
+  spot := datawatch.statement_ends(tg_relid, tg_op, pg_trigger_depth(), total > 0 and closed is false);
+end if;
+if closed is not false then
+  if closed and total > 0 then
+    number := nextval('datawatch.skipped');
+  end if;
+  return null;
+end if;
+if total = 0 then
+  if spot.start is not null then
+    -- It changed nothing; what its triggers did is behind it all the same.
+    insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place)
+    values (slot, nextval('datawatch.seq'), 0, 'm', shape, moment, coalesce(nullif(current_setting('datawatch.written', true), ''), '0')::bigint, 0, 0, spot.start, spot.behind, spot.place);
+  end if;
   return null;
 end if;
 started := coalesce(nullif(current_setting('datawatch.written', true), ''), '0')::bigint;
-perform set_config('datawatch.written', (started + total)::text, true);
+if spot.behind is null then
+  ignored := set_config('datawatch.written', (started + total)::text, true);
+end if;
 number := nextval('datawatch.seq');
 if tg_op = 'TRUNCATE' then
-  perform datawatch.capture_truncate(q.current, number, shape, moment, started, tg_relid);
+  perform datawatch.capture_truncate(slot, number, shape, moment, started, tg_relid, spot);
 elsif total = 1 then
   if tg_op = 'INSERT' then
-    insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
-    select q.current, number, 0, 'i', shape, moment, started, 1, 1, '[' || {{row datawatch_new}} || ']' from datawatch_new;
+    insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, after)
+    select slot, number, 0, 'i', shape, moment, started, 1, 1, spot.start, spot.behind, spot.place, '[' || {{row datawatch_new}} || ']' from datawatch_new;
   elsif tg_op = 'DELETE' then
-    insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, before)
-    select q.current, number, 0, 'd', shape, moment, started, 1, 1, '[' || {{row datawatch_old}} || ']' from datawatch_old;
+    insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, before)
+    select slot, number, 0, 'd', shape, moment, started, 1, 1, spot.start, spot.behind, spot.place, '[' || {{row datawatch_old}} || ']' from datawatch_old;
   else
-    insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, before, after)
-    select q.current, number, 0, 'u', shape, moment, started, 1, 1, '[' || {{row datawatch_old}} || ']', '[' || {{row datawatch_new}} || ']'
+    insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, before, after)
+    select slot, number, 0, 'u', shape, moment, started, 1, 1, spot.start, spot.behind, spot.place,
+           '[' || {{row datawatch_old}} || ']', '[' || {{row datawatch_new}} || ']'
     from datawatch_old, datawatch_new;
   end if;
--- Packs of at most 200 rows and about 1 MB: both steps only grow, so each sum is one contiguous run of rows.
-elsif tg_op = 'INSERT' then
-  insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
-  select q.current, number, pack, 'i', shape, moment, started + min(i) - 1, count(*), total, '[' || string_agg(j, ',' order by i) || ']'
-  from (select i, j, (i - 1) / 200 + sum(octet_length(j)) over (order by i) / 1048576 as pack
-        from (select row_number() over () as i, {{row datawatch_new}} as j from datawatch_new) r) p
-  group by pack;
-elsif tg_op = 'DELETE' then
-  insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, before)
-  select q.current, number, pack, 'd', shape, moment, started + min(i) - 1, count(*), total, '[' || string_agg(j, ',' order by i) || ']'
-  from (select i, j, (i - 1) / 200 + sum(octet_length(j)) over (order by i) / 1048576 as pack
-        from (select row_number() over () as i, {{row datawatch_old}} as j from datawatch_old) r) p
-  group by pack;
+elsif datawatch.has_large_values(tg_relid) then
+  -- Row by row, so that a pack ends at 1 MiB. Transition tables hold old and new rows in the same order.
+  if tg_op <> 'INSERT' then
+    open olds for select {{row datawatch_old}} from datawatch_old;
+  end if;
+  if tg_op <> 'DELETE' then
+    open news for select {{row datawatch_new}} from datawatch_new;
+  end if;
+  while done < total loop
+    old_rows := null;
+    new_rows := null;
+    bytes := 0;
+    slab := 0;
+    while slab < 200 and bytes < 1048576 and done + slab < total loop
+      if tg_op <> 'INSERT' then
+        fetch olds into old_row;
+        old_rows := array_append(old_rows, old_row);
+      end if;
+      if tg_op <> 'DELETE' then
+        fetch news into new_row;
+        new_rows := array_append(new_rows, new_row);
+      end if;
+      bytes := bytes + coalesce(octet_length(old_row), 0) + coalesce(octet_length(new_row), 0);
+      slab := slab + 1;
+    end loop;
+    insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, before, after)
+    values (slot, number, done, lower(left(tg_op, 1))::"char", shape, moment, started + done, slab, total, spot.start, spot.behind, spot.place,
+            '[' || array_to_string(old_rows, ',') || ']', '[' || array_to_string(new_rows, ',') || ']');
+    done := done + slab;
+  end loop;
 else
-  -- A full join can't be a nested loop, which a plan made for a small statement might choose.
-  insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, before, after)
-  select q.current, number, pack, 'u', shape, moment, started + min(i) - 1, count(*), total,
-         '[' || string_agg(b, ',' order by i) || ']', '[' || string_agg(a, ',' order by i) || ']'
-  from (select i, b, a, (i - 1) / 200 + sum(octet_length(b) + octet_length(a)) over (order by i) / 1048576 as pack
-        from (select row_number() over () as i, {{row datawatch_old}} as b from datawatch_old) o
-        full join (select row_number() over () as i, {{row datawatch_new}} as a from datawatch_new) n using (i)) p
-  group by pack;
+  -- Rows without a large value: packs of 200, made from some thousand rows at a time. Old and new rows are in the same
+  -- order; nothing has to be sorted or joined.
+  while done < total loop
+    slab := least(slab, total - done);
+    if tg_op = 'INSERT' then
+      with packs as (
+        insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, after)
+        select slot, number, done + g, 'i', shape, moment, started + done + g, least(per, slab - g), total, spot.start, spot.behind, spot.place,
+               '[' || array_to_string(n[g + 1:g + per], ',') || ']'
+        from (select n, greatest(1, least(200, 1048576 * slab / pg_column_size(n)))::integer as per
+              from (select array_agg({{row datawatch_new}}) as n from (select * from datawatch_new offset done limit slab) datawatch_new offset 0) r) p,
+             generate_series(0, slab::integer - 1, per) g
+        returning octet_length(outbox.after) as size)
+      select sum(size) into bytes from packs;
+    elsif tg_op = 'DELETE' then
+      with packs as (
+        insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, before)
+        select slot, number, done + g, 'd', shape, moment, started + done + g, least(per, slab - g), total, spot.start, spot.behind, spot.place,
+               '[' || array_to_string(o[g + 1:g + per], ',') || ']'
+        from (select o, greatest(1, least(200, 1048576 * slab / pg_column_size(o)))::integer as per
+              from (select array_agg({{row datawatch_old}}) as o from (select * from datawatch_old offset done limit slab) datawatch_old offset 0) r) p,
+             generate_series(0, slab::integer - 1, per) g
+        returning octet_length(outbox.before) as size)
+      select sum(size) into bytes from packs;
+    else
+      with packs as (
+        insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, before, after)
+        select slot, number, done + g, 'u', shape, moment, started + done + g, least(per, slab - g), total, spot.start, spot.behind, spot.place,
+               '[' || array_to_string(o[g + 1:g + per], ',') || ']', '[' || array_to_string(n[g + 1:g + per], ',') || ']'
+        from (select o, n, greatest(1, least(200, 1048576 * slab / (pg_column_size(o) + pg_column_size(n))))::integer as per
+              from (select (select array_agg({{row datawatch_old}}) from (select * from datawatch_old offset done limit slab) datawatch_old) as o,
+                           (select array_agg({{row datawatch_new}}) from (select * from datawatch_new offset done limit slab) datawatch_new) as n offset 0) r) p,
+             generate_series(0, slab::integer - 1, per) g
+        returning octet_length(outbox.before) + octet_length(outbox.after) as size)
+      select sum(size) into bytes from packs;
+    end if;
+    done := done + slab;
+    slab := least(20000, greatest(100, 4194304 * slab / bytes));
+  end loop;
 end if;
 return null;

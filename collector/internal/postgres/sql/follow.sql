@@ -1,19 +1,25 @@
--- Follows ALTER TABLE in the transaction that does it. It never fails that transaction: what it can't do, the
--- collector's reconcile does within seconds.
+-- Follows ALTER TABLE, and triggers that are made, in the transaction that does it. It never fails that transaction: what
+-- it can't do, the collector's reconcile does within seconds.
 create or replace function datawatch.follow() returns event_trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 declare
   command record;
 begin
   for command in
-    select distinct coalesce(i.indrelid, c.objid) as relation
-    from pg_event_trigger_ddl_commands() c left join pg_index i on i.indexrelid = c.objid
-    where c.classid = 'pg_class'::regclass
+    select distinct coalesce(i.indrelid, t.tgrelid, c.objid) as relation
+    from pg_event_trigger_ddl_commands() c
+    left join pg_index i on c.classid = 'pg_class'::regclass and i.indexrelid = c.objid
+    left join pg_trigger t on c.classid = 'pg_trigger'::regclass and t.oid = c.objid
+    where c.classid = 'pg_class'::regclass or t.tgname not like '\_datawatch\_%'
   loop
     perform datawatch.refresh(command.relation);
+    perform datawatch.track(command.relation);
   end loop;
 exception when others then
   null;
 end
 $body$;
 revoke all on function datawatch.follow() from public;
+drop event trigger if exists datawatch_follow;
+create event trigger datawatch_follow on ddl_command_end
+  when tag in ('ALTER TABLE', 'CREATE INDEX', 'ALTER INDEX', 'CREATE TRIGGER') execute function datawatch.follow();

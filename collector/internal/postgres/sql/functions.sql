@@ -1,18 +1,147 @@
+-- Order within a transaction.
+--
+-- A statement is captured when it ends, behind what its own triggers did. Where a table has triggers, each statement is
+-- therefore announced when it begins: it gets a number, which goes to a list in the setting datawatch.open, local to the
+-- transaction, and triggers count its rows in a setting as they are changed. What is captured meanwhile notes the number
+-- and the count: "behind the first 3 rows of statement 17", and is read there. An entry of the list is
+--   number,depth,what,counter,saved,noted,several
+-- number: empty for a further target of the same statement (upsert, MERGE, WITH), which goes with the first; depth: of
+-- triggers; what: table and operation; saved: the counter's value of the statement around it, - where the target before
+-- it counts in the same; noted: whether anything is behind it; several: it took over the number of another target.
+
+create or replace function datawatch.statement_begins(relation oid, op text, depth integer) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
+declare
+  listed text[] := string_to_array(nullif(current_setting('datawatch.open', true), ''), ' ');
+  counter text := 'datawatch.' || case op when 'DELETE' then 'gone_' else 'rows_' end || coalesce(pg_partition_root(relation)::oid, relation);
+  last text[] := string_to_array(listed[cardinality(listed)], ',');
+  level integer := depth;
+  number text := '';
+  saved text := '-';
+  context text;
+begin
+  if depth > 1 then
+    -- A foreign key's cascade is run by a trigger, but its triggers belong to the statement that set it off.
+    get diagnostics context = pg_context;
+    context := substring(context from 'datawatch\.capture_[^\n]*\n([^\n]*)');
+    if context ~ '(DELETE FROM|UPDATE) (ONLY )?".* WHERE \$\d+[^ ]* OPERATOR\(' then
+      level := depth - 1;
+    end if;
+  end if;
+  if level <> depth or last[2] is distinct from level::text then
+    number := nextval('datawatch.seq');
+  end if;
+  if number <> '' or last[4] <> counter then
+    saved := coalesce(nullif(current_setting(counter, true), ''), '0');
+    perform set_config(counter, '0', true);
+  end if;
+  perform set_config('datawatch.open',
+    array_to_string(listed || concat_ws(',', number, level, relation || left(op, 1), counter, saved, '', ''), ' '), true);
+end
+$body$;
+
+-- Where what a statement did belongs, now that it ends: behind which one, and whether others are behind it. writes: it
+-- is going to be written.
+create or replace function datawatch.statement_ends(relation oid, op text, depth integer, writes boolean) returns datawatch.spot
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
+declare
+  listed text[] := string_to_array(current_setting('datawatch.open', true), ' ');
+  level integer := depth;
+  spot datawatch.spot;
+  own integer;
+  me text[];
+  entry text[];
+begin
+  for i in reverse cardinality(listed)..1 loop
+    me := string_to_array(listed[i], ',');
+    if me[3] = relation || left(op, 1) then
+      own := i;
+      level := me[2];
+      listed := datawatch.statement_leaves(listed, i);
+      if me[1] <> '' and me[6] <> '' and split_part(listed[i], ',', 1) is distinct from me[1] then
+        spot.start := case when me[7] = '' then me[1]::bigint else -me[1]::bigint end;
+      end if;
+      exit;
+    end if;
+  end loop;
+  for i in reverse coalesce(own - 1, cardinality(listed))..1 loop
+    entry := string_to_array(listed[i], ',');
+    if entry[1] <> '' and entry[2]::integer < level then
+      spot.behind := entry[1];
+      spot.place := coalesce(nullif(current_setting(entry[4], true), ''), '0');
+      for j in i + 1..cardinality(listed) loop
+        me := string_to_array(listed[j], ',');
+        if me[4] = entry[4] and me[5] <> '-' then
+          spot.place := me[5]; -- a statement inside it counts there now
+          exit;
+        end if;
+      end loop;
+      if writes and entry[6] = '' then
+        entry[6] := 'n';
+        listed[i] := array_to_string(entry, ',');
+      end if;
+      exit;
+    end if;
+  end loop;
+  perform set_config('datawatch.open', coalesce(array_to_string(listed, ' '), ''), true);
+  return spot;
+end
+$body$;
+
+-- Takes an entry off the list. A further target of the same statement that is still at work takes its place.
+create or replace function datawatch.statement_leaves(listed text[], own integer) returns text[]
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+declare
+  me text[] := string_to_array(listed[own], ',');
+  heir text[] := string_to_array(listed[own + 1], ',');
+begin
+  if me[1] <> '' and heir[1] = '' and heir[2] = me[2] then
+    heir[1] := me[1];
+    heir[6] := me[6];
+    heir[7] := 's';
+    if heir[4] = me[4] then
+      heir[5] := me[5];
+      me[5] := '-';
+    end if;
+    listed[own + 1] := array_to_string(heir, ',');
+  end if;
+  if me[5] <> '-' then
+    perform set_config(me[4], me[5], true);
+  end if;
+  return listed[:own - 1] || listed[own + 1:];
+end
+$body$;
+
 -- A failed capture, told from inside the application's transaction: a gap at its very place in the stream. Where not even
 -- this can be written, a sequence counts.
-create function datawatch.capture_failed(shape bigint, reason text) returns void
+create or replace function datawatch.capture_failed(shape bigint, reason text, relation oid, op text, depth integer) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
+declare
+  spot datawatch.spot;
 begin
-  insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
-  select current, nextval('datawatch.seq'), 0, 'g', shape, clock_timestamp(), 0, 0, 0, reason from datawatch.queue;
+  if current_setting('datawatch.open', true) <> '' and op is not null then
+    spot := datawatch.statement_ends(relation, op, depth, true);
+  end if;
+  insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, after)
+  select queue.current, nextval('datawatch.seq'), 0, 'g', shape, clock_timestamp(), coalesce(nullif(current_setting('datawatch.written', true), ''), '0')::bigint, 0, 0,
+    spot.start, spot.behind, spot.place, reason from datawatch.queue;
 exception when others then
   perform nextval('datawatch.failed');
 end
 $body$;
 
+-- Whether rows of a table may be large: without values outside of the table itself a row has 8 kB, as it is stored.
+create or replace function datawatch.has_large_values(relation oid) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $body$
+  select exists (
+    select from (select relation as oid union all select relid from pg_partition_tree(relation)) r
+    join pg_class c on c.oid = r.oid where c.reltoastrelid <> 0 and pg_relation_size(c.reltoastrelid) > 0)
+$body$;
+
 -- TRUNCATE of a table, or of the root of a partition tree, is one pack 't'. PostgreSQL calls the root's BEFORE trigger
 -- before those of its partitions: they see its mark and say nothing. Of a partition alone, it is a delete of its rows.
-create function datawatch.capture_truncate(slot smallint, number bigint, shape bigint, moment timestamptz, started bigint, relation oid) returns void
+create or replace function datawatch.capture_truncate(slot smallint, number bigint, shape bigint, moment timestamptz, started bigint, relation oid, spot datawatch.spot)
+returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 declare
   root oid := coalesce(pg_partition_root(relation)::oid, relation);
@@ -21,33 +150,38 @@ declare
   found bigint;
 begin
   if root = relation then
-    insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total)
-    values (slot, number, 0, 't', shape, moment, started, 1, 1);
-    perform set_config('datawatch.written', (started + 1)::text, true);
+    insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, behind, place)
+    values (slot, number, 0, 't', shape, moment, started, 1, 1, spot.behind, spot.place);
     if (select relkind from pg_class where oid = root) = 'p' then
       perform set_config(mark, 'on', true);
     end if;
-  elsif coalesce(current_setting(mark, true), '') <> 'on'
-    and (select relkind from pg_class where oid = relation) = 'r' then
+    return;
+  end if;
+  if spot.behind is null then
+    perform set_config('datawatch.written', started::text, true);
+  end if;
+  if coalesce(current_setting(mark, true), '') <> 'on' and (select relkind from pg_class where oid = relation) = 'r' then
     select array(select jsonb_array_elements_text(s.shape -> 'drop')) into dropped from datawatch.shapes s where s.id = capture_truncate.shape;
     execute format($query$
-      insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, before)
-      select $1, $2, pack, 'd', $3, $4, $5 + min(i) - 1, count(*), max(count) , '[' || string_agg(j, ',' order by i) || ']'
+      insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, behind, place, before)
+      select $1, $2, min(i) - 1, 'd', $3, $4, $5 + min(i) - 1, count(*), max(count), $7, $8, '[' || string_agg(j, ',' order by i) || ']'
       from (select i, j, count, (i - 1) / 200 + sum(octet_length(j)) over (order by i) / 1048576 as pack
             from (select row_number() over () as i, count(*) over () as count,
                          %s as j from only %s as datawatch_row) r) p
       group by pack $query$,
       case when cardinality(dropped) = 0 then 'to_json(datawatch_row.*)::text' else '(to_jsonb(datawatch_row.*) - $6)::text' end,
       relation::regclass)
-    using slot, number, shape, moment, started, dropped;
-    select coalesce(sum(o.rows), 0) into found from datawatch.outbox o where o.seq = number;
-    perform set_config('datawatch.written', (started + found)::text, true);
+    using slot, number, shape, moment, started, dropped, spot.behind, spot.place;
+    if spot.behind is null then
+      select coalesce(sum(o.rows), 0) into found from datawatch.outbox o where o.seq = number and o.behind is null;
+      perform set_config('datawatch.written', (started + found)::text, true);
+    end if;
   end if;
 end
 $body$;
 
 -- After TRUNCATE of a partition tree: its mark goes, so that a partition truncated later is seen.
-create function datawatch.truncated() returns trigger
+create or replace function datawatch.truncated() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 begin
   perform set_config('datawatch.truncating_' || tg_relid, '', true);
@@ -55,13 +189,13 @@ begin
 end
 $body$;
 
-create function datawatch.describe(relation oid, dropped text[], out id bigint, out shape jsonb)
+create or replace function datawatch.describe(relation oid, dropped text[], out id bigint, out shape jsonb)
 language sql stable set search_path = pg_catalog, pg_temp as $body$
 {{describe}}
 $body$;
 
 -- Makes the function of a table anew where the table's shape is no longer the one that it names.
-create function datawatch.refresh(relation oid) returns boolean
+create or replace function datawatch.refresh(relation oid) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 declare
   capture oid;
@@ -84,6 +218,80 @@ begin
   execute regexp_replace(pg_get_functiondef(capture), 'shape constant bigint := -?\d+;', 'shape constant bigint := ' || described.id || ';');
   return true;
 end
+$body$;
+
+-- Whether the statements of a table are announced, and their rows counted: see "Order within a transaction".
+create or replace function datawatch.tracked(relation oid) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $body$
+  select exists (select from ({{tracked}}) t where t.root = coalesce(pg_partition_root(relation)::oid, relation))
+$body$;
+
+-- Makes the triggers that announce the statements of a table, or of a whole partition tree, where they are needed and
+-- missing.
+create or replace function datawatch.track(relation oid) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '100ms' as $body$
+declare
+  root oid := coalesce(pg_partition_root(relation)::oid, relation);
+  member record;
+  made record;
+begin
+  if not datawatch.tracked(relation) then
+    return;
+  end if;
+  for member in
+    select t.tgrelid as oid, t.tgfoid::regprocedure as capture from pg_trigger t
+    where t.tgname = '_datawatch_insert' and (t.tgrelid = root or t.tgrelid in (select relid from pg_partition_tree(root)))
+  loop
+    for made in
+      select n.name, n.fires from (values
+        ('{{open.name}}', $sql${{open.fires}}$sql$, true),
+        ('{{rows.name}}' || member.oid, $sql${{rows.fires}}$sql$, member.oid = root),
+        ('{{gone.name}}' || member.oid, $sql${{gone.fires}}$sql$, member.oid = root)) n(name, fires, wanted)
+      where n.wanted and not exists (select from pg_trigger t where t.tgrelid = member.oid and t.tgname = n.name)
+    loop
+      execute format('create trigger %I ', made.name)
+        || replace(replace(made.fires, '{{table}}', member.oid::regclass::text), '{{oid}}', member.oid::text)
+        || ' execute function ' || member.capture;
+    end loop;
+  end loop;
+end
+$body$;
+
+-- Switches capture off, for a database administrator in need: no trigger writes any more. What changes until it is
+-- switched on again is a gap, which both tell.
+create or replace function datawatch.off() returns timestamptz
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
+declare
+  since timestamptz;
+begin
+  update datawatch.queue set off = coalesce(off, clock_timestamp()) returning off into since;
+  perform datawatch.tell_off(since);
+  return since;
+end
+$body$;
+
+create or replace function datawatch.on() returns timestamptz
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
+declare
+  since timestamptz;
+begin
+  select off into since from datawatch.queue for update;
+  if since is not null then
+    update datawatch.queue set off = null;
+    perform datawatch.tell_off(since);
+  end if;
+  return since;
+end
+$body$;
+
+-- A gap from then until now, in every stream.
+create or replace function datawatch.tell_off(since timestamptz) returns void
+language sql set search_path = pg_catalog, pg_temp as $body$
+  insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
+  select q.current, nextval('datawatch.seq'), 0, 'o', substring(p.prosrc from 'shape constant bigint := (-?\d+);')::bigint, clock_timestamp(), 0, 0, 0,
+    to_char(since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+  from datawatch.queue q, pg_trigger t join pg_proc p on p.oid = t.tgfoid
+  where t.tgname = '_datawatch_insert' and coalesce(pg_partition_root(t.tgrelid)::oid, t.tgrelid) = t.tgrelid
 $body$;
 
 revoke all on all functions in schema datawatch from public;

@@ -3,12 +3,12 @@
 begin
   -- A guard is a subtransaction with an id of its own: the first 50 statements of a transaction get one.
   if guarded < 50 then
-    perform set_config('datawatch.guarded', (guarded + 1)::text, true);
+    ignored := set_config('datawatch.guarded', (guarded + 1)::text, true);
     begin
 {{capture}}
     exception when others then
       get stacked diagnostics reason = message_text;
-      perform datawatch.capture_failed(shape, reason);
+      perform datawatch.capture_failed(shape, reason, tg_relid, case when tg_when = 'AFTER' or tg_op = 'TRUNCATE' then tg_op end, pg_trigger_depth());
       return null;
     end;
   else

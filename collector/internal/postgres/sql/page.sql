@@ -1,14 +1,13 @@
 -- The packs behind ($1, $2) of the tick that ends with snapshot $5: of transactions that weren't assigned at the
 -- snapshot before ($3 on) or that ended since ($4). At most $6 packs and about $8 bytes; of a pack over $7 bytes, no rows.
-select seq, part, txid::text, op::text, depth, called, shape, at, first, rows, total,
-       coalesce(application, ''), coalesce(login, ''), coalesce(host(client), ''), coalesce(tag, ''),
-       case when size <= $7 then before end, case when size <= $7 then after end, size
+{{pack}}
 from (
   select found.*, sum(size) over (order by seq, part) as running
   from (
     select o.*, coalesce(octet_length(o.before), 0) + coalesce(octet_length(o.after), 0)::bigint as size
     from datawatch.outbox o
     where (o.seq, o.part) > ($1::bigint, $2::bigint)
+      and {{which}}
       and (o.txid >= $3::text::xid8 or o.txid = any ($4::text::xid8[]))
       and pg_visible_in_snapshot(o.txid, $5::text::pg_snapshot)
     order by o.seq, o.part

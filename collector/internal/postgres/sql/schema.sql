@@ -8,7 +8,8 @@ create table datawatch.meta (
   version      integer not null,
   install      uuid not null default gen_random_uuid(),
   installed_at timestamptz not null default clock_timestamp(),
-  server       text not null
+  server       text not null,
+  code         text not null default '' -- a hash of the functions that are installed
 );
 
 -- Shapes: what a table's rows look like. A pack names the shape that its function was made for, so that a pack written
@@ -34,6 +35,7 @@ create table datawatch.queue (
   toast   oid not null,
   room    bigint not null,              -- bytes that these two may reach; beyond, nothing is captured
   expires timestamptz not null,         -- capture stops when the collector has been away this long
+  off     timestamptz,                  -- since when somebody has switched capture off: datawatch.off()
   looked  timestamptz not null default clock_timestamp() -- when every table that is selected was last seen to be captured
 ) with (fillfactor = 50);
 
@@ -57,17 +59,19 @@ create table datawatch.progress (
 -- by TRUNCATE of a table that nobody writes to.
 create table datawatch.outbox (
   slot        smallint not null,
-  seq         bigint not null,          -- one number a statement
-  part        bigint not null,          -- orders a statement's packs
+  seq         bigint not null,          -- one number a statement, in the order in which statements end
+  part        bigint not null,          -- rows of the statement before this pack
   txid        xid8 not null default pg_current_xact_id(),
-  op          "char" not null,          -- i, u, d, t(runcate), g(ap: capture failed), n(ew table: not captured before)
-  depth       smallint not null default pg_trigger_depth(),
-  called      timestamptz not null default statement_timestamp(), -- of the application's statement, and so of its triggers'
+  op          "char" not null,          -- i, u, d, t(runcate), g(ap: capture failed), n(ew table: not captured before),
+                                        -- o(ff: not captured meanwhile), m(ark: nothing changed, but others are behind it)
   shape       bigint not null,
   at          timestamptz not null,
-  first       bigint not null,          -- how many rows the transaction had captured before this pack
+  first       bigint not null,          -- rows of the transaction before this pack, those of statements behind others not counted
   rows        integer not null,
   total       bigint not null,          -- rows of the whole statement
+  start       bigint,                   -- the number under which others are behind this statement; negative: behind all of it
+  behind      bigint,                   -- the statement, still at work, that this one is behind, and behind how many of
+  place       bigint,                   -- its rows
   application text default nullif(current_setting('application_name'), ''),
   login       text default session_user,
   client      inet default inet_client_addr(),
@@ -78,4 +82,10 @@ create table datawatch.outbox (
 create table datawatch.outbox_0 partition of datawatch.outbox for values in (0);
 create table datawatch.outbox_1 partition of datawatch.outbox for values in (1);
 create table datawatch.outbox_2 partition of datawatch.outbox for values in (2);
-create index outbox_order on datawatch.outbox (seq, part);
+create index outbox_order on datawatch.outbox (seq, part) where behind is null;
+create index outbox_nested on datawatch.outbox (seq) where behind is not null;
+create index outbox_behind on datawatch.outbox (behind, place, seq, part) where behind is not null;
+create index outbox_start on datawatch.outbox (abs(start)) where start is not null;
+
+-- Where a statement belongs in the order of its transaction: see the columns of the outbox.
+create type datawatch.spot as (start bigint, behind bigint, place bigint);

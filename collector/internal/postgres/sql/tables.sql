@@ -1,6 +1,7 @@
 -- Tables that could be captured: ordinary and partitioned ones, with their triggers and the function that these call.
 select c.oid, n.nspname, c.relname, coalesce(rn.nspname, n.nspname), coalesce(r.relname, c.relname),
-       c.relkind = 'p' and r.oid = c.oid as root,
+       coalesce(r.oid = c.oid, false) as root, coalesce(r.oid <> c.oid, false) as leaf,
+       coalesce(r.oid, c.oid) in ({{tracked}}) as tracked, pg_has_role(c.relowner, 'usage') as owned,
        array(select t.tgname::text from pg_trigger t where t.tgrelid = c.oid and t.tgname like '\_datawatch\_%' and t.tgenabled in ('O', 'A') order by 1),
        exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgname like '\_datawatch\_%' and t.tgenabled in ('D', 'R')),
        coalesce((select p.pronamespace::regnamespace::text || '.' || p.proname

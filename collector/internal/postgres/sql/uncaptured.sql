@@ -1,9 +1,12 @@
--- Tables that could be captured and have no trigger of ours, under the name of their partition tree's root.
-select c.oid, coalesce(rn.nspname, n.nspname), coalesce(r.relname, c.relname)
+-- Tables that could be captured and have no trigger of ours, under the name of their partition tree's root; and captured
+-- ones whose statements are to be announced and aren't.
+select c.oid, coalesce(rn.nspname, n.nspname), coalesce(r.relname, c.relname), i.oid is not null
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 left join pg_class r on r.oid = pg_partition_root(c.oid)
 left join pg_namespace rn on rn.oid = r.relnamespace
+left join pg_trigger i on i.tgrelid = c.oid and i.tgname = '_datawatch_insert'
 where c.relkind in ('r', 'p') and c.relpersistence <> 't'
   and n.nspname not in ('pg_catalog', 'information_schema', 'datawatch') and n.nspname not like 'pg\_%'
-  and not exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgname = '_datawatch_insert')
+  and (i.oid is null or coalesce(r.oid, c.oid) in ({{tracked}})
+    and not exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgname = '_datawatch_open'))

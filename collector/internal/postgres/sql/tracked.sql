@@ -1,0 +1,28 @@
+-- The tables, by their partition tree's root, whose statements are announced when they begin: their own triggers, or those
+-- of a statement that cascades to them, may change their rows again before the statement ends. Of triggers that fire
+-- before a row is changed, those count whose source has a word that changes something.
+with recursive
+acting as (
+  select coalesce(pg_partition_root(t.tgrelid)::oid, t.tgrelid) as root
+  from pg_trigger t join pg_proc p on p.oid = t.tgfoid join pg_language l on l.oid = p.prolang
+  where not t.tgisinternal and t.tgname not like '\_datawatch\_%' and t.tgenabled in ('O', 'A')
+    and t.tgtype & 28 <> 0 and t.tgtype & 64 = 0 -- insert, delete, update; not instead of
+    and case t.tgtype & 3
+        when 0 then t.tgname < '_datawatch_' -- after a statement, and before ours
+        when 1 then true                     -- after each row
+        when 3 then case                     -- before each row
+          when l.lanname in ('c', 'internal') then false
+          when l.lanname in ('plpgsql', 'sql') then regexp_replace(p.prosrc, '''[^'']*''', '', 'g') ~* '\m(insert|update|delete|merge|truncate|copy|execute|perform|call)\M'
+          else true end
+        else false end
+),
+cascades as (
+  select coalesce(pg_partition_root(confrelid)::oid, confrelid) as parent, coalesce(pg_partition_root(conrelid)::oid, conrelid) as child
+  from pg_constraint where contype = 'f' and (confupdtype in ('c', 'n', 'd') or confdeltype in ('c', 'n', 'd'))
+),
+tracked(root) as (
+  select root from acting
+  union select child from cascades where parent = child
+  union select c.child from tracked t join cascades c on c.parent = t.root
+)
+select root from tracked

@@ -1,0 +1,87 @@
+package postgres
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Names of triggers. They fire before those of the application whose names sort behind an underscore.
+const (
+	triggerInsert    = "_datawatch_insert"
+	triggerUpdate    = "_datawatch_update"
+	triggerDelete    = "_datawatch_delete"
+	triggerTruncate  = "_datawatch_truncate"
+	triggerTruncated = "_datawatch_truncated"
+	// These announce statements and count their rows: see "Order within a transaction" in sql/functions.sql. The latter
+	// two are copied to the partitions by PostgreSQL; their names end in the table's oid, so that none is in the way of
+	// a table that is attached.
+	triggerOpen = "_datawatch_open"
+	triggerRows = "_datawatch_rows_"
+	triggerGone = "_datawatch_gone_"
+)
+
+// Triggers that count rows never fire: their condition, which is looked at when a row has been changed, counts.
+const (
+	opens     = "before insert or update or delete on {{table}}\n  for each statement"
+	countRows = "after insert or update on {{table}}\n  for each row when (" + counts + ")"
+	countGone = "after delete on {{table}}\n  for each row when (" + counts + ")"
+	counts    = "pg_catalog.set_config('datawatch.{{counter}}_{{oid}}',\n" +
+		"    (coalesce(nullif(pg_catalog.current_setting('datawatch.{{counter}}_{{oid}}', true), ''), '0')::pg_catalog.int8 + 1)::pg_catalog.text, true) is null"
+)
+
+// firesWhen is when each trigger fires; one with transition tables takes a single event.
+var firesWhen = map[string]string{
+	triggerInsert:    "after insert on {{table}} referencing new table as datawatch_new\n  for each statement",
+	triggerUpdate:    "after update on {{table}} referencing old table as datawatch_old new table as datawatch_new\n  for each statement",
+	triggerDelete:    "after delete on {{table}} referencing old table as datawatch_old\n  for each statement",
+	triggerTruncate:  "before truncate on {{table}}\n  for each statement",
+	triggerTruncated: "after truncate on {{table}}\n  for each statement",
+	triggerOpen:      opens,
+	triggerRows:      strings.ReplaceAll(countRows, "{{counter}}", "rows"),
+	triggerGone:      strings.ReplaceAll(countGone, "{{counter}}", "gone"),
+}
+
+// triggerNames are the triggers that the table is to have.
+func (t *table) triggerNames() []string {
+	names := []string{triggerInsert, triggerUpdate, triggerDelete, triggerTruncate}
+	if t.root {
+		names = append(names, triggerTruncated)
+	}
+	if t.tracked {
+		names = append(names, triggerOpen)
+		if !t.leaf {
+			names = append(names, fmt.Sprint(triggerRows, t.oid), fmt.Sprint(triggerGone, t.oid))
+		}
+	}
+	return names
+}
+
+// spare are triggers that the table no longer needs, where the installer may drop them.
+func (t *table) spare() []string {
+	if t.tracked || !t.owned {
+		return nil
+	}
+	var spare []string
+	for _, name := range t.triggers {
+		counts := name == fmt.Sprint(triggerRows, t.oid) || name == fmt.Sprint(triggerGone, t.oid)
+		if name == triggerOpen || counts && !t.leaf {
+			spare = append(spare, name)
+		}
+	}
+	return spare
+}
+
+// createTrigger is the SQL that makes a trigger of a table, which calls function.
+func (t *table) createTrigger(name, function string) string {
+	kind := name
+	for _, counting := range []string{triggerRows, triggerGone} {
+		if strings.HasPrefix(name, counting) {
+			kind = counting
+		}
+	}
+	if name == triggerTruncated {
+		function = "datawatch.truncated"
+	}
+	fires := strings.NewReplacer("{{table}}", t.ident(), "{{oid}}", fmt.Sprint(t.oid)).Replace(firesWhen[kind])
+	return fmt.Sprintf("create trigger %s %s execute function %s();", name, fires, function)
+}

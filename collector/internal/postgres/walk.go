@@ -1,0 +1,170 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strconv"
+)
+
+//go:embed sql/nested.sql
+var nestedSQL string
+
+// walk tells the rest of the open tick, in the order in which changes took effect, and ends it.
+func (r *reader) walk(ctx context.Context) error {
+	r.shelf = shelf{packs: map[int64][]pack{}, last: map[int64]bool{}}
+	b := r.newBatch(r.p)
+	for {
+		next, done, err := r.step(ctx, b)
+		if err != nil {
+			return err
+		}
+		if b = next; done {
+			return r.close(ctx, b)
+		}
+	}
+}
+
+// step goes one pack on, or one frame in or out. It tells true at the end of the tick.
+func (r *reader) step(ctx context.Context, b *batch) (_ *batch, done bool, err error) {
+	path := b.open.Path
+	i := len(path) - 1
+	p, err := r.next(ctx, path, i)
+	if err != nil {
+		return nil, false, err
+	}
+	if i == 0 && p == nil {
+		return r.rest(ctx, b)
+	}
+	if i > 0 {
+		outer, err := r.next(ctx, path, i-1)
+		if err != nil {
+			return nil, false, err
+		}
+		if outer != nil && outer.number() == path[i].Behind {
+			if to, first := until(outer, path[i-1].Told, p); first {
+				b, err = r.tellPack(ctx, b, i-1, outer, to)
+				return b, false, err
+			}
+		} else if p == nil {
+			r.shelf.drop(path[i].Behind)
+			b.open.Path = path[:i]
+			return b, false, nil
+		}
+	}
+	if n := p.number(); n != 0 {
+		b.open.Path = append(path, frame{Behind: n})
+		return b, false, nil
+	}
+	b, err = r.tellPack(ctx, b, i, p, p.rows)
+	return b, false, err
+}
+
+// until is to which row of its pack a statement is told before what is behind it goes on with p, which has its place
+// behind so many rows; false where p comes first.
+func until(outer *pack, told int64, p *pack) (to int64, first bool) {
+	if p == nil || outer.start < 0 {
+		return outer.rows, true
+	}
+	if p.place <= outer.part+told {
+		return 0, false
+	}
+	return min(outer.rows, p.place-outer.part), true
+}
+
+// rest is what is left at the end of a tick: packs behind a statement that isn't there. They are told in the order of the
+// sequence, and counted.
+func (r *reader) rest(ctx context.Context, b *batch) (*batch, bool, error) {
+	if b.open.Path[0].Behind == unclaimed {
+		return b, true, nil
+	}
+	s1, s2 := r.p.Snapshot, b.open.Snapshot
+	var nested int64
+	err := r.db.QueryRow(ctx, nestedSQL, b.open.Low, strconv.FormatUint(s1.xmax, 10), xidArray(s1.ended(s2)), s2.String()).Scan(&nested)
+	if err != nil {
+		return nil, false, fmt.Errorf("count what is behind others: %w", err)
+	}
+	if nested <= b.open.Nested {
+		return b, true, nil
+	}
+	r.log.Info("the capture of a statement was left out: what its triggers did is told in the order in which they ended", "packs", nested-b.open.Nested)
+	b.open.Path = []frame{{Behind: unclaimed, Seq: b.open.Low}}
+	return b, false, nil
+}
+
+// tellPack makes the events of a pack of frame i, from where it was told before to a row of it. The batch may be committed
+// before and behind it.
+func (r *reader) tellPack(ctx context.Context, b *batch, i int, p *pack, to int64) (*batch, error) {
+	f := &b.open.Path[i]
+	part := to < p.rows || f.Told > 0
+	if p.op == packUpdate && (part || p.rows < p.total) && (f.Moves == nil || f.Moves.Seq != p.seq || !f.Moves.Done) {
+		// All deletes of the statement go before its first insert.
+		var err error
+		if b, err = r.deletesFirst(ctx, b, i, p); err != nil {
+			return nil, err
+		}
+		f = &b.open.Path[i]
+	}
+	if err := b.add(ctx, p, f.Told, to, f.Moves != nil); err != nil {
+		return nil, err
+	}
+	if f.Behind == unclaimed {
+		r.metrics.unclaimed.Inc()
+	}
+	if to < p.rows {
+		f.Told = to
+	} else {
+		if p.behind != 0 {
+			b.open.Nested++
+		}
+		f.passed(p)
+		r.shelf.take(f.Behind)
+	}
+	if b.full() {
+		return r.flush(ctx, b)
+	}
+	return b, nil
+}
+
+// deletesFirst makes the deletes of the rows whose key the statement of p changed.
+func (r *reader) deletesFirst(ctx context.Context, b *batch, i int, p *pack) (*batch, error) {
+	if f := &b.open.Path[i]; f.Moves == nil || f.Moves.Seq != p.seq {
+		f.Moves = &moves{Seq: p.seq, Part: -1}
+	}
+	first := p.first - p.part // of the statement
+	for more := true; more; {
+		f := &b.open.Path[i]
+		packs, last, err := r.load(ctx, &frame{Behind: f.Behind, Place: p.place, Seq: p.seq, Part: f.Moves.Part})
+		if err != nil {
+			return nil, err
+		}
+		more = !last
+		for k := range packs {
+			if packs[k].seq != p.seq {
+				more = false
+				break
+			}
+			if err := b.addMoves(ctx, &packs[k], first); err != nil {
+				return nil, err
+			}
+			b.open.Path[i].Moves.Part = packs[k].part
+			if b.full() {
+				if b, err = r.flush(ctx, b); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	b.open.Path[i].Moves.Done = true
+	return b, nil
+}
+
+// flush commits a batch in the middle of a tick, and begins the next.
+func (r *reader) flush(ctx context.Context, b *batch) (*batch, error) {
+	next := r.p
+	next.Open = b.open
+	if err := r.commit(ctx, next, b); err != nil {
+		return nil, err
+	}
+	return r.newBatch(r.p), nil
+}
