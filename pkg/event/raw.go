@@ -49,6 +49,10 @@ type Raw struct {
 	// Headers are the Kafka record's own, in order, with repeats and nulls.
 	Headers []Header
 
+	// Size is how large the event is, where its source cut Value because the broker wouldn't take it; else 0. Such an event
+	// is never written as it is, and so no header says it.
+	Size int64
+
 	// TimestampType is "create" or "append" for Kafka records, else empty.
 	TimestampType string
 	CapturedAt    time.Time

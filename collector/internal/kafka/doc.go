@@ -6,8 +6,8 @@
 // the topic's id, so that a deleted and recreated topic is never taken for the old one.
 //
 // Order is a partition's own order. A record is handed over once; what can't be (expired before it was read, lost with a
-// recreated or truncated partition, larger than the internal broker takes) is a gap event in the topic's stream, never
-// silence. Topics of Kafka itself ("__…") and datawatch's own are never read.
+// recreated or truncated partition) is a gap event in the topic's stream, never
+// silence; what is larger than the internal broker takes says so, and becomes a dead letter. Topics of Kafka itself ("__…") and datawatch's own are never read.
 //
 // Who does what: one goroutine a broker fetches the partitions that it leads (fetch.go) and hands over one partition's
 // records at a time; a single goroutine (reader.go) turns them into events, decides where partitions begin, and emits.

@@ -51,7 +51,6 @@ const (
 	gapExpired   = "expired"
 	gapRecreated = "recreated"
 	gapTruncated = "truncated"
-	gapTooLarge  = "too_large"
 )
 
 // gap is a stretch of a partition that isn't captured.
@@ -108,19 +107,5 @@ func truncated(p partition, at position, end int64, now time.Time) gap {
 		cause: fmt.Sprintf("the cluster lost records: %s ends at offset %d and was read up to %d already", p, end, at.Offset),
 		remedy: "capture goes on from the present end, and what was written since the loss may be missing; " +
 			"min.insync.replicas and unclean.leader.election.enable=false keep a cluster from losing what it acknowledged",
-	}
-}
-
-func tooLarge(p partition, at position, r *record, maxBytes int) gap {
-	at.Offset = r.offset
-	when := r.time
-	if !when.IsZero() {
-		at.Time = when
-	}
-	return gap{
-		kind: gapTooLarge, position: at, to: at.Time, lost: 1,
-		cause: fmt.Sprintf("the record at offset %d of %s has %d bytes, more than broker.max_record_bytes (%d) allows", r.offset, p, r.size(), maxBytes),
-		remedy: "raise broker.max_record_bytes and max.message.bytes of datawatch's topics for later records; " +
-			"this one can be read in the cluster at its offset",
 	}
 }

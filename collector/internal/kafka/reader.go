@@ -173,14 +173,14 @@ func (r *reader) take(ctx context.Context, c chunk) error {
 		return r.refused(ctx, c)
 	}
 	now := time.Now()
-	stream, maxBytes := c.partition.stream(r.Name), int(r.Internal.MaxRecordBytes)
+	stream := c.partition.stream(r.Name)
 	for i := range c.records {
 		record := &c.records[i]
-		if record.fits(r.Internal) {
-			r.add(toRaw(r.Name, c.partition, stream, at.Epoch, record, now))
-		} else {
-			r.addGap(c.partition, tooLarge(c.partition, at, record, maxBytes), now)
+		e := toRaw(r.Name, c.partition, stream, at.Epoch, record, now)
+		if !record.fits(r.Internal) {
+			e.Size = int64(record.size()) // it becomes a dead letter
 		}
+		r.add(e)
 		at.Offset, at.Time = record.offset+1, record.time
 		if len(r.events) >= batchRecords || r.bytes >= batchBytes {
 			r.move(c.partition, at)

@@ -18,7 +18,7 @@ import (
 type Options struct {
 	Name   string
 	Config Config
-	// Internal is datawatch's own broker: its topics are never read, and records larger than it takes are gaps.
+	// Internal is datawatch's own broker: its topics are never read, and records larger than it takes become dead letters.
 	Internal config.Broker
 	Reporter source.Reporter
 	Log      *slog.Logger

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"encoding/json"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -220,16 +221,34 @@ func TestDroppedFieldsNeverEnterTheOutbox(t *testing.T) {
 	}
 }
 
-func TestARowLargerThanTheBrokerTakesIsAGap(t *testing.T) {
-	r := newRig(t, `create table t (id int primary key, v text)`)
+func TestARowLargerThanTheBrokerTakesComesCutWithItsKeyAndSize(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`, `create table late (v text, id int primary key)`)
 	r.opts.MaxRecordBytes = 64 << 10
 	r.install()
-	r.exec(`insert into t values (1, repeat('x', 100000)), (2, 'small'); insert into t values (3, repeat('x', 3000000)); insert into t values (4, 'small')`)
-	expect(t, r.wait(4),
-		`public.t gap row_too_large`,
+	r.exec(`insert into t values (1, repeat('x', 100000)), (2, 'small'); insert into t values (3, repeat('x', 60000000)), (4, 'small');
+		update t set v = v || 'y' where id > 2; delete from t where id > 2; insert into late values (repeat('x', 60000000), 5)`)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	got := r.wait(9)
+	runtime.ReadMemStats(&after)
+	expect(t, got,
+		`public.t too large {"id":1}`,
 		`public.t insert {"id":2} after {"id":2,"v":"small"}`,
-		`public.t gap row_too_large`,
-		`public.t insert {"id":4} after {"id":4,"v":"small"}`)
+		`public.t too large {"id":3}`,
+		`public.t insert {"id":4} after {"id":4,"v":"small"}`,
+		`public.t too large {"id":3}`,
+		`public.t update {"id":4} before {"id":4,"v":"small"} after {"id":4,"v":"smally"}`,
+		`public.t too large {"id":3}`,
+		`public.t delete {"id":4} before {"id":4,"v":"smally"}`,
+		`public.late too large `)
+	for i, least := range map[int]int64{0: 100000, 2: 60000000, 4: 120000000, 8: 60000000} {
+		if e := got[i]; e.Size < least || e.Size > least+1000 || len(e.Value) > 64<<10 {
+			t.Errorf("event %d has the size %d, and %d bytes are here", i, e.Size, len(e.Value))
+		}
+	}
+	if held := after.TotalAlloc - before.TotalAlloc; held > 60<<20 {
+		t.Errorf("%d MiB were allocated", held>>20)
+	}
 }
 
 func TestOtherVersionsOfPostgreSQL(t *testing.T) {

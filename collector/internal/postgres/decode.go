@@ -62,8 +62,10 @@ func (b *batch) add(ctx context.Context, p *pack, from, to int64, moved bool) er
 		b.since(p, shape)
 	case p.op == packTruncate:
 		b.addChanges(p, shape, []change{{op: event.Truncate}}, false)
-	case p.held():
-		b.tooLarge(p, shape, "rows "+strconv.FormatInt(p.first, 10)+" on of transaction "+p.txid)
+	case p.cut && p.rows > 1:
+		b.tooLarge(p, shape)
+	case p.cut:
+		b.addChanges(p, shape, []change{beginningOf(p, shape)}, moved)
 	default:
 		changes, err := changesOf(p, shape, from, to)
 		if err != nil {
@@ -101,7 +103,7 @@ func (b *batch) addMoves(ctx context.Context, p *pack, first int64) error {
 	if err != nil {
 		return err
 	}
-	if p.held() {
+	if p.cut {
 		return nil // told by add
 	}
 	changes, err := changesOf(p, shape, 0, p.rows)
@@ -184,20 +186,47 @@ func appendKeyed(changes []change, s *shape, c change) ([]change, error) {
 	return append(changes, c), nil
 }
 
-// row appends an event.
+// shownOfLarge is how much of a row that is too large goes into its dead letter.
+const shownOfLarge = 1 << 20
+
+// row appends an event. What is larger than a record may be is cut, and becomes a dead letter.
 func (b *batch) row(p *pack, s *shape, index int64, c change) {
 	value := appendRowChange(nil, s, p, index, c)
 	key := event.RecordKey(s.stream, c.key)
-	if int64(len(value)+len(key)) > b.r.options.MaxRecordBytes {
-		b.tooLarge(p, s, "the row with the key "+string(c.key))
-		return
+	size := int64(len(value) + len(key))
+	if p.cut {
+		size = max(size, p.size)
 	}
 	position := b.position()
-	b.events = append(b.events, event.Raw{
+	e := event.Raw{
 		Type: event.RawType, Kind: event.Postgres, ID: event.ID(b.r.name, position), Stream: s.stream, Time: p.at.UTC(),
 		RecordKey: key, Key: c.key, Value: value, CapturedAt: b.now,
-	})
-	b.bytes += len(value)
+	}
+	if size > b.r.options.MaxRecordBytes {
+		e.Size = size
+		e.Value = bytes.Clone(value[:min(int64(len(value)), shownOfLarge, b.r.options.MaxRecordBytes)])
+	}
+	b.events = append(b.events, e)
+	b.bytes += len(e.Value)
+}
+
+// beginningOf is the change of a row of which only the beginning was read, with its key where that is in there.
+func beginningOf(p *pack, s *shape) change {
+	c := change{op: event.Update, before: firstRow(p.before), after: firstRow(p.after)}
+	switch p.op {
+	case packInsert:
+		c.op = event.Insert
+	case packDelete:
+		c.op = event.Delete
+	}
+	image := c.after
+	if image == nil {
+		image = c.before
+	}
+	if key, err := normalize.RowKey(s.columns, s.key, wholeMembers(image)); err == nil {
+		c.key = key
+	}
+	return c
 }
 
 func (b *batch) position() string {

@@ -97,7 +97,7 @@ func (r *reader) prefetch(ctx context.Context, path []frame, page []pack) error 
 	if numbers = slices.Compact(numbers); len(numbers) < 2 {
 		return nil // it is read when it is its turn
 	}
-	rows, err := r.db.Query(ctx, behindSQL, numbers, 0, 0, 0, r.limits.pagePacks, r.largestPack(), r.limits.pageBytes)
+	rows, err := r.db.Query(ctx, behindSQL, numbers, 0, 0, 0, r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes)
 	if err != nil {
 		return err
 	}

@@ -64,10 +64,11 @@ func (b *batch) since(p *pack, s *shape) {
 	b.gap(s.stream, g)
 }
 
-func (b *batch) tooLarge(p *pack, s *shape, what string) {
+// tooLarge tells of rows that were written together and are too large to be read.
+func (b *batch) tooLarge(p *pack, s *shape) {
 	b.gap(s.stream, event.Gap{
 		From: p.at, To: p.at, Cause: causeTooLarge, Lost: &p.rows,
-		Remedy: fmt.Sprintf("%s is larger than broker.max_record_bytes: raise it. %s", what, recapture),
+		Remedy: fmt.Sprintf("Rows %d on of transaction %s are larger than broker.max_record_bytes: raise it. %s", p.first, p.txid, recapture),
 	})
 }
 

@@ -95,3 +95,32 @@ func namesOf(row []byte) ([]string, error) {
 	}
 	return names, nil
 }
+
+// firstRow is what there is of the first row of an array that was cut.
+func firstRow(array []byte) []byte {
+	if len(array) < 2 {
+		return nil
+	}
+	return array[1:]
+}
+
+// wholeMembers is the object of the members that a row that was cut has whole.
+func wholeMembers(row []byte) []byte {
+	end := 1
+	for at := 1; at < len(row); {
+		switch c := row[at]; {
+		case c == '"' || c == '{' || c == '[':
+			next, err := endOf(row, at)
+			if err != nil {
+				return append(row[:end:end], '}')
+			}
+			at = next
+		case c == ',' || c == '}':
+			end = at
+			at++
+		default:
+			at++
+		}
+	}
+	return append(row[:min(end, len(row)):min(end, len(row))], '}')
+}

@@ -24,9 +24,9 @@ var (
 	behindSQL    = packSQL(behindTemplate, "$6", "")
 )
 
-func packSQL(template, large, which string) string {
-	columns := strings.TrimSpace(strings.ReplaceAll(packColumns, "{{large}}", large))
-	return strings.NewReplacer("{{pack}}", columns, "{{which}}", which).Replace(template)
+func packSQL(template, largest, which string) string {
+	template = strings.NewReplacer("{{pack}}", strings.TrimSpace(packColumns), "{{which}}", which).Replace(template)
+	return strings.ReplaceAll(template, "{{largest}}", largest)
 }
 
 // limits bound what is read and committed at a time.
@@ -59,6 +59,7 @@ type pack struct {
 	before      []byte
 	after       []byte
 	size        int64
+	cut         bool // only the beginning of its rows was read: it is larger than a record may be
 }
 
 // Ops of packs.
@@ -73,11 +74,6 @@ const (
 	packMark     = "m"
 )
 
-// held tells whether the pack was too large to be fetched.
-func (p *pack) held() bool {
-	return p.size > 0 && p.before == nil && p.after == nil
-}
-
 // number is that under which others are behind the pack's statement, 0 where none is.
 func (p *pack) number() int64 { return max(p.start, -p.start) }
 
@@ -85,9 +81,6 @@ func (p *pack) number() int64 { return max(p.start, -p.start) }
 func (p *pack) ofRows() bool {
 	return p.op == packInsert || p.op == packUpdate || p.op == packDelete
 }
-
-// largestPack is what is fetched of a pack at most.
-func (r *reader) largestPack() int64 { return 4*r.options.MaxRecordBytes + 2<<20 }
 
 // load reads a page of packs behind a frame's last one.
 func (r *reader) load(ctx context.Context, f *frame) ([]pack, bool, error) {
@@ -101,9 +94,9 @@ func (r *reader) load(ctx context.Context, f *frame) ([]pack, bool, error) {
 		}
 		s1, s2 := r.p.Snapshot, r.p.Open.Snapshot
 		rows, err = r.db.Query(ctx, sql, f.Seq, f.Part, strconv.FormatUint(s1.xmax, 10), xidArray(s1.ended(s2)), s2.String(),
-			r.limits.pagePacks, r.largestPack(), r.limits.pageBytes)
+			r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes)
 	default:
-		rows, err = r.db.Query(ctx, behindSQL, []int64{f.Behind}, f.Place, f.Seq, f.Part, r.limits.pagePacks, r.largestPack(), r.limits.pageBytes)
+		rows, err = r.db.Query(ctx, behindSQL, []int64{f.Behind}, f.Place, f.Seq, f.Part, r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes)
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("read the outbox: %w", err)
@@ -116,7 +109,7 @@ func (r *reader) collect(rows pgx.Rows) (packs []pack, last bool, err error) {
 	packs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (pack, error) {
 		var p pack
 		err := row.Scan(&p.seq, &p.part, &p.txid, &p.op, &p.shape, &p.at, &p.first, &p.rows, &p.total, &p.start, &p.behind, &p.place,
-			&p.application, &p.login, &p.client, &p.tag, &p.before, &p.after, &p.size)
+			&p.application, &p.login, &p.client, &p.tag, &p.before, &p.after, &p.size, &p.cut)
 		return p, err
 	})
 	if err != nil {

@@ -181,6 +181,9 @@ func brief(t *testing.T, e event.Raw) string {
 		}
 		return fmt.Sprintf("%s gap %s", e.Stream.Entity(), g.Cause)
 	}
+	if e.Size > 0 {
+		return fmt.Sprintf("%s too large %s", e.Stream.Entity(), e.Key)
+	}
 	c := rowChange(t, e)
 	key := string(e.Key)
 	if e.Key == nil {

@@ -49,17 +49,13 @@ func (r *rig) logged() *lines {
 func TestEveryGapIsNamedInTheLog(t *testing.T) {
 	r := newRig(t, `create table t (id int primary key, v text)`)
 	log := r.logged()
-	r.opts.MaxRecordBytes = 64 << 10
 	r.install()
-	r.exec(`insert into t values (1, repeat('x', 100000))`)
+	r.exec(`insert into t values (1, 'x')`)
 	r.exec(`alter table datawatch.outbox add constraint broken check (op <> 'u')`)
 	r.exec(`update t set v = 'y'; alter table datawatch.outbox drop constraint broken`)
 	r.wait(2)
-	for _, cause := range []string{causeTooLarge, causeCaptureFailed} {
-		got := log.with("level=WARN", "stream=shop-db/public.t", "cause="+cause, "from=", "to=", "remedy=")
-		if len(got) != 1 {
-			t.Errorf("%s is named %d times: %q", cause, len(got), got)
-		}
+	if got := log.with("level=WARN", "stream=shop-db/public.t", "cause="+causeCaptureFailed, "from=", "to=", "remedy="); len(got) != 1 {
+		t.Errorf("the gap is named %d times: %q", len(got), got)
 	}
 	for _, absent := range []string{"collector verify", "collector snapshot"} {
 		if got := log.with(absent); len(got) != 0 {

@@ -17,7 +17,8 @@ import (
 // named ""; Kafka one a partition, named "<topic>/<partition>".
 type Progress map[string]json.RawMessage
 
-// Batch is a run of events and the progress that stands once they are committed.
+// Batch is a run of events and the progress that stands once they are committed. An event that is larger than the broker
+// takes may come cut, with its Size: it needn't be held whole to become a dead letter.
 type Batch struct {
 	Events []event.Raw
 	// Progress holds the entries that changed; those that it doesn't name stay. A nil value takes an entry away.

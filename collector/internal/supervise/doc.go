@@ -17,5 +17,5 @@
 //	     └── standby <── fenced ───┘
 //
 // An event that can't be masked, or is larger than the internal topics take, is replaced by a gap event: it neither gets
-// out nor stops its source.
+// out nor stops its source. One that is too large becomes a dead letter besides, cut to what fits, with its true size.
 package supervise

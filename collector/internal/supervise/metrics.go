@@ -14,6 +14,7 @@ type metrics struct {
 	capturedTotal  *prometheus.CounterVec
 	publishedTotal *prometheus.CounterVec
 	lastEvent      *prometheus.GaugeVec
+	letters        *prometheus.CounterVec
 	gaps           *prometheus.CounterVec
 	state          *prometheus.GaugeVec
 }
@@ -35,6 +36,7 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 		capturedTotal:  counter("events_captured_total", "Events that came from sources; those of a batch that failed come again.", "stream"),
 		publishedTotal: counter("events_published_total", "Events committed to the raw topic.", "stream"),
 		lastEvent:      gauge("last_event_timestamp_seconds", "The source's time of the newest event committed.", "stream"),
+		letters:        counter("events_deadlettered_total", "Events too large for the raw topic, written to deadletter; those of a batch that failed come again.", "stream"),
 		gaps:           counter("gaps_total", "Stretches that were not captured.", "source", "cause"),
 		state:          gauge("source_state", "1 for the state that the source is in.", "source", "state"),
 	}
@@ -60,6 +62,8 @@ func (m *metrics) published(events []event.Raw) {
 		m.lastEvent.WithLabelValues(stream).Set(float64(newest.UnixNano()) / 1e9)
 	})
 }
+
+func (m *metrics) deadLettered(stream event.Stream) { m.letters.WithLabelValues(string(stream)).Inc() }
 
 // eachStream goes through runs of events of one stream, which is what batches are made of.
 func eachStream(events []event.Raw, each func(stream string, n int, newest time.Time)) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"datawatch/pkg/broker"
+	"datawatch/pkg/deadletter"
 	"datawatch/pkg/event"
 )
 
@@ -20,29 +21,51 @@ const (
 	gapUnmasked = "unmasked"
 )
 
-// prepare masks a batch's events and makes them records of raw; shown are the events that the records hold. An event that
-// can't be masked, or is larger than the internal topics take, is replaced by a gap event: it neither gets out nor stops
-// its source.
+// prepare masks a batch's events and makes them records of raw; shown are the events that these hold. An event that can't
+// be masked is replaced by a gap event: it neither gets out nor stops its source. So is one that is larger than the
+// internal topics take, which becomes a dead letter besides.
 func (s *session) prepare(events []event.Raw) (records []broker.Record, shown []event.Raw) {
 	limit := broker.RecordLimit(s.Broker)
-	records, shown = make([]broker.Record, len(events)), slices.Clone(events)
+	records, shown = make([]broker.Record, 0, len(events)), slices.Clone(events)
 	for i := range shown {
 		e := &shown[i]
+		var unmasked error
 		if s.Mask != nil {
-			if err := s.Mask.Apply(e); err != nil {
-				s.replace(e, &events[i], gapUnmasked, fmt.Sprintf("event %s can't be masked: %v", e.ID, err),
-					"mend mask in the configuration, or the data; the event was not published")
+			unmasked = s.Mask.Apply(e)
+		}
+		record := s.rawRecord(e)
+		switch size := max(record.Size(), int(e.Size)); {
+		case e.Size > 0 || unmasked == nil && size > limit:
+			reason := fmt.Sprintf("event %s has %d bytes with its headers; broker.max_record_bytes allows %d", e.ID, size, limit)
+			if unmasked != nil { // of what was cut nothing shows that can't be masked
+				reason += fmt.Sprintf("; its contents can't be masked: %v", unmasked)
+				e.RecordKey, e.Key, e.Value, e.Headers = event.RecordKey(e.Stream, nil), nil, nil, nil
 			}
+			records = append(records, s.deadLetter(e, reason, size, limit))
+			s.replace(e, &events[i], gapTooLarge, reason, "the record, or its beginning, is in "+s.topics.DeadLetter+
+				"; raise broker.max_record_bytes, and max.message.bytes of datawatch's topics with it, for later events")
+			record = s.rawRecord(e)
+		case unmasked != nil:
+			s.replace(e, &events[i], gapUnmasked, fmt.Sprintf("event %s can't be masked: %v", e.ID, unmasked),
+				"mend mask in the configuration, or the data; the event was not published")
+			record = s.rawRecord(e)
 		}
-		records[i] = s.rawRecord(e)
-		if size := records[i].Size(); size > limit {
-			s.replace(e, &events[i], gapTooLarge,
-				fmt.Sprintf("event %s has %d bytes with its headers; broker.max_record_bytes allows %d", e.ID, size, limit),
-				"raise broker.max_record_bytes, and max.message.bytes of datawatch's topics with it, for later events")
-			records[i] = s.rawRecord(e)
-		}
+		records = append(records, record)
 	}
 	return records, shown
+}
+
+// deadLetter is the letter of an event that is too large. Of a Kafka record it says where that is.
+func (s *session) deadLetter(e *event.Raw, reason string, size, limit int) broker.Record {
+	record := s.rawRecord(e)
+	record.Topic, record.Partition, record.Offset = string(e.Stream), -1, -1
+	if topic, partition, offset, err := event.RecordOrigin(e.ID); err == nil && e.Kind == event.Kafka {
+		record.Topic, record.Partition, record.Offset = topic, partition, offset
+	}
+	s.metrics.deadLettered(e.Stream)
+	return deadletter.Letter(s.topics.DeadLetter, record, deadletter.Cause{
+		Stage: deadletter.Collector, Class: gapTooLarge, Reason: reason, Time: e.CapturedAt, Size: size,
+	}, limit)
 }
 
 func (s *session) rawRecord(e *event.Raw) broker.Record {

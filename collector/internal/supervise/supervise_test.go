@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
 	"datawatch/pkg/daemon"
+	"datawatch/pkg/deadletter"
 	"datawatch/pkg/event"
 	"datawatch/pkg/testrig"
 )
@@ -87,31 +89,40 @@ func startWith(t *testing.T, c config.Broker, mask Masker, spans times, units ..
 // published reads what a reader with read_committed finds in raw.
 func published(t testing.TB, c config.Broker) []event.Raw {
 	t.Helper()
+	var events []event.Raw
+	for _, r := range read(t, c, broker.TopicsOf(c.TopicPrefix).Raw) {
+		raw, err := event.ParseRaw(r.Key, r.Value, r.Headers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, *raw)
+	}
+	return events
+}
+
+// read is what is committed in a topic.
+func read(t testing.TB, c config.Broker, topic string) []broker.Record {
+	t.Helper()
 	scanner, err := broker.NewScanner(c, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = scanner.Close() }()
-	topic := broker.TopicsOf(c.TopicPrefix).Raw
-	var events []event.Raw
+	var records []broker.Record
 	for p := range c.Partitions {
 		end, err := scanner.Settled(t.Context(), topic, p)
 		if err != nil {
 			t.Fatal(err)
 		}
 		err = scanner.Scan(t.Context(), topic, p, 0, end, func(r broker.Record) error {
-			raw, err := event.ParseRaw(r.Key, r.Value, r.Headers)
-			if err != nil {
-				return err
-			}
-			events = append(events, *raw)
+			records = append(records, r)
 			return nil
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	return events
+	return records
 }
 
 // awaitNumbers waits until the numbers up to n are published, each once, and those of each key in order.
@@ -295,10 +306,12 @@ func TestStandbyTakesOverFromACollectorThatFellSilent(t *testing.T) {
 type secret struct{}
 
 func (secret) Apply(e *event.Raw) error {
-	if string(e.Value) == "bad" {
+	switch string(e.Value) {
+	case "bad", "unmaskable":
 		return errors.New("no JSON")
+	case "good":
+		e.Value = []byte("masked")
 	}
-	e.Value = []byte("masked")
 	return nil
 }
 
@@ -328,25 +341,50 @@ func TestWhatCanNotBeMaskedIsNotPublished(t *testing.T) {
 	}
 }
 
-func TestEventLargerThanTheTopicsTakeBecomesAGap(t *testing.T) {
+func TestEventLargerThanTheTopicsTakeBecomesADeadLetterAndAGap(t *testing.T) {
 	c := brokerConfig(t, testrig.Embedded(t))
 	large := event.Raw{
 		Type: event.RawType, Kind: event.Postgres, Stream: "one/numbers", Time: time.Now(), CapturedAt: time.Now(), ID: "one/e.1",
-		RecordKey: []byte("one/numbers\n1"), Key: []byte("1"), Value: make([]byte, broker.RecordLimit(c)+1),
+		RecordKey: []byte("one/numbers\n1"), Key: []byte("1"), Value: bytes.Repeat([]byte("x"), broker.RecordLimit(c)+1),
 	}
-	small := large
+	small, cut, secretive := large, large, large
 	small.ID, small.Value = "one/e.2", []byte("2")
-	start(t, c, Unit{Name: "one", New: func(source.Reporter) source.Source { return once{[]event.Raw{large, small}} }})
+	cut.ID, cut.Value, cut.Size = "one/e.3", []byte("the beginning"), 1<<40
+	secretive.ID, secretive.Value, secretive.Size = "one/e.4", []byte("unmaskable"), 1<<40
+	startWith(t, c, secret{}, shortTimes, Unit{Name: "one", New: func(source.Reporter) source.Source { return once{[]event.Raw{large, small, cut, secretive}} }})
+	var letters []broker.Record
 	testrig.Eventually(t, 20*time.Second, func() error {
 		types := map[string]string{}
 		for _, e := range published(t, c) {
 			types[e.ID] = e.Type
 		}
-		if types["one/e.1"] != event.GapType || types["one/e.2"] != event.RawType {
-			return fmt.Errorf("published: %v", types)
+		letters = read(t, c, broker.TopicsOf(c.TopicPrefix).DeadLetter)
+		if len(types) != 4 || types["one/e.2"] != event.RawType || types["one/e.1"] != event.GapType || types["one/e.3"] != event.GapType || len(letters) != 3 {
+			return fmt.Errorf("published: %v, %d letters", types, len(letters))
 		}
 		return nil
 	})
+	found := map[string]map[string]string{}
+	for _, l := range letters {
+		headers := map[string]string{"value": string(l.Value[:min(len(l.Value), 20)]), "key": string(l.Key)}
+		for _, h := range l.Headers {
+			headers[h.Name] = string(h.Value)
+		}
+		found[headers["ce_id"]] = headers
+		if l.Size() > broker.RecordLimit(c) || headers[deadletter.HeaderStage] != "collector" || headers[deadletter.HeaderClass] != "too_large" ||
+			headers[deadletter.HeaderReason] == "" || headers[deadletter.HeaderOriginTopic] != "one/numbers" {
+			t.Errorf("letter of %d bytes: %v", l.Size(), headers)
+		}
+	}
+	if l := found["one/e.1"]; l["value"] != strings.Repeat("x", 20) || l["key"] != "one/numbers\n1" {
+		t.Errorf("letter %v", l)
+	}
+	if l := found["one/e.3"]; l["value"] != "the beginning" || l[deadletter.HeaderSize] != fmt.Sprint(1<<40) {
+		t.Errorf("letter %v", l)
+	}
+	if l := found["one/e.4"]; l["value"] != "" || l["key"] != "one/numbers" || l["datawatch_key"] != "" {
+		t.Errorf("what can't be masked is in the letter: %v", l)
+	}
 }
 
 // once emits one batch, and then waits.

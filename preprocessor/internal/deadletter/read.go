@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"datawatch/pkg/broker"
+	"datawatch/pkg/deadletter"
 	"datawatch/pkg/event"
 )
 
@@ -114,23 +115,23 @@ func read(r broker.Record) *Found {
 	var topic, partition, offset string
 	for _, h := range r.Headers {
 		switch v := string(h.Value); h.Name {
-		case HeaderStage:
+		case deadletter.HeaderStage:
 			l.Stage = v
-		case HeaderClass:
+		case deadletter.HeaderClass:
 			l.Class = v
-		case HeaderReason:
+		case deadletter.HeaderReason:
 			l.Reason = v
-		case HeaderOriginTopic:
+		case deadletter.HeaderOriginTopic:
 			topic = v
-		case HeaderOriginPartition:
+		case deadletter.HeaderOriginPartition:
 			partition = v
-		case HeaderOriginOffset:
+		case deadletter.HeaderOriginOffset:
 			offset = v
-		case HeaderTime:
+		case deadletter.HeaderTime:
 			if at, err := time.Parse(time.RFC3339Nano, v); err == nil {
 				l.Time = at
 			}
-		case HeaderSize:
+		case deadletter.HeaderSize:
 			l.Size, _ = strconv.Atoi(v) // only we write it; what isn't a number says nothing
 		}
 	}
@@ -143,14 +144,14 @@ func read(r broker.Record) *Found {
 
 // ours are the headers that Letter adds, and the one of a replay.
 var ours = []string{
-	HeaderStage, HeaderClass, HeaderReason, HeaderTime, HeaderOriginTopic, HeaderOriginPartition, HeaderOriginOffset, HeaderSize, HeaderReplayed,
+	deadletter.HeaderStage, deadletter.HeaderClass, deadletter.HeaderReason, deadletter.HeaderTime, deadletter.HeaderOriginTopic, deadletter.HeaderOriginPartition, deadletter.HeaderOriginOffset, deadletter.HeaderSize, deadletter.HeaderReplayed,
 }
 
 // Replay is the record that sends the letter through the preprocessor again: with the key, bytes and headers that it had
 // when it came the first time, so its id and position too, and HeaderReplayed. An error says why it can't be.
 func (l *Found) Replay(raw string, now time.Time) (broker.Record, error) {
 	switch {
-	case l.Stage != stage || l.ID == "":
+	case l.Stage != deadletter.Preprocessor || l.ID == "":
 		return broker.Record{}, fmt.Errorf("it is no record of %s", raw)
 	case l.Size > 0:
 		return broker.Record{}, fmt.Errorf("it was cut: its record had %d bytes", l.Size)
@@ -164,6 +165,6 @@ func (l *Found) Replay(raw string, now time.Time) (broker.Record, error) {
 			}
 		}
 	}
-	headers = append(headers, event.Header{Name: HeaderReplayed, Value: []byte(now.UTC().Format(time.RFC3339Nano))})
+	headers = append(headers, event.Header{Name: deadletter.HeaderReplayed, Value: []byte(now.UTC().Format(time.RFC3339Nano))})
 	return broker.Record{Topic: raw, Key: l.Record.Key, Value: l.Record.Value, Headers: headers}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"datawatch/pkg/broker"
+	"datawatch/pkg/deadletter"
 	"datawatch/pkg/event"
 )
 
@@ -96,7 +97,7 @@ func (r *Replayed) Committed() {
 // IsReplayed tells whether a record of raw was sent again.
 func IsReplayed(headers []event.Header) bool {
 	for _, h := range headers {
-		if h.Name == HeaderReplayed {
+		if h.Name == deadletter.HeaderReplayed {
 			return true
 		}
 	}

@@ -19,6 +19,7 @@ import (
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
+	letter "datawatch/pkg/deadletter"
 	"datawatch/pkg/event"
 	"datawatch/pkg/normalize"
 
@@ -228,7 +229,7 @@ func (p *Pipeline) record(e *event.Clean, valueSize int) (broker.Record, error) 
 }
 
 func (p *Pipeline) deadLetter(r *broker.Record, err error) (broker.Record, outcome) {
-	cause := deadletter.Cause{Class: classInternal, Reason: err.Error(), Time: p.now()}
+	cause := letter.Cause{Stage: letter.Preprocessor, Class: classInternal, Reason: err.Error(), Time: p.now()}
 	if known, ok := errors.AsType[*normalize.Error](err); ok {
 		cause.Class, cause.Reason = string(known.Class), known.Reason
 	}
@@ -238,7 +239,7 @@ func (p *Pipeline) deadLetter(r *broker.Record, err error) (broker.Record, outco
 	}
 	p.log.Warn("dead letter", "stream", stream, "class", cause.Class, "reason", cause.Reason,
 		"topic", r.Topic, "partition", r.Partition, "offset", r.Offset)
-	return deadletter.Letter(p.topics.DeadLetter, *r, cause, p.limit), outcome{stream: stream, class: cause.Class}
+	return letter.Letter(p.topics.DeadLetter, *r, cause, p.limit), outcome{stream: stream, class: cause.Class}
 }
 
 // Committed counts what the batch's transaction has written.

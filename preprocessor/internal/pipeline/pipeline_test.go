@@ -12,9 +12,8 @@ import (
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
+	"datawatch/pkg/deadletter"
 	"datawatch/pkg/event"
-
-	"datawatch/preprocessor/internal/deadletter"
 )
 
 // normalizerFunc lets a test decide what becomes of a record.

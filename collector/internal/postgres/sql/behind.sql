@@ -2,7 +2,7 @@
 -- tick. Limits as for a page.
 {{pack}}
 from (
-  select found.*, sum(size) over (order by behind, place, seq, part) as running
+  select found.*, size > {{largest}} * case when rows = 1 then 1 else 4 end + 2097152 as cut, sum(size) over (order by behind, place, seq, part) as running
   from (
     select o.*, coalesce(octet_length(o.before), 0) + coalesce(octet_length(o.after), 0)::bigint as size
     from unnest($1::bigint[]) statement(number)

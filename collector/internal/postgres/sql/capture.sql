@@ -18,6 +18,7 @@ declare
   done bigint := 0;
   slab bigint := 500;
   bytes bigint;
+  row_size bigint;
   spot datawatch.spot;
   olds refcursor;
   news refcursor;

@@ -47,34 +47,45 @@ elsif total = 1 then
     from datawatch_old, datawatch_new;
   end if;
 elsif datawatch.has_large_values(tg_relid) then
-  -- Row by row, so that a pack ends at 1 MiB. Transition tables hold old and new rows in the same order.
+  -- Row by row, so that a pack has at most 1 MiB, or a single row. Transition tables hold old and new rows in the same order.
   if tg_op <> 'INSERT' then
     open olds for select {{row datawatch_old}} from datawatch_old;
   end if;
   if tg_op <> 'DELETE' then
     open news for select {{row datawatch_new}} from datawatch_new;
   end if;
+  slab := 0;
+  bytes := 0;
   while done < total loop
-    old_rows := null;
-    new_rows := null;
-    bytes := 0;
-    slab := 0;
-    while slab < 200 and bytes < 1048576 and done + slab < total loop
+    row_size := 0;
+    if done + slab < total then
       if tg_op <> 'INSERT' then
         fetch olds into old_row;
-        old_rows := array_append(old_rows, old_row);
+        row_size := octet_length(old_row);
       end if;
       if tg_op <> 'DELETE' then
         fetch news into new_row;
-        new_rows := array_append(new_rows, new_row);
+        row_size := row_size + octet_length(new_row);
       end if;
-      bytes := bytes + coalesce(octet_length(old_row), 0) + coalesce(octet_length(new_row), 0);
-      slab := slab + 1;
-    end loop;
-    insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, before, after)
-    values (slot, number, done, lower(left(tg_op, 1))::"char", shape, moment, started + done, slab, total, spot.start, spot.behind, spot.place,
-            '[' || array_to_string(old_rows, ',') || ']', '[' || array_to_string(new_rows, ',') || ']');
-    done := done + slab;
+    end if;
+    if slab = 200 or slab > 0 and bytes + row_size > 1048576 or done + slab = total then
+      insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, before, after)
+      values (slot, number, done, lower(left(tg_op, 1))::"char", shape, moment, started + done, slab, total, spot.start, spot.behind, spot.place,
+              '[' || array_to_string(old_rows, ',') || ']', '[' || array_to_string(new_rows, ',') || ']');
+      done := done + slab;
+      slab := 0;
+      bytes := 0;
+      old_rows := null;
+      new_rows := null;
+    end if;
+    if tg_op <> 'INSERT' then
+      old_rows := array_append(old_rows, old_row);
+    end if;
+    if tg_op <> 'DELETE' then
+      new_rows := array_append(new_rows, new_row);
+    end if;
+    slab := slab + 1;
+    bytes := bytes + row_size;
   end loop;
 else
   -- Rows without a large value: packs of 200, made from some thousand rows at a time. Old and new rows are in the same

@@ -165,9 +165,9 @@ begin
     execute format($query$
       insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, behind, place, before)
       select $1, $2, min(i) - 1, 'd', $3, $4, $5 + min(i) - 1, count(*), max(count), $7, $8, '[' || string_agg(j, ',' order by i) || ']'
-      from (select i, j, count, (i - 1) / 200 + sum(octet_length(j)) over (order by i) / 1048576 as pack
+      from (select i, j, count, (i - 1) / 200 + sum(octet_length(j)) over w / 1048576 + (sum(octet_length(j)) over w - octet_length(j)) / 1048576 as pack
             from (select row_number() over () as i, count(*) over () as count,
-                         %s as j from only %s as datawatch_row) r) p
+                         %s as j from only %s as datawatch_row) r window w as (order by i)) p
       group by pack $query$,
       case when cardinality(dropped) = 0 then 'to_json(datawatch_row.*)::text' else '(to_jsonb(datawatch_row.*) - $6)::text' end,
       relation::regclass)

@@ -1,8 +1,9 @@
 -- The packs behind ($1, $2) of the tick that ends with snapshot $5: of transactions that weren't assigned at the
--- snapshot before ($3 on) or that ended since ($4). At most $6 packs and about $8 bytes; of a pack over $7 bytes, no rows.
+-- snapshot before ($3 on) or that ended since ($4). At most $6 packs and about $8 bytes; of a pack that is larger than a record may
+-- be ($7), the beginning.
 {{pack}}
 from (
-  select found.*, sum(size) over (order by seq, part) as running
+  select found.*, size > {{largest}} * case when rows = 1 then 1 else 4 end + 2097152 as cut, sum(size) over (order by seq, part) as running
   from (
     select o.*, coalesce(octet_length(o.before), 0) + coalesce(octet_length(o.after), 0)::bigint as size
     from datawatch.outbox o

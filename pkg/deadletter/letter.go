@@ -1,12 +1,7 @@
-// Package deadletter writes what couldn't be understood in a form in which it can be looked at and sent again: the
-// record's own key, bytes and headers, and headers that say what went wrong, where and when.
+// Package deadletter states the form of a dead letter: what couldn't be understood or written, with the record's own key,
+// bytes and headers, and headers that say what went wrong, where and when.
 //
-// It never refuses to write: a record that is too large for the topic is cut to what fits, and says how large it was. It
-// does refuse to send again what was cut, and what never was a record of raw.
-//
-// A letter that is sent again goes behind everything that came since, also of its own key; its id and position are those
-// of the first time, so whoever orders by position still has it in its place. The same letter may be sent again as often
-// as one likes: once its events are in clean, further ones are dropped and counted.
+// It never refuses: a record that is too large for the topic is cut to what fits, and says how large it was.
 package deadletter
 
 import (
@@ -34,24 +29,31 @@ const (
 	HeaderReplayed = "datawatch_replayed"
 )
 
-// stage is this service's name in HeaderStage.
-const stage = "preprocessor"
+// Stages that write letters.
+const (
+	Collector    = "collector"
+	Preprocessor = "preprocessor"
+)
 
 // maxReason bounds the reason, which may quote what a decoder said.
 const maxReason = 2 << 10
 
 // Cause is what went wrong.
 type Cause struct {
+	Stage  string
 	Class  string
 	Reason string
 	Time   time.Time
+	// Size is the record's true size in bytes, where it was cut before it came here.
+	Size int
 }
 
-// Letter is the dead letter of a record that was read, at most limit bytes large by Record.Size.
+// Letter is the dead letter of a record that was read from where its Topic, Partition and Offset say, at most limit bytes
+// large by Record.Size.
 func Letter(topic string, r broker.Record, cause Cause, limit int) broker.Record {
 	headers := slices.Clone(r.Headers)
 	add := func(name, value string) { headers = append(headers, event.Header{Name: name, Value: []byte(value)}) }
-	add(HeaderStage, stage)
+	add(HeaderStage, cause.Stage)
 	add(HeaderClass, cause.Class)
 	add(HeaderReason, cutText(cause.Reason, maxReason))
 	add(HeaderTime, cause.Time.UTC().Format(time.RFC3339Nano))
@@ -59,10 +61,10 @@ func Letter(topic string, r broker.Record, cause Cause, limit int) broker.Record
 	add(HeaderOriginPartition, strconv.Itoa(int(r.Partition)))
 	add(HeaderOriginOffset, strconv.FormatInt(r.Offset, 10))
 	letter := broker.Record{Topic: topic, Key: r.Key, Value: r.Value, Headers: headers}
-	if letter.Size() <= limit {
+	if letter.Size() <= limit && cause.Size == 0 {
 		return letter
 	}
-	add(HeaderSize, strconv.Itoa(r.Size()))
+	add(HeaderSize, strconv.Itoa(max(cause.Size, r.Size())))
 	letter.Headers = headers
 	return cut(letter, len(r.Headers), limit)
 }

@@ -20,7 +20,7 @@ func header(r broker.Record, name string) (value string, ok bool) {
 	return "", false
 }
 
-var cause = Cause{Class: "type", Reason: "not a number", Time: time.Date(2026, 11, 22, 10, 15, 0, 0, time.UTC)}
+var cause = Cause{Stage: Preprocessor, Class: "type", Reason: "not a number", Time: time.Date(2026, 11, 22, 10, 15, 0, 0, time.UTC)}
 
 func TestLetterIsTheRecordAndWhatWentWrong(t *testing.T) {
 	r := broker.Record{
@@ -86,5 +86,14 @@ func TestLongReasonIsCutBetweenCharacters(t *testing.T) {
 	reason, _ := header(Letter("dl", broker.Record{}, long, 1<<20), HeaderReason)
 	if len(reason) > maxReason+len("…") || strings.Trim(reason, "ế…") != "" {
 		t.Errorf("%d bytes: %q", len(reason), reason[len(reason)-10:])
+	}
+}
+
+func TestWhatWasCutBeforeSaysItsTrueSize(t *testing.T) {
+	before := cause
+	before.Size = 1 << 30
+	l := Letter("dl", broker.Record{Topic: "t", Value: []byte("the beginning")}, before, 1<<20)
+	if size, _ := header(l, HeaderSize); size != "1073741824" || string(l.Value) != "the beginning" {
+		t.Errorf("size %q, value %q", size, l.Value)
 	}
 }
