@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"datawatch/pkg/daemon"
 )
@@ -36,6 +37,11 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 		return append(findings, daemon.Finding{What: what + " triggers", Err: err, Remedy: "`collector triggers plan` prints what is to be installed, with its rights"})
 	}
 	findings = append(findings, s.installable(ctx, status))
+	if status.Off != nil {
+		findings = append(findings, daemon.Finding{
+			What: what + " capture", Err: fmt.Errorf("switched off in the database since %s", status.Off.UTC().Format(time.RFC3339)), Remedy: "select datawatch.on()",
+		})
+	}
 	for _, g := range status.Idle {
 		findings = append(findings, daemon.Finding{
 			What: what + " tables", Err: fmt.Errorf("no table matches %q, or exclude takes away all that do", g),

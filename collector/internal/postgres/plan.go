@@ -28,6 +28,9 @@ var captureSQL string
 //go:embed sql/capture_body.sql
 var captureBodySQL string
 
+//go:embed sql/append.sql
+var appendSQL string
+
 //go:embed sql/guard.sql
 var guardSQL string
 
@@ -223,7 +226,7 @@ func captureFunction(function, body string) string {
 func (s *Source) captureBody(t *table) string {
 	_, rest, _ := strings.Cut(captureSQL, "$capture$")
 	source, _, _ := strings.Cut(rest, "$capture$")
-	capture := strings.TrimSpace(captureBodySQL)
+	capture := strings.ReplaceAll(strings.TrimSpace(captureBodySQL), "{{append}}", indent(strings.TrimSpace(appendSQL), "    "))
 	declare, body := "", indent(capture, "  ")
 	if s.config.OnError == onErrorFailOpen {
 		declare, body, _ = strings.Cut(guardSQL, "begin\n")

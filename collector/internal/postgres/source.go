@@ -116,6 +116,9 @@ func (s *Source) prepare(ctx context.Context) error {
 	if err := (installed{version: status.Version}).readable(); err != nil {
 		return err
 	}
+	if status.Off != nil {
+		s.log.Warn("capture is switched off in the database: select datawatch.on() switches it on", "since", *status.Off)
+	}
 	for _, g := range status.Idle {
 		s.log.Warn("a pattern of tables selects none", "pattern", g)
 	}

@@ -4,14 +4,17 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"datawatch/pkg/event"
 )
 
 // Status is what is installed, against what the configuration asks for.
 type Status struct {
-	Version      int           `json:"version"` // 0: the schema datawatch isn't there
-	Complete     bool          `json:"complete"`
+	Version  int  `json:"version"` // 0: the schema datawatch isn't there
+	Complete bool `json:"complete"`
+	// Off is since when capture is switched off in the database, by datawatch.off().
+	Off          *time.Time    `json:"off,omitempty"`
 	EventTrigger bool          `json:"event_trigger"` // ALTER TABLE is followed in its own transaction
 	OutboxBytes  int64         `json:"outbox_bytes"`
 	Tables       []TableStatus `json:"tables"`
@@ -55,6 +58,10 @@ func (s *Source) status(ctx context.Context, db querier) (*Status, error) {
 		if status.OutboxBytes, err = outboxBytes(ctx, db); err != nil {
 			return nil, err
 		}
+		if err := db.QueryRow(ctx, "select (to_jsonb(q) ->> 'off')::timestamptz from datawatch.queue q").Scan(&status.Off); err != nil {
+			return nil, fmt.Errorf("ask whether capture is on: %w", err)
+		}
+		status.Complete = status.Complete && status.Off == nil
 	}
 	for _, t := range tables {
 		parsed, err := parseShape(s.name, "", t.shape)

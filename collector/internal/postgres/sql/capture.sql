@@ -16,9 +16,9 @@ declare
   started bigint;
   number bigint;
   done bigint := 0;
-  slab bigint := 500;
-  bytes bigint;
-  row_size bigint;
+  rows integer := 0;
+  bytes bigint := 0;
+  size bigint;
   spot datawatch.spot;
   olds refcursor;
   news refcursor;

@@ -130,6 +130,15 @@ exception when others then
 end
 $body$;
 
+-- Writes some of a statement's rows.
+create or replace function datawatch.write_pack(slot smallint, number bigint, part bigint, op text, shape bigint, moment timestamptz, first bigint, rows integer, total bigint,
+  spot datawatch.spot, olds text[], news text[]) returns void
+language sql set search_path = pg_catalog, pg_temp as $body$
+  insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, before, after)
+  values (slot, number, part, lower(left(op, 1))::"char", shape, moment, first, rows, total, (spot).start, (spot).behind, (spot).place,
+    '[' || array_to_string(olds, ',') || ']', '[' || array_to_string(news, ',') || ']')
+$body$;
+
 -- Whether rows of a table may be large: without values outside of the table itself a row has 8 kB, as it is stored.
 create or replace function datawatch.has_large_values(relation oid) returns boolean
 language sql stable set search_path = pg_catalog, pg_temp as $body$
