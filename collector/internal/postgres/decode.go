@@ -39,6 +39,7 @@ type change struct {
 	key                []byte
 	before, after      []byte
 	movedTo, movedFrom bool
+	reason             string // of a truncate that is none
 }
 
 // add makes the events of a pack's rows from one on to another; moved tells that the deletes of rows whose key changed
@@ -60,8 +61,13 @@ func (b *batch) add(ctx context.Context, p *pack, from, to int64, moved bool) er
 		})
 	case p.op == packNew, p.op == packOff:
 		b.since(p, shape)
+	case p.op == packLeaf:
+		b.gap(shape.stream, event.Gap{
+			From: p.at, To: p.at, Cause: causePartitionGone,
+			Remedy: "A partition is no longer one (" + string(p.after) + "): its rows left the stream without a delete. Replaying the stream from here on needs the table's present rows.",
+		})
 	case p.op == packTruncate:
-		b.addChanges(p, shape, []change{{op: event.Truncate}}, false)
+		b.addChanges(p, shape, []change{{op: event.Truncate, reason: string(p.after)}}, false)
 	case p.cut && p.rows > 1:
 		b.tooLarge(p, shape)
 	case p.cut:
@@ -254,6 +260,10 @@ func appendRowChange(b []byte, s *shape, p *pack, index int64, c change) []byte 
 	}
 	if c.movedFrom {
 		b = append(b, `,"moved_from":true`...)
+	}
+	if c.reason != "" {
+		b = append(b, ',')
+		b = appendText(b, "reason", c.reason)
 	}
 	b = append(b, `,"transaction":"`...)
 	b = append(b, p.txid...)

@@ -49,6 +49,7 @@ const (
 	causeCaptureFailed = "capture_failed"
 	causeTableNew      = "table_new"
 	causeSwitchedOff   = "switched_off"
+	causePartitionGone = "partition_gone"
 	causeTooLarge      = "row_too_large"
 	causeUnreadable    = "unreadable"
 )

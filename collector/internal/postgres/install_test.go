@@ -204,7 +204,7 @@ func TestADroppedTableIsForgotten(t *testing.T) {
 	if err := r.db.QueryRow(t.Context(), `select count(*) from pg_proc where proname like 'capture\_a\_%'`).Scan(&functions); err != nil || functions != 0 {
 		t.Errorf("%d functions are left, %v", functions, err)
 	}
-	expect(t, r.wait(2), `public.a insert {"id":1} after {"id":1}`, `public.b insert {"id":2} after {"id":2}`)
+	expect(t, r.wait(3), `public.a insert {"id":1} after {"id":1}`, `public.b insert {"id":2} after {"id":2}`, `public.a truncate - drop`)
 }
 
 func TestAStoppedSourceLeavesNothingRunning(t *testing.T) {
@@ -222,4 +222,36 @@ func TestAStoppedSourceLeavesNothingRunning(t *testing.T) {
 		}
 		return err
 	})
+}
+
+func TestARenamedTableAndAPartitionThatComesOrGoesAreTold(t *testing.T) {
+	for _, follow := range []bool{true, false} {
+		r := newRig(t, `create table a (id int primary key)`, `create table p (id int primary key) partition by range (id)`,
+			`create table p0 partition of p for values from (0) to (10)`, `create table p1 partition of p for values from (10) to (20)`, `create table apart (id int primary key)`)
+		r.install()
+		if !follow {
+			r.exec(`drop event trigger datawatch_follow`)
+		}
+		r.exec(`insert into a values (1); insert into p values (1), (11); insert into apart values (21)`)
+		for _, ddl := range []string{`alter table a rename to b`, `alter table p attach partition apart for values from (20) to (30)`, `alter table p detach partition p0`, `drop table p1`} {
+			r.exec(ddl)
+			r.install()
+		}
+		r.exec(`insert into b values (2); insert into p values (22); insert into p0 values (2)`)
+		expect(t, r.drained(),
+			`public.a insert {"id":1} after {"id":1}`,
+			`public.p insert {"id":1} after {"id":1}`,
+			`public.p insert {"id":11} after {"id":11}`,
+			`public.apart insert {"id":21} after {"id":21}`,
+			`public.a truncate - rename`,
+			`public.b gap table_new`,
+			`public.apart truncate - attach`,
+			`public.p gap table_new`,
+			`public.p gap partition_gone`,
+			`public.p0 gap table_new`,
+			`public.p gap partition_gone`,
+			`public.b insert {"id":2} after {"id":2}`,
+			`public.p insert {"id":22} after {"id":22}`,
+			`public.p0 insert {"id":2} after {"id":2}`)
+	}
 }

@@ -72,6 +72,7 @@ const (
 	packNew      = "n"
 	packOff      = "o"
 	packMark     = "m"
+	packLeaf     = "p"
 )
 
 // number is that under which others are behind the pack's statement, 0 where none is.

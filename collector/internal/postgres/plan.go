@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	_ "embed"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,6 +83,13 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 	if err != nil {
 		return nil, err
 	}
+	if state.version > 0 {
+		gone, err := orphans(ctx, db)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, gone...)
+	}
 	for _, t := range tables {
 		steps = append(steps, s.planTable(t)...)
 		if state.version > 0 && t.function == "" {
@@ -94,32 +102,38 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 			Lock: fmt.Sprintf(lockExclusive, t.ident()),
 		})
 	}
-	if state.version == 0 {
-		return steps, nil
-	}
-	orphans, err := orphans(ctx, db)
-	if err != nil {
-		return nil, err
-	}
-	for _, function := range orphans {
-		steps = append(steps, Statement{SQL: "drop function " + function + "; -- its table was dropped", Lock: lockNone, Optional: true})
-	}
 	return steps, nil
 }
 
-// orphans are functions whose table was dropped.
-func orphans(ctx context.Context, db querier) ([]string, error) {
-	rows, err := db.Query(ctx, `select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-		where n.nspname = 'datawatch' and p.proname like 'capture\_%' and p.prorettype = 'trigger'::regtype
-		and not exists (select from pg_trigger t where t.tgfoid = p.oid) order by 1`)
+// orphans takes away the functions of tables that were dropped, and tells of it. A table that is there, and lost just its
+// triggers, is installed anew.
+func orphans(ctx context.Context, db querier) ([]Statement, error) {
+	rows, err := db.Query(ctx, `select p.oid::regprocedure::text, p.shape,
+			to_regclass(format('%I.%I', s.shape ->> 'schema', s.shape ->> 'table')) is null
+		from (select p.*, substring(p.prosrc from 'shape constant bigint := (-?\d+);')::bigint as shape
+			from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+			where n.nspname = 'datawatch' and p.proname like 'capture\_%' and p.prorettype = 'trigger'::regtype) p
+		left join datawatch.shapes s on s.id = p.shape
+		where not exists (select from pg_trigger t where t.tgfoid = p.oid) order by 1`)
 	if err != nil {
 		return nil, fmt.Errorf("list functions: %w", err)
 	}
-	functions, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	var steps []Statement
+	var function string
+	var shape *int64
+	var dropped bool
+	_, err = pgx.ForEachRow(rows, []any{&function, &shape, &dropped}, func() error {
+		sql := "drop function " + function + "; -- its table has no triggers any more"
+		if dropped && shape != nil {
+			sql = fmt.Sprintf("select datawatch.tell_moved(%d, null, null); -- its table was dropped\ndrop function %s;", *shape, function)
+		}
+		steps = append(steps, Statement{SQL: sql, Lock: lockNone, Optional: true})
+		return nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list functions: %w", err)
 	}
-	return functions, nil
+	return steps, nil
 }
 
 func (s *Source) planSchema(state installed, reader string) []Statement {
@@ -185,6 +199,9 @@ func (s *Source) planTable(t *table) []Statement {
 	body := s.captureBody(t)
 	if body != t.functionBody {
 		add(lockNone, fmt.Sprintf("insert into datawatch.shapes (id, shape) values (%d, %s) on conflict (id) do nothing;", t.shapeID, quote(string(t.shape))))
+		if was := shapeOf(t.functionBody); was != "" && was != strconv.FormatInt(t.shapeID, 10) {
+			add(lockNone, fmt.Sprintf("select datawatch.tell_moved(%s, %d, %d);", was, t.shapeID, t.oid))
+		}
 		add(lockNone, captureFunction(function, body)+";\nrevoke all on function "+function+"() from public;")
 	}
 	lock := fmt.Sprintf(lockTable, t.ident())
@@ -198,6 +215,16 @@ func (s *Source) planTable(t *table) []Statement {
 		add(fmt.Sprintf(lockExclusive, t.ident()), "drop trigger "+name+" on "+t.ident()+";")
 	}
 	return steps
+}
+
+var shapeConstant = regexp.MustCompile(`shape constant bigint := (-?\d+);`)
+
+// shapeOf is the shape that a function was made for, "" where there is none.
+func shapeOf(body string) string {
+	if m := shapeConstant.FindStringSubmatch(body); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 // planNew tells, behind the triggers and in their transaction, what wasn't captured of a table before it had them. Their

@@ -196,6 +196,9 @@ func brief(t *testing.T, e event.Raw) string {
 	if c.After != nil {
 		line += " after " + string(c.After)
 	}
+	if c.Reason != "" {
+		line += " " + c.Reason
+	}
 	if c.MovedTo {
 		line += " moved_to"
 	}

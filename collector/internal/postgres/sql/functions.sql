@@ -203,6 +203,35 @@ language sql stable set search_path = pg_catalog, pg_temp as $body$
 {{describe}}
 $body$;
 
+-- Tells that a table is no longer what its stream was: it was dropped (now is null), renamed, attached or detached. A whole
+-- table's rows are gone from its stream, as by TRUNCATE, with the reason; of a partition nobody knows any more which rows
+-- it had, and so the root's stream has a gap. What a stream begins with that has the rows now is a gap as well.
+create or replace function datawatch.tell_moved(was bigint, now bigint, relation oid) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
+declare
+  before jsonb := (select shape from datawatch.shapes where id = was);
+  after jsonb := (select shape from datawatch.shapes where id = now);
+  reason text;
+begin
+  if before is null or before -> 'root_schema' = after -> 'root_schema' and before -> 'root_table' = after -> 'root_table' then
+    return;
+  end if;
+  reason := case when now is null then 'drop' when (before -> 'partition')::boolean then 'detach' when (after -> 'partition')::boolean then 'attach' else 'rename' end;
+  insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
+  select current, nextval('datawatch.seq'), 0, case when (before -> 'partition')::boolean then 'p' else 't' end::"char", was, clock_timestamp(),
+    coalesce(nullif(current_setting('datawatch.written', true), ''), '0')::bigint, n, n, reason
+  from datawatch.queue, (select case when (before -> 'partition')::boolean then 0 else 1 end) counted(n);
+  if not (before -> 'partition')::boolean then
+    perform set_config('datawatch.written', (coalesce(nullif(current_setting('datawatch.written', true), ''), '0')::bigint + 1)::text, true);
+  end if;
+  if now is not null and pg_relation_size(relation) > 0 then
+    insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
+    select current, nextval('datawatch.seq'), 0, 'n', now, clock_timestamp(), 0, 0, 0,
+      to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') from datawatch.queue;
+  end if;
+end
+$body$;
+
 -- Makes the function of a table anew where the table's shape is no longer the one that it names.
 create or replace function datawatch.refresh(relation oid) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
@@ -224,6 +253,7 @@ begin
     return false;
   end if;
   insert into datawatch.shapes (id, shape) values (described.id, described.shape) on conflict (id) do nothing;
+  perform datawatch.tell_moved(old_id, described.id, relation);
   execute regexp_replace(pg_get_functiondef(capture), 'shape constant bigint := -?\d+;', 'shape constant bigint := ' || described.id || ';');
   return true;
 end
