@@ -17,6 +17,7 @@ import (
 	"datawatch/pkg/config"
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/event"
+	"datawatch/pkg/hide"
 	"datawatch/pkg/normalize"
 	"datawatch/pkg/normalize/registry"
 	"datawatch/pkg/telegram"
@@ -28,6 +29,7 @@ type show struct {
 	feed   *feed.Feed
 	gaps   *gapalert.Alerter
 	desk   *chat.Desk
+	hidden *hide.Follower
 	bot    *telegram.Client
 	chats  []telegram.Chat
 	broker config.Broker
@@ -54,9 +56,10 @@ func openShow(c Config, env daemon.Env) (*show, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.hidden = hide.NewFollower(c.Broker, "datawatch-collector", env.Log)
 	s.feed, err = feed.New(feed.Options{
-		Normalizer: normalizer,
-		Sender:     bot, Chat: telegram.ChatOf(c.Telegram.Feed), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location,
+		Normalizer: normalizer, Hidden: s.hidden,
+		Sender: bot, Chat: telegram.ChatOf(c.Telegram.Feed), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location,
 		Log: env.Log, Metrics: env.Metrics,
 	})
 	desk.Feed = s.feed
@@ -125,6 +128,7 @@ func (s *show) run(ctx context.Context) error {
 		group.Go(func() error { return daemon.Insist(ctx, s.env, "commands", func() error { return s.desk.Run(ctx) }) })
 		if s.feed != nil {
 			group.Go(func() error { return s.watchVerdicts(ctx) })
+			group.Go(func() error { return s.hidden.Run(ctx) })
 		}
 		return group.Wait()
 	})

@@ -20,8 +20,12 @@ import (
 // Run judges and keeps alerts until ctx is done, and returns its error; earlier only where the configuration can't work.
 func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
 	env.Health.Set("broker", daemon.NotReady, "connecting")
-	folder := newFolder(env)
-	watcher := schemas.NewWatcher(cfg.Validator.Schemas, env.Log, folder.changed)
+	folder, hidden := newFolder(env), newHiding(cfg.Broker, env)
+	watcher := schemas.NewWatcher(cfg.Validator.Schemas, env.Log, func(set *schemas.Set, err error) {
+		folder.changed(set, err)
+		hidden.wake()
+	})
+	hidden.current = watcher.Current
 	bot, err := daemon.OpenTelegram(cfg.Shared, "validator", env)
 	if err != nil {
 		return err
@@ -46,6 +50,7 @@ func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
 			return err
 		}
 		work, ctx := errgroup.WithContext(ctx)
+		work.Go(func() error { return hidden.run(ctx) })
 		work.Go(func() error { return daemon.Insist(ctx, env, daemon.BrokerPart, func() error { return j.Run(ctx) }) })
 		work.Go(func() error { return daemon.Insist(ctx, env, "alerts", func() error { return keeper.Run(ctx) }) })
 		return work.Wait()

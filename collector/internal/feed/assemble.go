@@ -19,6 +19,7 @@ const maxOpen = 4096
 type assembler struct {
 	normalizer *normalize.Normalizer
 	audience   *audience
+	hidden     Hidden
 	linger     time.Duration
 	log        *slog.Logger
 	complete   func(*transaction)
@@ -33,9 +34,9 @@ type assembler struct {
 
 type name struct{ source, id string }
 
-func newAssembler(n *normalize.Normalizer, audience *audience, linger time.Duration, log *slog.Logger, complete func(*transaction)) *assembler {
+func newAssembler(n *normalize.Normalizer, audience *audience, hidden Hidden, linger time.Duration, log *slog.Logger, complete func(*transaction)) *assembler {
 	return &assembler{
-		normalizer: n, audience: audience, linger: linger, log: log, complete: complete,
+		normalizer: n, audience: audience, hidden: hidden, linger: linger, log: log, complete: complete,
 		regards: map[event.Stream]regard{}, index: map[name]*transaction{}, ticks: map[string]string{},
 	}
 }
@@ -79,6 +80,7 @@ func (a *assembler) take(ctx context.Context, r *event.Raw) {
 		}
 		t := a.transaction(r, c.Change.Origin.Transaction)
 		wanted := regard.matching(ctx, c)
+		c.Change = a.hidden.For(c.Stream).Change(c.Change)
 		if t.id == "" && t.kafka {
 			t.record = c
 			t.size = weight(c.Change)

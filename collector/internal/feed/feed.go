@@ -75,7 +75,10 @@ func (f *Feed) Run(ctx context.Context) error {
 
 // assemble makes transactions of events.
 func (f *Feed) assemble(ctx context.Context) error {
-	a := newAssembler(f.options.Normalizer, f.audience, f.options.Linger, f.options.Log, deliver)
+	if err := f.awaitHidden(ctx); err != nil {
+		return err
+	}
+	a := newAssembler(f.options.Normalizer, f.audience, f.options.Hidden, f.options.Linger, f.options.Log, deliver)
 	timer := time.NewTimer(f.options.Linger)
 	defer timer.Stop()
 	for {

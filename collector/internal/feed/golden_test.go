@@ -32,7 +32,7 @@ func told(t *testing.T, language string, asDigest bool, events []event.Raw) stri
 	if asDigest {
 		everybody.backlog.pause(time.Now().Add(time.Hour))
 	}
-	a := newAssembler(normalize.New(normalize.Options{}), viewers, time.Second, slog.New(slog.DiscardHandler), func(tx *transaction) {
+	a := newAssembler(normalize.New(normalize.Options{}), viewers, open{}, time.Second, slog.New(slog.DiscardHandler), func(tx *transaction) {
 		works = append(works, work{transaction: tx})
 		sum.add(tx)
 	})

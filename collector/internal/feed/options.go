@@ -30,7 +30,9 @@ type Options struct {
 	Zone *time.Location
 	// Normalizer makes what is shown, as the preprocessor makes what clean says. Default: one without a schema registry.
 	Normalizer *normalize.Normalizer
-	Log        *slog.Logger
+	// Hidden says what no one may be shown. The feed shows nothing before it knows. Default: nothing is hidden.
+	Hidden Hidden
+	Log    *slog.Logger
 	// Metrics gets datawatch_collector_feed_transactions_total.
 	Metrics prometheus.Registerer
 	// Linger is how long the changes of a transaction may lie apart when nothing else tells that it is complete.
@@ -55,6 +57,9 @@ func (o *Options) validate() error {
 	}
 	if o.Normalizer == nil {
 		o.Normalizer = normalize.New(normalize.Options{})
+	}
+	if o.Hidden == nil {
+		o.Hidden = open{}
 	}
 	if o.Zone == nil {
 		o.Zone = time.UTC

@@ -100,7 +100,7 @@ func FuzzAnyRecordMakesAMessage(f *testing.F) {
 		var works []work
 		viewers := newAudience(telegram.Chat{}, newBoard())
 		everybody := viewers.of(telegram.Chat{})
-		a := newAssembler(normalizer, viewers, time.Second, slog.New(slog.DiscardHandler), func(tx *transaction) { works = append(works, work{transaction: tx}) })
+		a := newAssembler(normalizer, viewers, open{}, time.Second, slog.New(slog.DiscardHandler), func(tx *transaction) { works = append(works, work{transaction: tx}) })
 		r := recorded("topic", 0, 1, key, value)
 		a.take(t.Context(), &r)
 		if json.Valid([]byte(before)) && json.Valid([]byte(after)) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"datawatch/pkg/event"
+	"datawatch/pkg/hide"
 	"datawatch/pkg/telegram"
 )
 
@@ -264,6 +265,8 @@ func (w writer) value(value json.RawMessage) telegram.Span {
 	}
 	text, ok := textOf(value)
 	switch {
+	case text == hide.Changed:
+		text = hide.Mark
 	case !ok:
 		text = inOneLine(value[:min(len(value), maxPretty)])
 	case text == "" || text[0] == ' ' || text[len(text)-1] == ' ':

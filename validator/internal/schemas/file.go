@@ -2,15 +2,14 @@ package schemas
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
 	"datawatch/pkg/cel"
 	"datawatch/pkg/event"
+	"datawatch/pkg/hide"
 )
 
 // File is one schema file, compiled. It never changes.
@@ -82,48 +81,7 @@ type Rule struct {
 func (r *Rule) RunsOn(op event.Op) bool { return r.on[op] }
 
 // Pointer is a JSON pointer whose "*" stands for any name or index.
-type Pointer []string
-
-// ParsePointer reads a JSON pointer (RFC 6901).
-func ParsePointer(text string) (Pointer, error) {
-	if text == "" {
-		return Pointer{}, nil
-	}
-	if text[0] != '/' {
-		return nil, fmt.Errorf("%q is not a JSON pointer: it begins with a slash, as in /customer/name", text)
-	}
-	var p Pointer
-	for token := range strings.SplitSeq(text[1:], "/") {
-		p = append(p, unescape(token))
-	}
-	return p, nil
-}
-
-// Covers tells whether the pointer names the place, or something above it.
-func (p Pointer) Covers(place []string) bool {
-	if len(p) > len(place) {
-		return false
-	}
-	for i, token := range p {
-		if token != "*" && token != place[i] && place[i] != "*" {
-			return false
-		}
-	}
-	return true
-}
-
-// Under tells whether the pointer names something at or below the place.
-func (p Pointer) Under(place []string) bool {
-	if len(p) < len(place) {
-		return false
-	}
-	for i, token := range place {
-		if p[i] != "*" && token != "*" && p[i] != token {
-			return false
-		}
-	}
-	return true
-}
+type Pointer = hide.Pointer
 
 // readRoot fills in what the keywords at the root say.
 func (f *File) readRoot(d *document) []Problem {
@@ -188,7 +146,7 @@ func (r *rootReader) pointers() []Pointer {
 			r.wrong(item, "not a JSON pointer", `a text such as "/email"`)
 			continue
 		}
-		p, err := ParsePointer(text)
+		p, err := hide.ParsePointer(text)
 		if err != nil {
 			r.wrong(item, err.Error(), "")
 			continue

@@ -10,6 +10,7 @@ import (
 
 	"datawatch/pkg/cel"
 	"datawatch/pkg/event"
+	"datawatch/pkg/hide"
 )
 
 // Set is the schema files in force at one time. It never changes, and is safe for concurrent use.
@@ -144,4 +145,23 @@ func (s *Set) Failures() []Failure {
 		return cmp.Or(cmp.Compare(a.Problem.File, b.Problem.File), cmp.Compare(a.Problem.Line, b.Problem.Line))
 	})
 	return all
+}
+
+// Hidden is what no one may be shown, by the files in force, and the streams or globs of files of which there is no good
+// version: what their x-pii says isn't known.
+func (s *Set) Hidden() (files []hide.File, unknown []string) {
+	for _, f := range s.Files() {
+		h := hide.File{Stream: strings.TrimSuffix(f.Name, suffix)}
+		for _, p := range f.PII {
+			h.Hide = append(h.Hide, p.String())
+		}
+		files = append(files, h)
+	}
+	for name, problems := range s.problems {
+		if s.files[name] == nil && !isShared(name) && hasErrors(problems) {
+			unknown = append(unknown, strings.TrimSuffix(name, suffix))
+		}
+	}
+	slices.Sort(unknown)
+	return files, unknown
 }
