@@ -1,0 +1,123 @@
+package broker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"datawatch/pkg/broker"
+	"datawatch/pkg/config"
+	"datawatch/pkg/testrig"
+)
+
+// seated is a member that writes down its share.
+type seated struct {
+	mu    sync.Mutex
+	share string
+	stop  func()
+}
+
+func (s *seated) set(share string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.share = share
+}
+
+func (s *seated) get() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.share
+}
+
+// sit takes a seat under a name; each member's share is the names of all, and which of them it is.
+func sit(t *testing.T, c config.Broker, name string) *seated {
+	t.Helper()
+	s := &seated{}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	m := broker.Member{
+		Broker: c, Name: "test", Group: c.TopicPrefix + "-members",
+		Describe: func() []byte { return []byte(name) },
+		Share: func(members map[string][]byte) map[string][]byte {
+			var names []string
+			for _, m := range members {
+				names = append(names, string(m))
+			}
+			slices.Sort(names)
+			shares := maps.Clone(members)
+			for id, name := range members {
+				shares[id] = fmt.Appendf(nil, "%s of %s", name, strings.Join(names, ","))
+			}
+			return shares
+		},
+		Assigned: func(share []byte) { s.set(string(share)) },
+		Lost:     func(error) { s.set("lost") },
+	}
+	go func() { ended <- m.Run(ctx) }()
+	var once sync.Once
+	s.stop = func() {
+		once.Do(func() {
+			cancel()
+			select {
+			case err := <-ended:
+				if !errors.Is(err, context.Canceled) {
+					t.Errorf("Run returned %v", err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Error("Run doesn't end")
+			}
+		})
+	}
+	t.Cleanup(s.stop)
+	return s
+}
+
+func awaitShares(t *testing.T, within time.Duration, want map[*seated]string) {
+	t.Helper()
+	testrig.Eventually(t, within, func() error {
+		for s, share := range want {
+			if got := s.get(); got != share {
+				return fmt.Errorf("share %q, not %q", got, share)
+			}
+		}
+		return nil
+	})
+}
+
+func TestMembersShareAndWhoLeavesIsMissedAtOnce(t *testing.T) {
+	testrig.EachBroker(t, func(t *testing.T, addr string) {
+		c := config.DefaultShared().Broker
+		c.Addresses, c.TopicPrefix = strings.Split(addr, ","), testrig.Prefix(t)
+		a, b := sit(t, c, "a"), sit(t, c, "b")
+		awaitShares(t, 30*time.Second, map[*seated]string{a: "a of a,b", b: "b of a,b"})
+		d := sit(t, c, "d")
+		awaitShares(t, 30*time.Second, map[*seated]string{a: "a of a,b,d", b: "b of a,b,d", d: "d of a,b,d"})
+		a.stop()
+		if a.get() != "lost" {
+			t.Errorf("a member that left has the share %q", a.get())
+		}
+		awaitShares(t, broker.SessionTimeout-time.Second, map[*seated]string{b: "b of b,d", d: "d of b,d"})
+	})
+}
+
+func TestMemberWithoutItsBrokerLosesItsShareAndGetsItBack(t *testing.T) {
+	server := testrig.KafkaServer(t)
+	c := config.DefaultShared().Broker
+	c.Addresses, c.TopicPrefix = []string{server.Addr()}, testrig.Prefix(t)
+	a := sit(t, c, "a")
+	awaitShares(t, 30*time.Second, map[*seated]string{a: "a of a"})
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	awaitShares(t, 30*time.Second, map[*seated]string{a: "lost"})
+	if err := server.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	awaitShares(t, 60*time.Second, map[*seated]string{a: "a of a"})
+}
