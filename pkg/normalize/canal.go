@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"datawatch/pkg/event"
 )
@@ -119,9 +118,7 @@ func canalValue(value []byte, mysqlType string) []byte {
 			return bytes.Replace(bytes.Clone(value), []byte(" "), []byte("T"), 1)
 		}
 	case "json":
-		if inner, err := oneValue(text); err == nil && utf8.Valid(text) {
-			return inner
-		}
+		return jsonIn(value)
 	}
 	return value
 }

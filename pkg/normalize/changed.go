@@ -52,6 +52,9 @@ func sameValue(a, b []byte) bool {
 	if isPlain(a) && isPlain(b) {
 		return false
 	}
+	if !isUnambiguous(a) || !isUnambiguous(b) {
+		return false
+	}
 	ca, err := event.Canonical(a)
 	if err != nil {
 		return false

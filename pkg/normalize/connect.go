@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // connectSchema is a schema as Kafka Connect's JSON converter writes it. Name says what a primitive means: of Connect's own
@@ -244,11 +243,16 @@ func appendJSONText(dst []byte, r *reader) ([]byte, *Error) {
 	if err != nil {
 		return nil, err
 	}
-	if value[0] == '"' {
-		text := unquote(value)
-		if inner, err := oneValue(text); err == nil && utf8.Valid(text) {
-			return append(dst, inner...), nil
-		}
+	return append(dst, jsonIn(value)...), nil
+}
+
+// jsonIn is the JSON that a string holds, or the value as it is where it holds none.
+func jsonIn(value []byte) []byte {
+	if value[0] != '"' || hasLoneSurrogate(value) {
+		return value
 	}
-	return append(dst, value...), nil
+	if inner, err := oneValue(unquote(value)); err == nil {
+		return inner
+	}
+	return value
 }

@@ -31,7 +31,12 @@
 // JSON converter. Its time is the source's (ts_ns, ts_us or ts_ms). Where a schema came with it, decimals become numbers,
 // days and ticks ISO 8601, zoned timestamps RFC 3339 in UTC, and JSON in a text itself; without one, values are as they
 // are, for nothing tells a count of days from a number. What Debezium marks as unavailable is taken out and named in
-// incomplete. Envelopes of MongoDB's connector are messages, with the envelope as after; so are Debezium's logical messages.
+// incomplete. Debezium's logical messages are messages, with the envelope as after.
+//
+// Of its connector for MongoDB the documents come as Extended JSON in a text, and are read in any of that format's forms:
+// values of BSON become what TYPES.md says of them, everything else is copied. The key {"id": "<Extended JSON>"} is
+// {"_id": …}, as it is of collections that are captured. An update that tells what it set (updateDescription) has a document
+// that was looked up: it may be that of a later change, or missing, and incomplete says so; changed comes from what was set.
 //
 // The tombstone that Debezium sends behind a delete is a delete of the same key once more, for each call knows of its
 // record alone; the preprocessor, which knows what came before, leaves it out.

@@ -14,6 +14,7 @@ import (
 // says something about. They are JSON, as compact as the record's value was made.
 type envelope struct {
 	op, before, after, source, transaction []byte
+	description, patch                     []byte // of MongoDB: what an update set
 	schema                                 []byte // of the whole envelope, where it came with it
 }
 
@@ -26,8 +27,7 @@ var ops = map[string]event.Op{
 var unavailable = []string{`"__debezium_unavailable_value"`, `"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="`}
 
 // envelopeOf recognizes an envelope, with a schema around it or without: an object with one of the ops, a source that names
-// its connector, and a row before or after (but for truncate). It is nil for any other value, and for envelopes of
-// MongoDB, whose rows are documents in a text.
+// its connector, and a row before or after (but for truncate; of MongoDB, a document). It is nil for any other value.
 func envelopeOf(value []byte) (*envelope, *Error) {
 	if len(value) == 0 || value[0] != '{' || !bytes.Contains(value, []byte(`"source":{`)) || !bytes.Contains(value, []byte(`"op":`)) {
 		return nil, nil
@@ -53,12 +53,19 @@ func envelopeOf(value []byte) (*envelope, *Error) {
 			e.source = m.value
 		case `"transaction"`:
 			e.transaction = m.value
+		case `"updateDescription"`:
+			e.description = m.value
+		case `"patch"`:
+			e.patch = m.value
 		}
 	}
 	_, known := ops[string(e.op)]
 	hasRow := isObject(e.before) || isObject(e.after) || string(e.op) == `"t"`
 	connector := memberOf(e.source, `"connector"`)
-	if !known || !hasRow || connector == nil || string(connector) == `"mongodb"` {
+	if e.isDocument() {
+		hasRow = e.hasDocument()
+	}
+	if !known || !hasRow || connector == nil {
 		return nil, nil
 	}
 	return e, nil
@@ -123,6 +130,9 @@ func (e *envelope) time() (time.Time, bool) {
 
 // fillEnvelope sets what the envelope says of the change.
 func (n *Normalizer) fillEnvelope(c *event.Change, e *envelope) *Error {
+	if e.isDocument() {
+		return e.fillDocument(c)
+	}
 	c.Op = ops[string(e.op)]
 	e.setTransaction(&c.Origin)
 	if c.Op == event.Truncate {

@@ -73,11 +73,30 @@ func rowKey(columns []event.Column, keyColumns []string, row []byte) (json.RawMe
 	return append(key, '}'), nil
 }
 
-// canonical is event.Canonical; what is in that form already, as most keys are, isn't decoded for it.
+// CanonicalKey is the canonical JSON of a key that is written in compact JSON. A key that has no form which says the same to
+// every reader (a name stands twice in it, a string holds half of a surrogate pair) is an error: it could be taken for
+// another one.
+func CanonicalKey(value []byte) (json.RawMessage, error) {
+	key, err := canonical(value)
+	if err != nil {
+		return nil, err
+	}
+	return key, nil
+}
+
+// canonical is CanonicalKey; what is in that form already, as most keys are, isn't decoded for it.
 func canonical(value []byte) ([]byte, *Error) {
 	if isPlain(value) {
 		return value, nil
 	}
+	if err := (&reader{b: value}).unambiguous(); err != nil {
+		return nil, err
+	}
+	return canonicalForm(value)
+}
+
+// canonicalForm is event.Canonical.
+func canonicalForm(value []byte) ([]byte, *Error) {
 	text, err := event.Canonical(value)
 	if err != nil {
 		return nil, wrong(Malformed, "no canonical JSON: %v", err)

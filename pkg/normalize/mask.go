@@ -18,8 +18,8 @@ import (
 //
 // A field is a name, or a path of names joined by dots that leads through objects, arrays of objects, composites, json
 // and jsonb; a name that holds dots itself is found as well. Of Kafka records, JSON is masked in value and key, also
-// inside the before, after, data, old and payload of change envelopes; text that isn't JSON and bytes have no fields and
-// pass as they are.
+// inside the before, after, data, old and payload of change envelopes, where JSON in a text (a document of Debezium's) is
+// looked into; text that isn't JSON and bytes have no fields and pass as they are.
 //
 //   - drop takes the field out.
 //   - hash puts "sha256:" and the first 32 hexadecimal digits of the SHA-256 of the value there: of a string's text, of
@@ -46,6 +46,8 @@ const (
 	maskDrop  = "drop"
 	maskHash  = "hash"
 	maskLast4 = "last4"
+
+	maskAll = "all" // stars alone; no entry's, but what a rule's field may lie in or around
 )
 
 // NewMasker checks the entries.
@@ -192,6 +194,7 @@ func maskRecord(r *event.Raw, rules []maskRule) error {
 			everywhere = append(everywhere, maskRule{prefix + rule.path, rule.how})
 		}
 	}
+	everywhere = append(everywhere, descriptions(r.Value, rules)...)
 	value, err := maskJSON(r.Value, everywhere)
 	if err != nil {
 		return in("value", err)

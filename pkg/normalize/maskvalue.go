@@ -72,10 +72,36 @@ func appendMasked(dst []byte, r *reader, rules []maskRule) ([]byte, *Error) {
 			return err
 		})
 		return append(dst, ']'), err
+	case len(rules) > 0 && first == '"':
+		value, err := r.scalar()
+		if err != nil {
+			return nil, err
+		}
+		return appendMaskedText(dst, value, rules)
 	default:
 		value, spaced, err := r.value()
 		return appendCompact(dst, value, spaced), err
 	}
+}
+
+// appendMaskedText masks an object that stands in a text; a text in which there is nothing to hide stays as it is written.
+func appendMaskedText(dst, quoted []byte, rules []maskRule) ([]byte, *Error) {
+	text := unquote(quoted)
+	inner, err := oneValue(text)
+	switch {
+	case err != nil && err.Class == Limit:
+		return nil, err
+	case err != nil || !isObject(inner):
+		return append(dst, quoted...), nil //nolint:nilerr // the error says that it isn't JSON: there are no fields in it
+	}
+	masked, err := maskValue(text, rules)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.Equal(masked, inner) {
+		return append(dst, quoted...), nil
+	}
+	return event.AppendString(dst, string(masked)), nil
 }
 
 // What begins the texts that stand for hidden values.
@@ -104,7 +130,7 @@ func appendHidden(dst, value []byte, how string) []byte {
 	}
 	const shown, least = 4, 8
 	hidden := starred
-	if runes := []rune(text); len(runes) >= least && value[0] != '{' && value[0] != '[' && utf8.ValidString(text) {
+	if runes := []rune(text); how != maskAll && len(runes) >= least && value[0] != '{' && value[0] != '[' && utf8.ValidString(text) {
 		hidden += string(runes[len(runes)-shown:])
 	}
 	return event.AppendString(dst, hidden)

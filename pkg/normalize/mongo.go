@@ -2,8 +2,6 @@ package normalize
 
 import (
 	"encoding/json"
-	"slices"
-	"strings"
 
 	"go.mongodb.org/mongo-driver/bson"
 
@@ -29,7 +27,7 @@ func documentKey(key bson.Raw) (json.RawMessage, *Error) {
 	if wrongID != nil {
 		return nil, in("_id", wrongID)
 	}
-	return canonical(append(value, '}'))
+	return canonicalForm(append(value, '}')) // BSON's strings are whole; a name that stands twice must not keep a document away
 }
 
 // document makes the clean event of a change of a MongoDB collection.
@@ -121,22 +119,5 @@ func described(d *event.DocumentChange) ([]string, *Error) {
 			present = append(present, e.Key())
 		}
 	}
-	touched := make(map[string]bool, len(paths))
-	var names, gone []string
-	for _, path := range paths {
-		name := path
-		if !slices.Contains(present, path) { // a name may hold dots itself
-			name, _, _ = strings.Cut(path, ".")
-		}
-		if !touched[name] && !slices.Contains(present, name) {
-			gone = append(gone, name)
-		}
-		touched[name] = true
-	}
-	for _, name := range present {
-		if touched[name] {
-			names = append(names, name)
-		}
-	}
-	return append(names, gone...), nil
+	return touchedBy(paths, present), nil
 }

@@ -134,7 +134,7 @@ func (n *Normalizer) decoded(ctx context.Context, r *event.Raw) (*event.Raw, err
 		if d.Key, err = n.unwire(ctx, r.Key); err != nil {
 			return nil, within("key", err)
 		}
-		if d.Key[0] == '"' {
+		if d.Key[0] == '"' && !hasLoneSurrogate(d.Key) {
 			d.Key = unquote(d.Key)
 		}
 	}

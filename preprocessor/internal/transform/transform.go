@@ -116,7 +116,7 @@ func setKey(c *event.Change, fields []string) error {
 		}
 		key = append(append(event.AppendString(key, name), ':'), bytes.TrimSpace(value)...)
 	}
-	canonical, err := event.Canonical(append(key, '}'))
+	canonical, err := normalize.CanonicalKey(append(key, '}'))
 	if err != nil {
 		return &normalize.Error{Class: classKey, Reason: fmt.Sprintf("the key %v: %v", fields, err)}
 	}
