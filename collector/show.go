@@ -86,7 +86,7 @@ func newNormalizer(c Config) (*normalize.Normalizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mask: %w", err)
 	}
-	options := normalize.Options{Masker: masker}
+	options := normalize.Options{Masker: masker, Formats: c.Formats}
 	if c.SchemaRegistry.URL != "" {
 		if options.Schemas, err = registry.New(c.SchemaRegistry); err != nil {
 			return nil, err

@@ -45,7 +45,7 @@ func newPipeline(c Config, env daemon.Env) (*pipeline.Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := normalize.Options{Masker: masker, Plain: c.Preprocessor.isPlain}
+	options := normalize.Options{Masker: masker, Formats: c.Formats, MaxDecoded: broker.RecordLimit(c.Broker)}
 	if c.SchemaRegistry.URL != "" {
 		if options.Schemas, err = registry.New(c.SchemaRegistry); err != nil {
 			return nil, err

@@ -55,6 +55,24 @@ func TestWrongTransformsAreConfigurationErrors(t *testing.T) {
 	}
 }
 
+func TestWrongFormatsAreConfigurationErrors(t *testing.T) {
+	for name, test := range map[string]struct{ entry, says string }{
+		"unknown":     {"{stream: a/b, valeu: json}", "unknown key"},
+		"nothing":     {"{stream: a/b}", "formats[0]: nothing is said"},
+		"no stream":   {"{value: json}", `formats[0].stream: "" is not a stream`},
+		"no format":   {"{stream: a/b, value: xml}", `datawatch.yaml:3: formats[0].value: "xml" is not allowed`},
+		"no key":      {"{stream: a/b, key: xml}", `formats[0].key: "xml" is not allowed`},
+		"no envelope": {"{stream: a/b, envelope: flume}", `formats[0].envelope: "flume" is not allowed`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, _, stderr := execute(t, "broker: {addresses: [\"127.0.0.1:1\"]}\nformats:\n  - "+test.entry+"\n", "check")
+			if code != daemon.ExitConfig || !strings.Contains(stderr, test.says) {
+				t.Errorf("exit %d: %s", code, stderr)
+			}
+		})
+	}
+}
+
 func TestWrongListenIsAConfigurationError(t *testing.T) {
 	code, _, stderr := execute(t, `
 broker: {addresses: ["127.0.0.1:1"]}

@@ -19,6 +19,7 @@ type Shared struct {
 	Telegram       Telegram       `yaml:"telegram"`
 	Mask           []Mask         `yaml:"mask"`
 	SchemaRegistry SchemaRegistry `yaml:"schema_registry"`
+	Formats        []Format       `yaml:"formats"`
 	Log            Log            `yaml:"log"`
 }
 

@@ -11,8 +11,8 @@ import (
 	"datawatch/pkg/event"
 )
 
-func (a *avro) decode(payload []byte) ([]byte, *Error) {
-	r := &avroReader{b: payload}
+func (a *avro) decode(payload []byte, most int) ([]byte, *Error) {
+	r := &avroReader{b: payload, most: most}
 	value, err := r.append(make([]byte, 0, 2*len(payload)+64), a.root)
 	if err != nil {
 		return nil, err
@@ -30,6 +30,7 @@ func appendName(dst []byte, name string) []byte { return event.AppendString(dst,
 type avroReader struct {
 	b     []byte
 	depth int
+	most  int // bytes of JSON
 }
 
 func truncated() *Error { return wrong(Malformed, "the data ends within a value") }
@@ -62,8 +63,8 @@ func (r *avroReader) sized() ([]byte, *Error) {
 
 // append appends the JSON of the value that comes next.
 func (r *avroReader) append(dst []byte, t *avroType) ([]byte, *Error) {
-	if len(dst) > maxDecoded {
-		return nil, wrong(Limit, "more than %d bytes once decoded", maxDecoded)
+	if len(dst) > r.most {
+		return nil, tooLong(r.most)
 	}
 	if r.depth++; r.depth > maxNested {
 		return nil, wrong(Limit, "nested more than %d deep", maxNested)

@@ -18,7 +18,8 @@
 //
 // # Kafka records
 //
-// What a value is, is guessed from its bytes alone, in this order:
+// What a value is, is guessed from its bytes alone, in this order (what the configuration's formats say of a stream counts
+// before any guess, here and below):
 //
 //  1. null: the op is delete.
 //  2. Not UTF-8: bytes, as base64, with encoding "base64".
@@ -51,6 +52,12 @@
 // row whose key changed gives a delete and an insert, the deletes of all rows first. Canal's values are text, and take the form that their mysqlType says:
 // numbers, ISO 8601, JSON. Maxwell's are as they are. Everything else of the two (DDL, the marks around a bootstrap) is a
 // message in the topic's own stream.
+//
+// A CloudEvent (https://cloudevents.io) in structured mode is an object with the texts specversion, id, source and type. It
+// comes out as the same event in binary mode would: its data, or the bytes of its data_base64, is the value, guessed as
+// above and looked at for a change envelope; its attributes are headers behind the record's own, ce_id and so on; its
+// datacontenttype is the content type. In both modes the attribute time is the event's time. What Debezium's own converter
+// made a CloudEvent of (iodebeziumop and iodebeziumconnector among the attributes) is that change.
 //
 // A key in the schema and payload of Kafka Connect's JSON converter is its payload, in the forms that rows have. Another
 // key that is a JSON object or array is that, in canonical form (event.Canonical), unless a name stands twice in it or a

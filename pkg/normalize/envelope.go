@@ -59,16 +59,20 @@ func envelopeOf(value []byte) (*envelope, *Error) {
 			e.patch = m.value
 		}
 	}
-	_, known := ops[string(e.op)]
-	hasRow := isObject(e.before) || isObject(e.after) || string(e.op) == `"t"`
-	connector := memberOf(e.source, `"connector"`)
-	if e.isDocument() {
-		hasRow = e.hasDocument()
-	}
-	if !known || !hasRow || connector == nil {
+	if !e.isChange() {
 		return nil, nil
 	}
 	return e, nil
+}
+
+// isChange tells whether what makes an envelope is there.
+func (e *envelope) isChange() bool {
+	_, known := ops[string(e.op)]
+	hasRow := isObject(e.before) || isObject(e.after) || string(e.op) == `"t"`
+	if e.isDocument() {
+		hasRow = e.hasDocument()
+	}
+	return known && hasRow && memberOf(e.source, `"connector"`) != nil
 }
 
 // unwrap takes a value out of the schema that Kafka Connect's JSON converter puts around it where it is told to; wrapped

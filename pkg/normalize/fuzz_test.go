@@ -68,6 +68,9 @@ func FuzzRecord(f *testing.F) {
 		if c.Op != event.Message && value != nil {
 			return // an envelope: see FuzzDebezium
 		}
+		if as, _ := oneValue(value); utf8.Valid(value) && cloudEventOf(as) != nil {
+			return // see FuzzCloudEvents
+		}
 		var compact bytes.Buffer
 		switch {
 		case value == nil:
@@ -94,6 +97,9 @@ func FuzzRecord(f *testing.F) {
 
 // FuzzDebezium gives any bytes for an envelope and its key.
 func FuzzDebezium(f *testing.F) { fuzzEnvelopes(f, "testdata/events/kafka-debezium*.json") }
+
+// FuzzCloudEvents gives any bytes for a CloudEvent in structured mode and its key.
+func FuzzCloudEvents(f *testing.F) { fuzzEnvelopes(f, "testdata/events/kafka-cloudevents*.json") }
 
 // FuzzRows gives any bytes for an envelope of Maxwell or Canal and its key.
 func FuzzRows(f *testing.F) {

@@ -184,7 +184,10 @@ func maskColumns(columns []event.Column, rules []maskRule) []event.Column {
 }
 
 // envelopes are the places in change envelopes where a row's fields lie.
-var envelopes = []string{"", "before.", "after.", "data.", "old.", "payload.", "payload.before.", "payload.after."}
+var envelopes = []string{
+	"", "before.", "after.", "data.", "old.", "payload.", "payload.before.", "payload.after.",
+	"data.before.", "data.after.", "data.payload.before.", "data.payload.after.", // in a CloudEvent
+}
 
 // maskRecord masks a Kafka record whose value or key is JSON.
 func maskRecord(r *event.Raw, rules []maskRule) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"datawatch/pkg/config"
 	"datawatch/pkg/event"
 )
 
@@ -16,8 +17,10 @@ type Options struct {
 	// Schemas decodes what is in Confluent's wire format; nil takes nothing for that. Events then may fail with what
 	// Schemas failed with.
 	Schemas Schemas
-	// Plain tells which streams' records are never in that format, whatever they begin with; nil is none.
-	Plain func(event.Stream) bool
+	// Formats say of streams what else is guessed.
+	Formats []config.Format
+	// MaxDecoded bounds the JSON that a few bytes of Schemas' formats may stand for (default 64 MiB).
+	MaxDecoded int
 	// Masker masks what only decoding with Schemas makes readable; nil masks nothing.
 	Masker *Masker
 }
@@ -30,7 +33,7 @@ type Normalizer struct {
 	schemas *memo[*connectSchema]
 
 	decoders *decoders // nil where there are no schemas
-	plain    func(event.Stream) bool
+	formats  *formats
 	masker   *Masker
 }
 
@@ -39,16 +42,22 @@ func New(o Options) *Normalizer {
 	if o.MaxShapes == 0 {
 		o.MaxShapes = 1000
 	}
+	if o.MaxDecoded == 0 {
+		o.MaxDecoded = defaultMaxDecoded
+	}
 	n := &Normalizer{
 		shapes: newMemo[[]event.Column](o.MaxShapes), keys: newMemo[[]string](o.MaxShapes),
 		actors: newMemo[*event.Actor](o.MaxShapes), schemas: newMemo[*connectSchema](o.MaxShapes),
-		masker: o.Masker, plain: o.Plain,
+		masker: o.Masker, formats: newFormats(o.Formats),
 	}
 	if o.Schemas != nil {
-		n.decoders = newDecoders(o.Schemas, o.MaxShapes)
+		n.decoders = newDecoders(o.Schemas, o.MaxShapes, o.MaxDecoded)
 	}
 	return n
 }
+
+// defaultMaxDecoded is far beyond what a record of a topic may be.
+const defaultMaxDecoded = 64 << 20
 
 // Events gives the clean events of a raw record, in order. They share the record's bytes. An error is an *Error: the
 // record is a dead letter.
@@ -63,11 +72,11 @@ func (n *Normalizer) Events(ctx context.Context, r *event.Raw) ([]*event.Clean, 
 	case r.Kind == event.Postgres:
 		clean, err = n.row(r)
 	case r.Kind == event.Kafka:
-		readable, err := n.decoded(ctx, r)
+		readable, f, err := n.decoded(ctx, r, n.formats.of(r.Stream))
 		if err != nil {
 			return nil, err
 		}
-		events, wrong := n.record(readable)
+		events, wrong := n.record(readable, f)
 		if wrong != nil {
 			return nil, wrong
 		}

@@ -43,17 +43,23 @@ func newProtobuf(s *Schema) (decoder, *Error) {
 	return &protobuf{compiled[0]}, nil
 }
 
-func (p *protobuf) decode(payload []byte) ([]byte, *Error) {
+func (p *protobuf) decode(payload []byte, most int) ([]byte, *Error) {
 	descriptor, rest, err := p.message(payload)
 	if err != nil {
+		return nil, err
+	}
+	if err := (&protoCost{left: maxProtoCost}).message(rest, descriptor, 0); err != nil {
 		return nil, err
 	}
 	m := dynamicpb.NewMessage(descriptor)
 	if err := (proto.UnmarshalOptions{RecursionLimit: maxNested}).Unmarshal(rest, m); err != nil {
 		return nil, wrong(Malformed, "not a %s: %v", descriptor.FullName(), err)
 	}
-	return appendMessage(make([]byte, 0, 2*len(payload)+64), m)
+	return messageWriter{most}.appendMessage(make([]byte, 0, 2*len(payload)+64), m)
 }
+
+// messageWriter makes JSON of messages, of so many bytes at most.
+type messageWriter struct{ most int }
 
 // message finds which of the file's messages it is: its place, and its place within that; a single 0 is the first one.
 func (p *protobuf) message(b []byte) (protoreflect.MessageDescriptor, []byte, *Error) {
@@ -90,15 +96,12 @@ func (p *protobuf) message(b []byte) (protoreflect.MessageDescriptor, []byte, *E
 
 // appendMessage appends a message with its fields in the order of the file, by their names there. A field that tells
 // whether it is set is left out where it isn't; others have their default.
-func appendMessage(dst []byte, m protoreflect.Message) ([]byte, *Error) {
-	if len(dst) > maxDecoded {
-		return nil, wrong(Limit, "more than %d bytes once decoded", maxDecoded)
-	}
+func (w messageWriter) appendMessage(dst []byte, m protoreflect.Message) ([]byte, *Error) {
 	if len(m.GetUnknown()) > 0 {
 		return nil, wrong(Malformed, "%s has a field that its schema doesn't know", m.Descriptor().FullName())
 	}
 	if known, ok := wellKnown[m.Descriptor().FullName()]; ok {
-		return known(dst, m)
+		return known(w, dst, m)
 	}
 	dst = append(dst, '{')
 	some := false
@@ -114,14 +117,14 @@ func appendMessage(dst []byte, m protoreflect.Message) ([]byte, *Error) {
 		some = true
 		dst = append(appendName(dst, string(f.Name())), ':')
 		var err *Error
-		if dst, err = appendField(dst, f, m.Get(f)); err != nil {
+		if dst, err = w.appendField(dst, f, m.Get(f)); err != nil {
 			return nil, in("field "+string(f.Name()), err)
 		}
 	}
 	return append(dst, '}'), nil
 }
 
-func appendField(dst []byte, f protoreflect.FieldDescriptor, v protoreflect.Value) ([]byte, *Error) {
+func (w messageWriter) appendField(dst []byte, f protoreflect.FieldDescriptor, v protoreflect.Value) ([]byte, *Error) {
 	var err *Error
 	switch {
 	case f.IsMap():
@@ -133,7 +136,7 @@ func appendField(dst []byte, f protoreflect.FieldDescriptor, v protoreflect.Valu
 			}
 			some = true
 			dst = append(appendName(dst, k.String()), ':')
-			if dst, err = appendScalar(dst, f.MapValue(), v.Map().Get(k)); err != nil {
+			if dst, err = w.appendScalar(dst, f.MapValue(), v.Map().Get(k)); err != nil {
 				return nil, err
 			}
 		}
@@ -144,17 +147,20 @@ func appendField(dst []byte, f protoreflect.FieldDescriptor, v protoreflect.Valu
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			if dst, err = appendScalar(dst, f, v.List().Get(i)); err != nil {
+			if dst, err = w.appendScalar(dst, f, v.List().Get(i)); err != nil {
 				return nil, err
 			}
 		}
 		return append(dst, ']'), nil
 	default:
-		return appendScalar(dst, f, v)
+		return w.appendScalar(dst, f, v)
 	}
 }
 
-func appendScalar(dst []byte, f protoreflect.FieldDescriptor, v protoreflect.Value) ([]byte, *Error) {
+func (w messageWriter) appendScalar(dst []byte, f protoreflect.FieldDescriptor, v protoreflect.Value) ([]byte, *Error) {
+	if len(dst) > w.most {
+		return nil, tooLong(w.most)
+	}
 	switch f.Kind() {
 	case protoreflect.BoolKind:
 		return strconv.AppendBool(dst, v.Bool()), nil
@@ -176,21 +182,21 @@ func appendScalar(dst []byte, f protoreflect.FieldDescriptor, v protoreflect.Val
 		dst = base64.StdEncoding.AppendEncode(dst, v.Bytes())
 		return append(dst, '"'), nil
 	case protoreflect.MessageKind, protoreflect.GroupKind:
-		return appendMessage(dst, v.Message())
+		return w.appendMessage(dst, v.Message())
 	default: // the signed whole numbers
 		return strconv.AppendInt(dst, v.Int(), 10), nil
 	}
 }
 
 // wellKnown are the messages that stand for a value of JSON.
-var wellKnown map[protoreflect.FullName]func([]byte, protoreflect.Message) ([]byte, *Error)
+var wellKnown map[protoreflect.FullName]func(messageWriter, []byte, protoreflect.Message) ([]byte, *Error)
 
 func init() { // the table's functions reach it themselves
-	wellKnown = map[protoreflect.FullName]func([]byte, protoreflect.Message) ([]byte, *Error){
-		"google.protobuf.Timestamp": appendProtoTime, "confluent.type.Decimal": appendProtoDecimal,
-		"google.protobuf.BoolValue": appendWrapped, "google.protobuf.Int32Value": appendWrapped, "google.protobuf.Int64Value": appendWrapped,
-		"google.protobuf.UInt32Value": appendWrapped, "google.protobuf.UInt64Value": appendWrapped, "google.protobuf.FloatValue": appendWrapped,
-		"google.protobuf.DoubleValue": appendWrapped, "google.protobuf.StringValue": appendWrapped, "google.protobuf.BytesValue": appendWrapped,
+	wellKnown = map[protoreflect.FullName]func(messageWriter, []byte, protoreflect.Message) ([]byte, *Error){
+		"google.protobuf.Timestamp": messageWriter.appendProtoTime, "confluent.type.Decimal": messageWriter.appendProtoDecimal,
+		"google.protobuf.BoolValue": messageWriter.appendWrapped, "google.protobuf.Int32Value": messageWriter.appendWrapped, "google.protobuf.Int64Value": messageWriter.appendWrapped,
+		"google.protobuf.UInt32Value": messageWriter.appendWrapped, "google.protobuf.UInt64Value": messageWriter.appendWrapped, "google.protobuf.FloatValue": messageWriter.appendWrapped,
+		"google.protobuf.DoubleValue": messageWriter.appendWrapped, "google.protobuf.StringValue": messageWriter.appendWrapped, "google.protobuf.BytesValue": messageWriter.appendWrapped,
 	}
 }
 
@@ -199,12 +205,12 @@ func numbered(m protoreflect.Message, n protoreflect.FieldNumber) protoreflect.V
 	return m.Get(m.Descriptor().Fields().ByNumber(n))
 }
 
-func appendWrapped(dst []byte, m protoreflect.Message) ([]byte, *Error) {
-	return appendScalar(dst, m.Descriptor().Fields().ByNumber(1), numbered(m, 1))
+func (w messageWriter) appendWrapped(dst []byte, m protoreflect.Message) ([]byte, *Error) {
+	return w.appendScalar(dst, m.Descriptor().Fields().ByNumber(1), numbered(m, 1))
 }
 
 // appendProtoTime appends an instant in RFC 3339.
-func appendProtoTime(dst []byte, m protoreflect.Message) ([]byte, *Error) {
+func (messageWriter) appendProtoTime(dst []byte, m protoreflect.Message) ([]byte, *Error) {
 	seconds, nanos := numbered(m, 1).Int(), numbered(m, 2).Int()
 	const first, last = -62135596800, 253402300799 // the years 1 to 9999
 	if seconds < first || seconds > last || nanos < 0 || nanos >= int64(time.Second) {
@@ -214,7 +220,7 @@ func appendProtoTime(dst []byte, m protoreflect.Message) ([]byte, *Error) {
 }
 
 // appendProtoDecimal appends Confluent's decimal: an unscaled number in two's complement, and its scale.
-func appendProtoDecimal(dst []byte, m protoreflect.Message) ([]byte, *Error) {
+func (messageWriter) appendProtoDecimal(dst []byte, m protoreflect.Message) ([]byte, *Error) {
 	value := numbered(m, 1).Bytes()
 	if len(value) == 0 {
 		value = []byte{0}

@@ -20,30 +20,47 @@ const (
 const base64Encoding = "base64"
 
 // record makes the clean events of a Kafka record.
-func (n *Normalizer) record(r *event.Raw) ([]*event.Clean, *Error) {
+func (n *Normalizer) record(r *event.Raw, f format) ([]*event.Clean, *Error) {
 	topic, partition, offset, err := event.RecordOrigin(r.ID)
 	if err != nil {
 		return nil, wrong(Malformed, "%v", err)
 	}
 	c := &event.Change{Op: event.Message, Origin: event.Origin{Topic: topic, Partition: partition, Offset: offset}}
 	setHeaders(&c.Origin, r.Headers)
+	if f.allows(envelopeCloudEvents) {
+		r = binaryMode(r)
+	}
 	var wrong *Error
-	if c.Key, wrong = n.key(r.Key); wrong != nil {
-		return nil, wrong
+	if c.Key, wrong = n.formattedKey(r.Key, f.key); wrong != nil {
+		return nil, in("key", wrong)
 	}
 	if r.Value == nil {
 		c.Op = event.Delete
 		return []*event.Clean{changeOf(r, c)}, nil
 	}
-	value, encoding, wrong := recordValue(r.Value)
+	value, encoding, wrong := formattedValue(r.Value, f.value)
 	if wrong != nil {
 		return nil, in("value", wrong)
 	}
-	if encoding == "" {
-		events, wrong := n.envelope(r, c, value)
+	if encoding == "" && f.allows(envelopeCloudEvents) {
+		events, wrong := n.cloudEvent(r, c, value, f)
 		switch {
 		case wrong != nil:
-			return nil, in("envelope", wrong)
+			return nil, in("CloudEvent", wrong)
+		case events != nil:
+			return events, nil
+		}
+	}
+	return n.value(r, c, value, encoding, f)
+}
+
+// value makes the events of a value: those of a change envelope, else a message. c is what is known of the record.
+func (n *Normalizer) value(r *event.Raw, c *event.Change, value []byte, encoding string, f format) ([]*event.Clean, *Error) {
+	if encoding == "" {
+		events, err := n.envelope(r, c, value, f)
+		switch {
+		case err != nil:
+			return nil, in("envelope", err)
 		case events != nil:
 			return events, nil
 		}
@@ -52,19 +69,27 @@ func (n *Normalizer) record(r *event.Raw) ([]*event.Clean, *Error) {
 	return []*event.Clean{changeOf(r, c)}, nil
 }
 
-// envelope makes the events of a change envelope; nil where the value is none. c is what is known of the record.
-func (n *Normalizer) envelope(r *event.Raw, c *event.Change, value []byte) ([]*event.Clean, *Error) {
-	s, err := rowsOf(value, r.Key)
+// envelope makes the events of a change envelope; nil where the value is none that is looked for.
+func (n *Normalizer) envelope(r *event.Raw, c *event.Change, value []byte, f format) ([]*event.Clean, *Error) {
+	s, err := rowsOf(value, r.Key, f)
 	if err != nil {
 		return nil, err
 	}
 	if s != nil {
 		return s.events(r, c)
 	}
+	if !f.allows(envelopeDebezium) {
+		return nil, nil
+	}
 	e, err := envelopeOf(value)
 	if e == nil || err != nil {
 		return nil, err
 	}
+	return n.changeOfEnvelope(r, c, e)
+}
+
+// changeOfEnvelope makes the event of an envelope of Debezium.
+func (n *Normalizer) changeOfEnvelope(r *event.Raw, c *event.Change, e *envelope) ([]*event.Clean, *Error) {
 	if err := n.fillEnvelope(c, e); err != nil {
 		return nil, err
 	}

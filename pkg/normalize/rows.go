@@ -202,7 +202,7 @@ func (f fields) texts(name string) (list []string) {
 }
 
 // rowsOf recognizes an envelope of Maxwell or Canal in the value of a record with the key; nil is none.
-func rowsOf(value, key []byte) (*rows, *Error) {
+func rowsOf(value, key []byte, as format) (*rows, *Error) {
 	if !isObject(value) || !bytes.Contains(value, []byte(`"database":"`)) || !bytes.Contains(value, []byte(`"table":"`)) {
 		return nil, nil
 	}
@@ -210,8 +210,13 @@ func rowsOf(value, key []byte) (*rows, *Error) {
 	if f.text("database") == "" || f.text("table") == "" || f.text("type") == "" {
 		return nil, nil
 	}
-	if _, ok := f["isDdl"]; ok {
+	_, canal := f["isDdl"]
+	switch {
+	case canal && as.allows(envelopeCanal):
 		return canalRows(f)
+	case !canal && as.allows(envelopeMaxwell):
+		return maxwellRows(f, key)
+	default:
+		return nil, nil
 	}
-	return maxwellRows(f, key)
 }

@@ -53,13 +53,14 @@ func (e *Unavailable) Unwrap() error { return e.Err }
 
 // decoder makes JSON of a payload.
 type decoder interface {
-	decode(payload []byte) ([]byte, *Error)
+	decode(payload []byte, most int) ([]byte, *Error)
 }
 
 // decoders are made of schemas, and kept: a schema's id never gets another schema.
 type decoders struct {
 	schemas Schemas
 	max     int
+	most    int // bytes of one payload's JSON
 	mu      sync.Mutex
 	byID    map[int]decoderOrError
 }
@@ -69,8 +70,8 @@ type decoderOrError struct {
 	err     *Error
 }
 
-func newDecoders(s Schemas, max int) *decoders {
-	return &decoders{schemas: s, max: max, byID: map[int]decoderOrError{}}
+func newDecoders(s Schemas, max, most int) *decoders {
+	return &decoders{schemas: s, max: max, most: most, byID: map[int]decoderOrError{}}
 }
 
 // get gives a schema's decoder; the error is an *Error where the schema can't be read, and whatever else keeps it away.
@@ -114,7 +115,7 @@ func newDecoder(s *Schema) (d decoderOrError) {
 // plainJSON is a payload that is JSON already.
 type plainJSON struct{}
 
-func (plainJSON) decode(payload []byte) ([]byte, *Error) { return oneValue(payload) }
+func (plainJSON) decode(payload []byte, _ int) ([]byte, *Error) { return oneValue(payload) }
 
 // wireHeader is a zero byte and a schema's id, big-endian
 // (https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format).
@@ -122,33 +123,54 @@ const wireHeader = 5
 
 func isWire(b []byte) bool { return len(b) >= wireHeader && b[0] == 0 }
 
-// decoded gives the record with the JSON of what is in Confluent's wire format in its key and its value, masked. A key
-// that is a string is its text.
-func (n *Normalizer) decoded(ctx context.Context, r *event.Raw) (*event.Raw, error) {
-	if n.decoders == nil || !isWire(r.Key) && !isWire(r.Value) || n.plain != nil && n.plain(r.Stream) {
-		return r, nil
+// decoded gives the record with the JSON of what is in Confluent's wire format in its key and its value, masked; what was
+// decoded is to be guessed from then on. A key that is a string is its text.
+func (n *Normalizer) decoded(ctx context.Context, r *event.Raw, f format) (*event.Raw, format, error) {
+	key, err := n.inWire(r.Key, f.key)
+	if err != nil {
+		return nil, f, within("key", err)
+	}
+	value, err := n.inWire(r.Value, f.value)
+	if err != nil {
+		return nil, f, within("value", err)
+	}
+	if !key && !value {
+		return r, f, nil
 	}
 	d := *r
-	var err error
-	if isWire(r.Key) {
+	if key {
+		f.key = formatAuto
 		if d.Key, err = n.unwire(ctx, r.Key); err != nil {
-			return nil, within("key", err)
+			return nil, f, within("key", err)
 		}
 		if d.Key[0] == '"' && !hasLoneSurrogate(d.Key) {
 			d.Key = unquote(d.Key)
 		}
 	}
-	if isWire(r.Value) {
+	if value {
+		f.value = formatAuto
 		if d.Value, err = n.unwire(ctx, r.Value); err != nil {
-			return nil, within("value", err)
+			return nil, f, within("value", err)
 		}
 	}
 	if n.masker != nil {
 		if err := n.masker.Apply(&d); err != nil {
-			return nil, err
+			return nil, f, err
 		}
 	}
-	return &d, nil
+	return &d, f, nil
+}
+
+// inWire tells whether bytes are to be decoded; it is an error where they are said to be, and can't.
+func (n *Normalizer) inWire(b []byte, as string) (bool, error) {
+	switch {
+	case as == formatRegistry && b != nil && (n.decoders == nil || !isWire(b)):
+		return false, wrong(Malformed, "not in the schema registry's format, as the configuration says (formats, schema_registry)")
+	case as == "" || as == formatAuto || as == formatRegistry:
+		return n.decoders != nil && isWire(b), nil
+	default:
+		return false, nil
+	}
 }
 
 func (n *Normalizer) unwire(ctx context.Context, b []byte) ([]byte, error) {
@@ -156,7 +178,7 @@ func (n *Normalizer) unwire(ctx context.Context, b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	value, wrong := decoder.decode(b[wireHeader:])
+	value, wrong := decoder.decode(b[wireHeader:], n.decoders.most)
 	if wrong != nil {
 		return nil, wrong
 	}
@@ -171,8 +193,8 @@ func within(place string, err error) error {
 	return err
 }
 
-// maxDecoded bounds the JSON of one payload: a few bytes may stand for an array of any length.
-const maxDecoded = 64 << 20
+// tooLong says that a payload stands for more JSON than may be: a few bytes may be an array of any length.
+func tooLong(most int) *Error { return wrong(Limit, "more than %d bytes once decoded", most) }
 
 // maxNested bounds how deep a payload's types may be nested.
 const maxNested = 500
