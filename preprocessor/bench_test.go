@@ -18,6 +18,8 @@ import (
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/event"
 	"datawatch/pkg/testrig"
+
+	"datawatch/preprocessor/internal/waitalert"
 )
 
 // A run reads this many events of about 600 bytes, in transactions of at most batchRecords or batchBytes.
@@ -132,7 +134,7 @@ func loadRaw(b *testing.B, c Config) {
 // runOurs runs the service's own stage under a group of its own, from the beginning of raw.
 func runOurs(t testing.TB, c Config, committed func(int)) {
 	env := daemon.NewEnv(slog.New(slog.DiscardHandler))
-	p, err := newPipeline(c, env)
+	p, err := newPipeline(c, env, func([]waitalert.Wait) {})
 	if err != nil {
 		t.Error(err)
 		return

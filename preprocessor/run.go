@@ -2,6 +2,7 @@ package preprocessor
 
 import (
 	"context"
+	"errors"
 
 	"golang.org/x/sync/errgroup"
 
@@ -11,6 +12,7 @@ import (
 	"datawatch/pkg/normalize/registry"
 	"datawatch/preprocessor/internal/pipeline"
 	"datawatch/preprocessor/internal/transform"
+	"datawatch/preprocessor/internal/waitalert"
 )
 
 // schemasPart is the schema registry's name in /readyz, once something had to wait for it.
@@ -22,14 +24,24 @@ func group(c Config) string { return broker.GroupsOf(c.Broker.TopicPrefix).Prepr
 
 // Run works until ctx is done and returns its error. A broker that is away is waited for; a configuration that can't work
 // is an error at once.
-func Run(ctx context.Context, c Config, env daemon.Env) error {
+func Run(ctx context.Context, c Config, env daemon.Env) (err error) {
 	env.Health.Set(daemon.BrokerPart, daemon.NotReady, "connecting")
-	p, err := newPipeline(c, env)
+	bot, err := daemon.OpenTelegram(c.Shared, "preprocessor", env)
+	if err != nil {
+		return err
+	}
+	stack := daemon.Stack{Log: env.Log}
+	stack.Push("telegram", bot.Stop)
+	defer func() { err = errors.Join(err, stack.Close()) }()
+	w := newWaits(c, env, bot)
+	p, err := newPipeline(c, env, w.update)
 	if err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return daemon.ServeHTTP(ctx, c.Preprocessor.Listen, env) })
+	g.Go(func() error { return bot.AwaitReach(ctx, daemon.ChatsOf(c.Telegram.Alerts)...) })
+	g.Go(func() error { return w.alert.Run(ctx) })
 	g.Go(func() error {
 		if err := daemon.AwaitTopics(ctx, c.Broker, env); err != nil {
 			return err
@@ -40,7 +52,7 @@ func Run(ctx context.Context, c Config, env daemon.Env) error {
 	return g.Wait()
 }
 
-func newPipeline(c Config, env daemon.Env) (*pipeline.Pipeline, error) {
+func newPipeline(c Config, env daemon.Env, waiting func([]waitalert.Wait)) (*pipeline.Pipeline, error) {
 	masker, err := normalize.NewMasker(c.Mask)
 	if err != nil {
 		return nil, err
@@ -51,22 +63,13 @@ func newPipeline(c Config, env daemon.Env) (*pipeline.Pipeline, error) {
 			return nil, err
 		}
 	}
-	wait := pipeline.Patience{Most: c.Preprocessor.SchemaWait.Std(), Waiting: func(what string) {
-		if what == "" {
-			env.Log.Info("nothing waits for a schema any more")
-			env.Health.Set(schemasPart, daemon.Ready, "")
-			return
-		}
-		env.Log.Warn("a schema is missing", "what", what)
-		env.Health.Set(schemasPart, daemon.Degraded, what)
-	}}
 	transforms, err := transform.New(c.Preprocessor.Transforms)
 	if err != nil {
 		return nil, err
 	}
 	return pipeline.New(pipeline.Options{
-		Broker: c.Broker, Normalizer: normalize.New(options), Patience: wait, Transform: transforms,
-		History: pipeline.Topics{Broker: c.Broker, Name: clientID(c)}, Metrics: env.Metrics, Log: env.Log,
+		Broker: c.Broker, Normalizer: normalize.New(options), Patience: pipeline.Patience{Most: c.Preprocessor.SchemaWait.Std(), Waiting: waiting},
+		Transform: transforms, History: pipeline.Topics{Broker: c.Broker, Name: clientID(c)}, Metrics: env.Metrics, Log: env.Log,
 	}), nil
 }
 

@@ -27,12 +27,14 @@ func Service() daemon.Service[Config] {
 	}
 }
 
-// check looks at the schema registry, the broker, the topics and the group; it creates nothing.
+// check looks at the schema registry, the broker, the topics, the group and Telegram; it creates nothing.
 func check(ctx context.Context, c Config) []daemon.Finding {
-	if c.SchemaRegistry.URL == "" {
-		return checkBroker(c)
+	var findings []daemon.Finding
+	if c.SchemaRegistry.URL != "" {
+		findings = append(findings, checkRegistry(ctx, c))
 	}
-	return append([]daemon.Finding{checkRegistry(ctx, c)}, checkBroker(c)...)
+	findings = append(findings, checkBroker(c)...)
+	return append(findings, daemon.CheckTelegram(ctx, c.Shared, "preprocessor", c.Telegram.Alerts))
 }
 
 func checkRegistry(ctx context.Context, c Config) daemon.Finding {

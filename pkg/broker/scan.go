@@ -247,6 +247,34 @@ func (s *Scanner) State(ctx context.Context, topic, prefix string) (map[string][
 	return state, nil
 }
 
+// Committed is where a consumer group goes on in each partition of a topic: what it has committed, else the oldest record.
+func (s *Scanner) Committed(group, topic string) (map[int32]int64, error) {
+	partitions, err := s.Partitions(topic)
+	if err != nil {
+		return nil, err
+	}
+	admin, err := sarama.NewClusterAdminFromClient(s.client) // not to be closed: the client would be
+	if err != nil {
+		return nil, err
+	}
+	found, err := admin.ListConsumerGroupOffsets(group, map[string][]int32{topic: partitions})
+	if err != nil {
+		return nil, fmt.Errorf("offsets of group %s: %w", group, err)
+	}
+	offsets := make(map[int32]int64, len(partitions))
+	for _, p := range partitions {
+		oldest, err := s.Oldest(topic, p)
+		if err != nil {
+			return nil, err
+		}
+		offsets[p] = oldest
+		if block := found.GetBlock(topic, p); block != nil && block.Offset > oldest {
+			offsets[p] = block.Offset
+		}
+	}
+	return offsets, nil
+}
+
 // CheckGroup finds the coordinator of a consumer group: it fails where groups can't be used.
 func (s *Scanner) CheckGroup(group string) error {
 	if _, err := s.client.Coordinator(group); err != nil {

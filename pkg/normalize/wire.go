@@ -42,8 +42,10 @@ const (
 
 // Unavailable says that a record can't be decoded for now: it is not the record's fault, and waiting may mend it.
 type Unavailable struct {
-	What string // "schema 7", "schema registry"
-	Err  error
+	What     string // "schema 7 of http://registry", "schema registry http://registry"
+	Schema   int    // the id, where the registry has answered that it has none; 0 where the registry itself is away
+	Registry string // its address
+	Err      error
 }
 
 func (e *Unavailable) Error() string { return fmt.Sprintf("%s: %v", e.What, e.Err) }

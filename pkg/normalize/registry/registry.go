@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"sync"
 	"time"
@@ -32,7 +33,7 @@ const (
 // Registry is a registry's client. It may be used by several goroutines.
 type Registry struct {
 	client *sr.Client
-	url    string
+	url    string // without a password
 
 	mu       sync.Mutex
 	failures map[int]failure
@@ -68,7 +69,11 @@ func New(c config.SchemaRegistry) (*Registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("schema_registry %s: %w", c.URL, err)
 	}
-	return &Registry{client: client, url: c.URL, failures: map[int]failure{}, now: time.Now}, nil
+	shown := c.URL
+	if parsed, err := url.Parse(c.URL); err == nil {
+		shown = parsed.Redacted()
+	}
+	return &Registry{client: client, url: shown, failures: map[int]failure{}, now: time.Now}, nil
 }
 
 // codeNoSchema is the registry's own code for a schema that isn't there, as against a path that isn't.
@@ -112,9 +117,9 @@ func (r *Registry) Schema(ctx context.Context, id int) (*normalize.Schema, error
 // unavailable says what is missing: the schema, where the registry has answered that it is, else the registry.
 func (r *Registry) unavailable(id int, err error) error {
 	if answer, ok := errors.AsType[*sr.ResponseError](err); ok && answer.StatusCode == http.StatusNotFound {
-		return &normalize.Unavailable{What: fmt.Sprintf("schema %d of %s", id, r.url), Err: err}
+		return &normalize.Unavailable{What: fmt.Sprintf("schema %d of %s", id, r.url), Schema: id, Registry: r.url, Err: err}
 	}
-	return &normalize.Unavailable{What: "schema registry " + r.url, Err: err}
+	return &normalize.Unavailable{What: "schema registry " + r.url, Registry: r.url, Err: err}
 }
 
 func (r *Registry) fetch(ctx context.Context, id int) (*normalize.Schema, error) {

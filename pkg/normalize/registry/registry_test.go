@@ -1,8 +1,12 @@
 package registry_test
 
 import (
+	"encoding/pem"
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -76,5 +80,51 @@ func TestMissingSchemaIsAskedForOnceAMoment(t *testing.T) {
 	}
 	if asked != 1 {
 		t.Errorf("asked %d times", asked)
+	}
+}
+
+// served puts a registry behind TLS, with a certificate of its own.
+func served(t *testing.T, h http.Handler) (url, caFile string) {
+	t.Helper()
+	server := httptest.NewTLSServer(h)
+	t.Cleanup(server.Close)
+	caFile = filepath.Join(t.TempDir(), "ca.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(caFile, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return server.URL, caFile
+}
+
+func TestRegistryBehindTLSAsksForAPassword(t *testing.T) {
+	fake := srfake.New(srfake.WithAuth("Basic dXNlcjpzZWNyZXQ="))
+	t.Cleanup(fake.Close)
+	fake.SeedSchema("orders", 1, 7, sr.Schema{Type: sr.TypeJSON, Schema: `{}`})
+	url, ca := served(t, fake.Handler())
+	s, err := open(t, config.SchemaRegistry{URL: url, Username: "user", Password: "secret", CAFile: ca}).Schema(t.Context(), 7)
+	if err != nil || s.Type != normalize.JSONSchema {
+		t.Fatalf("%v, %v", s, err)
+	}
+	for name, c := range map[string]config.SchemaRegistry{
+		"a certificate that nobody vouches for": {URL: url, Username: "user", Password: "secret"},
+		"a wrong password":                      {URL: url, Username: "user", Password: "wrong", CAFile: ca},
+	} {
+		_, err := open(t, c).Schema(t.Context(), 7)
+		if u, ok := errors.AsType[*normalize.Unavailable](err); !ok || u.Schema != 0 || u.Registry != url {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := registry.New(config.SchemaRegistry{URL: url, CAFile: filepath.Join(t.TempDir(), "none")}); err == nil {
+		t.Error("a file of certificates that isn't there is no error")
+	}
+}
+
+func TestPasswordInTheAddressIsNeverShown(t *testing.T) {
+	fake := srfake.New()
+	t.Cleanup(fake.Close)
+	address := strings.Replace(fake.URL(), "http://", "http://user:hidden@", 1)
+	_, err := open(t, config.SchemaRegistry{URL: address}).Schema(t.Context(), 7)
+	if u, ok := errors.AsType[*normalize.Unavailable](err); !ok || strings.Contains(u.What+u.Registry+u.Error(), "hidden") {
+		t.Errorf("%v", err)
 	}
 }

@@ -11,6 +11,8 @@ import (
 
 	"datawatch/pkg/event"
 	"datawatch/pkg/normalize"
+
+	"datawatch/preprocessor/internal/waitalert"
 )
 
 // Pauses between attempts to decode a record whose schema can't be had.
@@ -29,12 +31,17 @@ const classUnavailable = "schema_unavailable"
 type Patience struct {
 	// Most is how long a record waits; then it is a dead letter, and so is each further one until the schema is there.
 	Most time.Duration
-	// Waiting is told what is waited for since when, and "" when nothing is any more.
-	Waiting func(what string)
+	// Waiting is told what is waited for, in a fixed order, whenever that has changed; nothing when all is there again.
+	Waiting func(waits []waitalert.Wait)
 }
 
 // missing is something that can't be had.
-type missing struct{ since, last time.Time }
+type missing struct {
+	what   *normalize.Unavailable
+	stream event.Stream // of the record that waited first
+	since  time.Time
+	last   time.Time
+}
 
 // patient is a Normalizer that waits for schemas. While it waits, no record of this instance goes on: those behind it
 // would overtake it.
@@ -43,7 +50,7 @@ type patient struct {
 	patience Patience
 	now      func() time.Time
 	missing  map[string]missing
-	told     string
+	told     string // what Waiting was told
 }
 
 // Events implements Normalizer; its errors are *normalize.Error, or the context's.
@@ -60,7 +67,7 @@ func (p *patient) Events(ctx context.Context, r *event.Raw) ([]*event.Clean, err
 			return events, err
 		}
 		waited = lack.What
-		if p.isOver(lack.What) {
+		if p.isOver(lack, r.Stream) {
 			p.tell()
 			return nil, &normalize.Error{Class: classUnavailable, Reason: fmt.Sprintf("%v; it was waited for since %s (preprocessor.schema_wait)",
 				lack, p.missing[lack.What].since.UTC().Format(time.RFC3339))}
@@ -75,14 +82,14 @@ func (p *patient) Events(ctx context.Context, r *event.Raw) ([]*event.Clean, err
 }
 
 // isOver notes that something is missing, and tells whether it was waited for long enough.
-func (p *patient) isOver(what string) bool {
+func (p *patient) isOver(lack *normalize.Unavailable, stream event.Stream) bool {
 	now := p.now()
-	m, ok := p.missing[what]
+	m, ok := p.missing[lack.What]
 	if !ok || now.Sub(m.last) > outage+p.patience.Most {
-		m.since = now
+		m = missing{stream: stream, since: now}
 	}
-	m.last = now
-	p.missing[what] = m
+	m.what, m.last = lack, now
+	p.missing[lack.What] = m
 	return now.Sub(m.since) >= p.patience.Most
 }
 
@@ -92,21 +99,21 @@ func (p *patient) tell() {
 		return
 	}
 	now := p.now()
-	var all []string
+	var waits []waitalert.Wait
+	var told strings.Builder
 	for _, what := range slices.Sorted(maps.Keys(p.missing)) {
 		m := p.missing[what]
 		if now.Sub(m.last) > outage {
 			delete(p.missing, what)
 			continue
 		}
-		does := "records wait"
-		if now.Sub(m.since) >= p.patience.Most {
-			does = "records become dead letters"
-		}
-		all = append(all, fmt.Sprintf("%s for want of %s since %s", does, what, m.since.UTC().Format(time.RFC3339)))
+		until := m.since.Add(p.patience.Most)
+		w := waitalert.Wait{Stream: m.stream, For: m.what, Since: m.since, Until: until, Lost: !now.Before(until)}
+		waits = append(waits, w)
+		fmt.Fprintln(&told, what, m.since, w.Lost)
 	}
-	if told := strings.Join(all, "; "); told != p.told {
-		p.told = told
-		p.patience.Waiting(told)
+	if told.String() != p.told {
+		p.told = told.String()
+		p.patience.Waiting(waits)
 	}
 }

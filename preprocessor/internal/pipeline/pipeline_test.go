@@ -14,6 +14,8 @@ import (
 	"datawatch/pkg/config"
 	"datawatch/pkg/deadletter"
 	"datawatch/pkg/event"
+
+	"datawatch/preprocessor/internal/waitalert"
 )
 
 // normalizerFunc lets a test decide what becomes of a record.
@@ -34,7 +36,7 @@ func (noHistory) Replayed(context.Context) (map[string][]byte, error) { return n
 
 func pipeline(n normalizerFunc) *Pipeline {
 	return New(Options{
-		Broker: config.DefaultShared().Broker, Normalizer: n, Patience: Patience{Waiting: func(string) {}}, History: noHistory{},
+		Broker: config.DefaultShared().Broker, Normalizer: n, Patience: Patience{Waiting: func([]waitalert.Wait) {}}, History: noHistory{},
 		Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
 	})
 }
