@@ -74,9 +74,10 @@ func newPipeline(c Config, env daemon.Env, waiting func([]waitalert.Wait)) (*pip
 }
 
 func stageOf(c Config, p *pipeline.Pipeline, env daemon.Env) broker.Stage {
+	most := newLimit(c, p.SetLimit)
 	return broker.Stage{
 		Broker: c.Broker, Name: clientID(c), Group: group(c), Topic: broker.TopicsOf(c.Broker.TopicPrefix).Raw,
-		Process: p.Process, Committed: p.Committed, Log: env.Log,
+		Process: p.Process, Committed: p.Committed, Limit: most.of, Log: env.Log,
 		Assigned: func(ctx context.Context, partitions []int32) error {
 			if err := p.Assigned(ctx); err != nil {
 				return err
@@ -87,6 +88,7 @@ func stageOf(c Config, p *pipeline.Pipeline, env daemon.Env) broker.Stage {
 		},
 		Failed: func(err error) {
 			if err != nil {
+				most.failed(err)
 				env.Health.Set(daemon.BrokerPart, daemon.NotReady, err.Error())
 			}
 		},

@@ -19,7 +19,8 @@ var ErrPartitions = errors.New("partitions differ from the configuration")
 // ErrUnknownTopic says that the cluster has no such topic, or doesn't show it to this user.
 var ErrUnknownTopic error = sarama.ErrUnknownTopicOrPartition
 
-// classify gives the client's errors for a fenced producer one name; it appears under several.
+// classify gives the client's errors for a fenced producer one name, which appear under several, and the broker's refusal of
+// a record for its size that of ours.
 func classify(err error) error {
 	switch {
 	case err == nil:
@@ -28,6 +29,8 @@ func classify(err error) error {
 		errors.Is(err, sarama.ErrInvalidProducerEpoch),
 		errors.Is(err, sarama.ErrFencedInstancedId):
 		return fmt.Errorf("%w: %w", ErrFenced, err)
+	case errors.Is(err, sarama.ErrMessageSizeTooLarge):
+		return fmt.Errorf("%w, or the topic's max.message.bytes: %w", ErrTooLarge, err)
 	default:
 		return err
 	}

@@ -19,11 +19,13 @@ type producer struct {
 	pending  []*sarama.ProducerMessage
 }
 
-func openProducer(ctx context.Context, c config.Broker, clientID, transactionalID string) (*producer, error) {
+// openProducer opens one whose records have limit bytes at most.
+func openProducer(ctx context.Context, c config.Broker, clientID, transactionalID string, limit int) (*producer, error) {
 	s, err := producerConfig(c, clientID, transactionalID)
 	if err != nil {
 		return nil, err
 	}
+	s.Producer.MaxMessageBytes = limit // of a batch too
 	p := newPatience(s)
 	defer p.during(ctx, openPatience)()
 	async, err := sarama.NewAsyncProducer(c.Addresses, s)

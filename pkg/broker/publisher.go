@@ -17,7 +17,7 @@ type Publisher struct {
 // OpenPublisher opens the writer with the transactional id. It returns when every transaction of the writer before has
 // ended, and that writer's next one fails with ErrFenced.
 func OpenPublisher(ctx context.Context, c config.Broker, transactionalID string) (*Publisher, error) {
-	p, err := openProducer(ctx, c, transactionalID, transactionalID)
+	p, err := openProducer(ctx, c, transactionalID, transactionalID, RecordLimit(c))
 	if err != nil {
 		return nil, err
 	}

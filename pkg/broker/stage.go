@@ -30,6 +30,9 @@ type Stage struct {
 	Topic   string
 	Process Process
 
+	// Limit gives the most bytes that a record to be written may have (Record.Size), at the beginning of each session; nil is
+	// RecordLimit.
+	Limit func(ctx context.Context) (int, error)
 	// Assigned is called with the partitions of each new session before its first batch; it may read state that the
 	// session's judgement needs. May be nil.
 	Assigned func(ctx context.Context, partitions []int32) error

@@ -186,3 +186,38 @@ func tellDifferences(admin sarama.ClusterAdmin, spec topicSpec, log *slog.Logger
 	}
 	return nil
 }
+
+// Limit is the most bytes that a record of each of the topics may have (Record.Size): RecordLimit, or less where one of
+// them takes less. Where the cluster doesn't tell, it is RecordLimit.
+func Limit(c config.Broker, clientID string, topics ...string) (int, error) {
+	limit := RecordLimit(c)
+	s, err := ClientConfig(c.Cluster, clientID)
+	if err != nil {
+		return 0, err
+	}
+	admin, err := sarama.NewClusterAdmin(c.Addresses, s)
+	if err != nil {
+		return 0, fmt.Errorf("connect to broker %v: %w", c.Addresses, err)
+	}
+	defer func() { _ = admin.Close() }()
+	resources := make([]*sarama.ConfigResource, len(topics))
+	for i, topic := range topics {
+		resources[i] = &sarama.ConfigResource{Type: sarama.TopicResource, Name: topic, ConfigNames: []string{"max.message.bytes"}}
+	}
+	results, err := admin.DescribeConfigs(resources, sarama.DescribeConfigsOptions{})
+	if err != nil {
+		return limit, nil //nolint:nilerr // it needs a right that a service may not have
+	}
+	for _, result := range results {
+		for _, e := range result.Configs {
+			if taken, err := strconv.Atoi(e.Value); err == nil && e.Name == "max.message.bytes" {
+				limit = min(limit, inBatch(taken))
+			}
+		}
+	}
+	return limit, nil
+}
+
+// inBatch is what a record may have in a batch of so many bytes: the batch has a header, and what can't be compressed grows
+// by a little.
+func inBatch(bytes int) int { return bytes - bytes/256 - 1024 }

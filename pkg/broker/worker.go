@@ -28,8 +28,18 @@ var _ sarama.ConsumerGroupHandler = (*worker)(nil)
 // Setup begins a session.
 func (w *worker) Setup(session sarama.ConsumerGroupSession) error {
 	w.failure, w.committed = nil, false
+	limit := RecordLimit(w.stage.Broker)
+	if w.stage.Limit != nil {
+		var err error
+		if limit, err = w.stage.Limit(session.Context()); err != nil {
+			return fmt.Errorf("ask what the topics take: %w", err)
+		}
+	}
+	if w.producer != nil && w.producer.maxBytes != limit {
+		w.closeProducer()
+	}
 	if w.producer == nil {
-		p, err := openProducer(session.Context(), w.stage.Broker, w.stage.Name, w.transactionalID)
+		p, err := openProducer(session.Context(), w.stage.Broker, w.stage.Name, w.transactionalID, limit)
 		if err != nil {
 			return err
 		}

@@ -96,6 +96,9 @@ func New(o Options) *Pipeline {
 	}
 }
 
+// SetLimit says how large a record may be from now on, by Record.Size. It is called between sessions.
+func (p *Pipeline) SetLimit(bytes int) { p.limit = bytes }
+
 // Assigned begins a session: what is remembered is read from the topics, which hold what was committed, by whomever.
 func (p *Pipeline) Assigned(ctx context.Context) error {
 	state, err := p.history.Replayed(ctx)
@@ -222,7 +225,7 @@ func (p *Pipeline) record(e *event.Clean, valueSize int) (broker.Record, error) 
 	}
 	if size := record.Size(); size > p.limit {
 		return record, &normalize.Error{
-			Class: classTooLarge, Reason: fmt.Sprintf("the clean event has %d bytes, %d are allowed (broker.max_record_bytes)", size, p.limit),
+			Class: classTooLarge, Reason: fmt.Sprintf("the clean event has %d bytes, %d are allowed (broker.max_record_bytes, max.message.bytes of the topics)", size, p.limit),
 		}
 	}
 	return record, nil
