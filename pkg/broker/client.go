@@ -105,8 +105,10 @@ func stageConfig(c config.Broker, clientID string) (*sarama.Config, error) {
 	s.Metadata.Retry.Backoff = 250 * time.Millisecond
 	s.Consumer.Offsets.Initial = sarama.OffsetOldest
 	s.Consumer.Offsets.AutoCommit.Enable = false
-	s.Consumer.Group.Session.Timeout = 10 * time.Second
-	s.Consumer.Group.Heartbeat.Interval = 2 * time.Second
+	// Who was killed is known to be gone after this and a heartbeat; until then readers wait for what it left open. Brokers
+	// take no less than 6 s unless they are told to (group.min.session.timeout.ms).
+	s.Consumer.Group.Session.Timeout = 6 * time.Second
+	s.Consumer.Group.Heartbeat.Interval = 1500 * time.Millisecond
 	s.Consumer.Group.Rebalance.Timeout = 30 * time.Second
 	s.Consumer.Fetch.Default = 1 << 20
 	s.Consumer.Fetch.Max = int32(c.MaxRecordBytes) + 2*recordSlack

@@ -6,7 +6,9 @@
 //     datawatch.state, so events and progress are committed together or not at all. Opening a Publisher fences the one
 //     that had the same transactional id before, and ends what that one left open.
 //   - A Stage consumes a topic in a consumer group, hands batches to a function, and commits what the function returns
-//     together with the group's offsets in one transaction, fenced by the group's generation.
+//     together with the group's offsets in one transaction, fenced by the group's generation. Whoever takes partitions over
+//     ends what the member before left open, so that readers wait for a killed one no longer than it takes to know (6 s and
+//     a heartbeat).
 //
 // After any error both give up what they had open and begin anew from what is committed; nothing is retried halfway, for
 // a commit whose answer was lost may have taken place. Records with one key go to one partition (murmur2, as Java's

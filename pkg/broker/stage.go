@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
-	"github.com/google/uuid"
 
 	"datawatch/pkg/config"
 )
@@ -87,7 +86,7 @@ func (s Stage) Run(ctx context.Context) error {
 	defer func() { <-logged }()
 	defer func() { _ = group.Close() }()
 
-	w := &worker{stage: &s, transactionalID: s.Group + "-" + uuid.NewString()}
+	w := &worker{stage: &s}
 	defer w.closeProducer()
 	return s.sessions(ctx, group, w)
 }

@@ -12,9 +12,9 @@ import (
 // worker is a stage's handler of sessions: one goroutine a session collects what the claims receive, and commits it
 // batch by batch.
 type worker struct {
-	stage           *Stage
-	transactionalID string
+	stage *Stage
 
+	id        string    // of the producer's transactions
 	producer  *producer // lives from session to session until it fails
 	intake    chan *sarama.ConsumerMessage
 	cancel    context.CancelFunc
@@ -28,22 +28,8 @@ var _ sarama.ConsumerGroupHandler = (*worker)(nil)
 // Setup begins a session.
 func (w *worker) Setup(session sarama.ConsumerGroupSession) error {
 	w.failure, w.committed = nil, false
-	limit := RecordLimit(w.stage.Broker)
-	if w.stage.Limit != nil {
-		var err error
-		if limit, err = w.stage.Limit(session.Context()); err != nil {
-			return fmt.Errorf("ask what the topics take: %w", err)
-		}
-	}
-	if w.producer != nil && w.producer.maxBytes != limit {
-		w.closeProducer()
-	}
-	if w.producer == nil {
-		p, err := openProducer(session.Context(), w.stage.Broker, w.stage.Name, w.transactionalID, limit)
-		if err != nil {
-			return err
-		}
-		w.producer = p
+	if err := w.open(session.Context(), session.Claims()[w.stage.Topic]); err != nil {
+		return err
 	}
 	if w.stage.Assigned != nil {
 		if err := w.stage.Assigned(session.Context(), session.Claims()[w.stage.Topic]); err != nil {
@@ -60,6 +46,33 @@ func (w *worker) Setup(session sarama.ConsumerGroupSession) error {
 		}
 	}()
 	return nil
+}
+
+// open makes the producer ready for a session with these partitions; without one there is nothing to write.
+func (w *worker) open(ctx context.Context, partitions []int32) error {
+	if len(partitions) == 0 {
+		w.closeProducer() // its id is somebody else's now
+		return nil
+	}
+	limit := RecordLimit(w.stage.Broker)
+	if w.stage.Limit != nil {
+		var err error
+		if limit, err = w.stage.Limit(ctx); err != nil {
+			return fmt.Errorf("ask what the topics take: %w", err)
+		}
+	}
+	id, err := takeOver(ctx, w.stage.Broker, w.stage.Name, w.stage.Group, partitions)
+	if err != nil {
+		return err
+	}
+	if w.producer != nil && (w.id != id || w.producer.maxBytes != limit) {
+		w.closeProducer()
+	}
+	if w.producer == nil {
+		w.id = id
+		w.producer, err = openProducer(ctx, w.stage.Broker, w.stage.Name, id, limit)
+	}
+	return err
 }
 
 // ConsumeClaim passes a partition's messages on. Returning ends the session for all partitions.
@@ -198,7 +211,7 @@ func (w *worker) closeProducer() {
 		return
 	}
 	if err := w.producer.close(); err != nil && !errors.Is(classify(err), ErrFenced) {
-		w.stage.Log.Debug("close producer", "id", w.transactionalID, "error", err)
+		w.stage.Log.Debug("close producer", "id", w.id, "error", err)
 	}
 	w.producer = nil
 }
