@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -146,6 +147,30 @@ func TestKilledProcessLosesNothingAndDoublesNothing(t *testing.T) {
 	kill(cmd)
 	start(t, c)
 	await(t, c, topics.Clean, seen+200)
+	l.stop()
+	assertOnce(t, c, topics, <-l.sent)
+}
+
+// A process that stands still loses its partitions, and its transaction with them; when it wakes up it is somebody of
+// yesterday.
+func TestPausedZombieThatWakesUpWritesNothing(t *testing.T) {
+	c, topics := settings(t, testrig.Kafka(t))
+	l := startLoad(t, c, topics)
+	zombie := startProcess(t, c)
+	await(t, c, topics.Clean, 200)
+	if err := zombie.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	paused := time.Now()
+	start(t, c)
+	seen := len(await(t, c, topics.Clean, 200)) // settled: whatever was left open is over
+	await(t, c, topics.Clean, seen+keys)
+	t.Logf("readers went on %v after the pause", time.Since(paused).Round(100*time.Millisecond))
+	if err := zombie.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	seen = len(await(t, c, topics.Clean, seen))
+	await(t, c, topics.Clean, seen+10*keys) // both at work
 	l.stop()
 	assertOnce(t, c, topics, <-l.sent)
 }
