@@ -29,18 +29,28 @@ func newPatience(s *sarama.Config) patience {
 	held, lose := context.WithCancel(context.Background())
 	p := patience{held, lose}
 	s.Net.Proxy.Enable, s.Net.Proxy.Dialer = true, cutDialer{held, s.Net.DialTimeout}
-	within := func(pause time.Duration) func(int, int) time.Duration {
-		return func(int, int) time.Duration {
+	within := func(pause func(retries int) time.Duration) func(int, int) time.Duration {
+		return func(retries, _ int) time.Duration {
 			if held.Err() != nil {
 				return 0
 			}
-			return pause
+			return pause(retries)
 		}
 	}
-	s.Metadata.Retry.BackoffFunc = within(s.Metadata.Retry.Backoff)
-	s.Producer.Retry.BackoffFunc = within(s.Producer.Retry.Backoff)
-	s.Producer.Transaction.Retry.BackoffFunc = within(s.Producer.Transaction.Retry.Backoff)
+	always := func(pause time.Duration) func(int) time.Duration { return func(int) time.Duration { return pause } }
+	s.Metadata.Retry.BackoffFunc = within(always(s.Metadata.Retry.Backoff))
+	s.Producer.Retry.BackoffFunc = within(always(s.Producer.Retry.Backoff))
+	s.Producer.Transaction.Retry.BackoffFunc = within(transactionPause(s.Producer.Transaction.Retry.Backoff))
 	return p
+}
+
+// transactionPause is short at first: a transaction that begins right behind another is refused while the coordinator
+// still writes that one's end, which takes it some milliseconds.
+func transactionPause(longest time.Duration) func(retries int) time.Duration {
+	return func(retries int) time.Duration {
+		const first, doublings = 2 * time.Millisecond, 10
+		return min(longest, first<<min(max(retries, 0), doublings))
+	}
 }
 
 // during bounds what is done until the returned function is called: by most, and by stopPatience after ctx has ended.

@@ -40,6 +40,10 @@ type Stage struct {
 	// Failed is told of every error that ends a session, and of nil when a session has committed again. May be nil.
 	Failed func(err error)
 
+	// Ahead lets Process work on a batch while the one before is committed. Committed is called for each batch in order, maybe
+	// during the Process of a later one; a batch that was processed and isn't committed comes again, behind Assigned.
+	Ahead bool
+
 	// OneMember gives all partitions to one member of the group; the others stand by and take over when it leaves.
 	OneMember bool
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"golang.org/x/sync/errgroup"
 )
 
 // worker is a stage's handler of sessions: one goroutine a session collects what the claims receive, and commits it
@@ -115,39 +116,69 @@ func (w *worker) takeFailure() error {
 	return err
 }
 
+// processed is a batch and what became of it.
+type processed struct{ batch, written []Record }
+
 // work commits batch after batch until ctx ends or one fails; its error is never nil. While one is processed and committed
-// the next is collected: never more than that one.
+// the next is collected, never more than that one; where the stage works ahead, it is processed too.
 func (w *worker) work(ctx context.Context, session sarama.ConsumerGroupSession) error {
 	group := sarama.NewConsumerGroupMetadataFromSession(session, w.stage.Group, nil)
-	ctx, cancel := context.WithCancel(ctx)
-	batches, collected := make(chan []Record), make(chan struct{})
-	go func() {
-		defer close(collected)
-		for w.collect(ctx, batches) {
+	steps, ctx := errgroup.WithContext(ctx)
+	collected, ready := make(chan []Record), make(chan processed)
+	steps.Go(func() error {
+		for w.collect(ctx, collected) {
 		}
-	}()
-	defer func() { <-collected }()
-	defer cancel()
+		return ctx.Err()
+	})
+	if w.stage.Ahead {
+		steps.Go(func() error { return each(ctx, collected, func(batch []Record) error { return w.process(ctx, batch, ready) }) })
+		steps.Go(func() error { return each(ctx, ready, func(p processed) error { return w.commit(ctx, group, p) }) })
+		return steps.Wait()
+	}
+	steps.Go(func() error {
+		return each(ctx, collected, func(batch []Record) error {
+			written, err := w.stage.Process(ctx, batch)
+			if err != nil {
+				return err
+			}
+			return w.commit(ctx, group, processed{batch, written})
+		})
+	})
+	return steps.Wait()
+}
+
+// each does a step with everything that comes, until it fails or ctx ends.
+func each[T any](ctx context.Context, from <-chan T, do func(T) error) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case batch := <-batches:
-			if err := w.commit(ctx, group, batch); err != nil {
+		case v := <-from:
+			if err := do(v); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// commit processes a batch and commits what became of it with its offsets.
-func (w *worker) commit(ctx context.Context, group *sarama.ConsumerGroupMetadata, batch []Record) error {
+// process hands on what becomes of a batch.
+func (w *worker) process(ctx context.Context, batch []Record, to chan<- processed) error {
 	written, err := w.stage.Process(ctx, batch)
 	if err != nil {
 		return err
 	}
-	err = w.producer.transact(ctx, written, func(p sarama.AsyncProducer) error {
-		return p.AddOffsetsToTxnWithGroupMetadata(w.offsets(batch), group)
+	select {
+	case to <- processed{batch, written}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// commit commits what became of a batch with its offsets.
+func (w *worker) commit(ctx context.Context, group *sarama.ConsumerGroupMetadata, p processed) error {
+	err := w.producer.transact(ctx, p.written, func(producer sarama.AsyncProducer) error {
+		return producer.AddOffsetsToTxnWithGroupMetadata(w.offsets(p.batch), group)
 	})
 	if err != nil {
 		w.closeProducer()
@@ -158,7 +189,7 @@ func (w *worker) commit(ctx context.Context, group *sarama.ConsumerGroupMetadata
 		w.stage.fail(nil)
 	}
 	if w.stage.Committed != nil {
-		w.stage.Committed(batch, written)
+		w.stage.Committed(p.batch, p.written)
 	}
 	return nil
 }

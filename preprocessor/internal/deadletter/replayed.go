@@ -24,7 +24,8 @@ type replayedState struct {
 
 // Replayed remembers which replayed records have come out of clean, by id: in the state topic, written in the transaction
 // that wrote their events. An id is in one raw partition always, so whoever owns the partition knows of it, provided that
-// it read the state after the owner before had ended.
+// it read the state after the owner before had ended. A transaction that fails ends the session: Load begins the next one
+// with what was committed.
 //
 // An id is forgotten after keep, when its letters and what was replayed of them have left their topics.
 type Replayed struct {
@@ -32,8 +33,8 @@ type Replayed struct {
 	keep  time.Duration
 
 	known   map[string]time.Time
+	unsent  []string // of known, what isn't in the state topic
 	expired []string
-	fresh   map[string]time.Time // of the batch that isn't committed yet
 }
 
 // NewReplayed remembers nothing yet.
@@ -45,7 +46,7 @@ func NewReplayed(stateTopic string, keep time.Duration) *Replayed {
 
 // Load begins a session with what the state topic holds under StatePrefix.
 func (r *Replayed) Load(state map[string][]byte, now time.Time) {
-	r.known, r.expired, r.fresh = map[string]time.Time{}, nil, map[string]time.Time{}
+	r.known, r.unsent, r.expired = map[string]time.Time{}, nil, nil
 	for key, value := range state {
 		var s replayedState
 		if err := json.Unmarshal(value, &s); err != nil || now.Sub(s.At) > r.keep {
@@ -56,42 +57,34 @@ func (r *Replayed) Load(state map[string][]byte, now time.Time) {
 	}
 }
 
-// Begin starts a batch. What an unfinished one said is void.
-func (r *Replayed) Begin() { clear(r.fresh) }
-
 // Has tells whether a replayed record with the id came out before.
 func (r *Replayed) Has(id string) bool {
 	_, known := r.known[id]
-	_, fresh := r.fresh[id]
-	return known || fresh
+	return known
 }
 
-// Add remembers that one comes out now, once the batch is committed.
-func (r *Replayed) Add(id string, now time.Time) { r.fresh[id] = now }
+// Add remembers that one comes out now, with the batch that is processed.
+func (r *Replayed) Add(id string, now time.Time) {
+	r.known[id] = now
+	r.unsent = append(r.unsent, id)
+}
 
 // Records are what the batch's transaction has to write.
 func (r *Replayed) Records() []broker.Record {
 	var records []broker.Record
-	for id, at := range r.fresh {
-		value, err := json.Marshal(replayedState{Version: 1, At: at})
+	for _, id := range r.unsent {
+		value, err := json.Marshal(replayedState{Version: 1, At: r.known[id]})
 		if err != nil {
 			continue // a time and a number always are JSON
 		}
 		records = append(records, broker.Record{Topic: r.topic, Key: []byte(StatePrefix + id), Value: value})
 	}
-	for _, key := range r.expired[:min(len(r.expired), maxForgotten)] {
+	forget := r.expired[:min(len(r.expired), maxForgotten)]
+	for _, key := range forget {
 		records = append(records, broker.Record{Topic: r.topic, Key: []byte(key)})
 	}
+	r.unsent, r.expired = r.unsent[:0], r.expired[len(forget):]
 	return records
-}
-
-// Committed ends the batch.
-func (r *Replayed) Committed() {
-	for id, at := range r.fresh {
-		r.known[id] = at
-	}
-	clear(r.fresh)
-	r.expired = r.expired[min(len(r.expired), maxForgotten):]
 }
 
 // IsReplayed tells whether a record of raw was sent again.

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -55,7 +56,9 @@ type Pipeline struct {
 
 	replayed   *deadletter.Replayed
 	tombstones *tombstones
-	tally      []outcome // of the batch that was processed last, until it is committed
+
+	mu      sync.Mutex
+	tallies [][]outcome // of the batches that were processed and aren't committed, in order
 }
 
 // outcome is what metrics are to say of a written record once it is committed.
@@ -107,14 +110,16 @@ func (p *Pipeline) Assigned(ctx context.Context) error {
 	}
 	p.replayed.Load(state, p.now())
 	p.tombstones.reset()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tallies = nil
 	return nil
 }
 
-// Process gives the records to be written for a batch of raw.
+// Process gives the records to be written for a batch of raw. After an error Assigned comes first.
 func (p *Pipeline) Process(ctx context.Context, batch []broker.Record) ([]broker.Record, error) {
 	written := make([]broker.Record, 0, len(batch))
-	p.tally = p.tally[:0]
-	p.replayed.Begin()
+	tally := make([]outcome, 0, len(batch))
 	for i := range batch {
 		clean, outcomes, err := p.clean(ctx, &batch[i])
 		if ctx.Err() != nil {
@@ -125,11 +130,14 @@ func (p *Pipeline) Process(ctx context.Context, batch []broker.Record) ([]broker
 		}
 		if err != nil {
 			letter, outcome := p.deadLetter(&batch[i], err)
-			written, p.tally = append(written, letter), append(p.tally, outcome)
+			written, tally = append(written, letter), append(tally, outcome)
 			continue
 		}
-		written, p.tally = append(written, clean...), append(p.tally, outcomes...)
+		written, tally = append(written, clean...), append(tally, outcomes...)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tallies = append(p.tallies, tally)
 	return append(written, p.replayed.Records()...), nil
 }
 
@@ -245,12 +253,21 @@ func (p *Pipeline) deadLetter(r *broker.Record, err error) (broker.Record, outco
 	return letter.Letter(p.topics.DeadLetter, *r, cause, p.limit), outcome{stream: stream, class: cause.Class}
 }
 
+// committed takes the tally of the batch that comes next.
+func (p *Pipeline) committed() (tally []outcome) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.tallies) > 0 {
+		tally, p.tallies = p.tallies[0], p.tallies[1:]
+	}
+	return tally
+}
+
 // Committed counts what the batch's transaction has written.
 func (p *Pipeline) Committed(_, _ []broker.Record) {
 	now := p.now()
-	p.replayed.Committed()
 	dropped := map[[2]string]int{}
-	for _, o := range p.tally {
+	for _, o := range p.committed() {
 		switch {
 		case o.class != "":
 			p.metrics.deadLettered.WithLabelValues(o.stream, o.class).Inc()
@@ -269,5 +286,4 @@ func (p *Pipeline) Committed(_, _ []broker.Record) {
 	for what, n := range dropped {
 		p.log.Info("dropped", "stream", what[0], "reason", what[1], "records", n)
 	}
-	p.tally = p.tally[:0]
 }

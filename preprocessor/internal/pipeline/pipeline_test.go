@@ -117,6 +117,9 @@ func TestOnlyWhatWasCommittedIsCounted(t *testing.T) {
 	p.metrics = newMetrics(registry)
 	batch := []broker.Record{raw("a"), raw("b")}
 	for range 2 { // the first transaction fails: the batch comes again
+		if err := p.Assigned(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := p.Process(t.Context(), batch); err != nil {
 			t.Fatal(err)
 		}
