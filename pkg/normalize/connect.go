@@ -65,6 +65,10 @@ func (s *connectSchema) append(dst []byte, r *reader) ([]byte, *Error) {
 		return appendTicks(dst, r, time.Nanosecond, formatTimestamp)
 	case debezium + "time.ZonedTimestamp":
 		return appendTime(dst, r, true)
+	case debezium + "time.IsoDate", debezium + "time.IsoTime", debezium + "time.IsoTimestamp":
+		return appendZone(dst, r, "")
+	case debezium + "time.ZonedTime":
+		return appendZone(dst, r, "+00")
 	case debezium + "data.Json":
 		return appendJSONText(dst, r)
 	}
@@ -141,6 +145,19 @@ func split(n int64, unit time.Duration) (seconds, nanos int64, ok bool) {
 		seconds, nanos = seconds-1, nanos+int64(time.Second)
 	}
 	return seconds, nanos, true
+}
+
+// appendZone appends a time in ISO 8601 with the zone of its form in place of a Z: none for what is without a zone (Debezium
+// puts a Z there all the same), PostgreSQL's +00 for a time of day with one.
+func appendZone(dst []byte, r *reader, zone string) ([]byte, *Error) {
+	value, err := r.scalar()
+	if err != nil {
+		return nil, err
+	}
+	if text, ok := bytes.CutSuffix(value, []byte(`Z"`)); ok {
+		return append(append(append(dst, text...), zone...), '"'), nil
+	}
+	return append(dst, value...), nil
 }
 
 func formatDate(seconds, _ int64) string {
