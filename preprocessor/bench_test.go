@@ -40,7 +40,7 @@ func BenchmarkPreprocessor(b *testing.B) {
 	if err := broker.EnsureTopics(b.Context(), c.Broker, slog.New(slog.DiscardHandler)); err != nil {
 		b.Fatal(err)
 	}
-	loadRaw(b, c)
+	loadRaw(b, c, benchEvents)
 	runs := map[string]func(testing.TB, Config, func(int)){"bare": runBare, "ours": runOurs}
 	took := map[string]time.Duration{}
 	counted := map[string]int{}
@@ -97,7 +97,7 @@ type ctxTB struct {
 
 func (t ctxTB) Context() context.Context { return t.ctx }
 
-func loadRaw(b *testing.B, c Config) {
+func loadRaw(b *testing.B, c Config, events int) {
 	b.Helper()
 	p, err := broker.OpenPublisher(b.Context(), c.Broker, c.Broker.TopicPrefix+"-source-bench")
 	if err != nil {
@@ -107,7 +107,7 @@ func loadRaw(b *testing.B, c Config) {
 	stream := event.StreamOf("shop-db", "public.orders")
 	note := string(bytes.Repeat([]byte("n"), 260))
 	var batch []broker.Record
-	for i := range benchEvents {
+	for i := range events {
 		key := fmt.Appendf(nil, `{"id":%d}`, i%1000)
 		change, err := json.Marshal(event.RowChange{
 			Version: 1, Op: event.Insert, Database: "shop", Schema: "public", Table: "orders", KeyColumns: []string{"id"}, Transaction: "7",
@@ -122,7 +122,7 @@ func loadRaw(b *testing.B, c Config) {
 			Time: time.Now(), RecordKey: event.RecordKey(stream, key), Key: key, Value: change, CapturedAt: time.Now(),
 		}
 		batch = append(batch, broker.Record{Topic: broker.TopicsOf(c.Broker.TopicPrefix).Raw, Key: r.RecordKey, Value: change, Headers: r.RecordHeaders()})
-		if len(batch) == batchRecords || i == benchEvents-1 {
+		if len(batch) == batchRecords || i == events-1 {
 			if err := p.Publish(b.Context(), batch); err != nil {
 				b.Fatal(err)
 			}

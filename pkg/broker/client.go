@@ -110,7 +110,7 @@ func stageConfig(c config.Broker, clientID string) (*sarama.Config, error) {
 	s.Consumer.Group.Session.Timeout = 6 * time.Second
 	s.Consumer.Group.Heartbeat.Interval = 1500 * time.Millisecond
 	s.Consumer.Group.Rebalance.Timeout = 30 * time.Second
-	s.Consumer.Fetch.Default = 1 << 20
+	s.Consumer.Fetch.Default = 256 << 10 // of a partition, compressed: ten times as much in memory
 	s.Consumer.Fetch.Max = int32(c.MaxRecordBytes) + 2*recordSlack
 	s.ChannelBufferSize = 64
 	return s, nil
