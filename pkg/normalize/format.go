@@ -10,10 +10,10 @@ import (
 	"datawatch/pkg/event"
 )
 
-// What the configuration may say of a key or a value, and of envelopes; "" is auto.
+// What the configuration may say of a key or a value (plain, too: what is left of auto without the registry), and of
+// envelopes; "" is auto.
 const (
 	formatAuto     = "auto"
-	formatPlain    = "plain"
 	formatJSON     = "json"
 	formatText     = "text"
 	formatBytes    = "bytes"
