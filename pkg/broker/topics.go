@@ -206,7 +206,7 @@ func Limit(c config.Broker, clientID string, topics ...string) (int, error) {
 	}
 	results, err := admin.DescribeConfigs(resources, sarama.DescribeConfigsOptions{})
 	if err != nil {
-		return limit, nil //nolint:nilerr // it needs a right that a service may not have
+		return limit, nil // to ask needs a right that a service may not have
 	}
 	for _, result := range results {
 		for _, e := range result.Configs {
