@@ -131,7 +131,9 @@ func (w *worker) work(ctx context.Context, session sarama.ConsumerGroupSession) 
 		return ctx.Err()
 	})
 	if w.stage.Ahead {
-		steps.Go(func() error { return each(ctx, collected, func(batch []Record) error { return w.process(ctx, batch, ready) }) })
+		steps.Go(func() error {
+			return each(ctx, collected, func(batch []Record) error { return w.process(ctx, batch, ready) })
+		})
 		steps.Go(func() error { return each(ctx, ready, func(p processed) error { return w.commit(ctx, group, p) }) })
 		return steps.Wait()
 	}
