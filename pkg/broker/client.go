@@ -88,9 +88,9 @@ func producerConfig(c config.Broker, clientID, transactionalID string) (*sarama.
 	s.Producer.Retry.Max = 10
 	s.Producer.Retry.Backoff = 100 * time.Millisecond
 	// A coordinator that is still ending the last transaction answers CONCURRENT_TRANSACTIONS until it has: mostly for a few
-	// milliseconds, so that a longer pause would be most of a stage's time; after a predecessor's death for some seconds.
-	s.Producer.Transaction.Retry.Max = 500
-	s.Producer.Transaction.Retry.Backoff = 20 * time.Millisecond
+	// milliseconds, after a predecessor's death for some seconds. The pause begins small: see newPatience.
+	s.Producer.Transaction.Retry.Max = 110
+	s.Producer.Transaction.Retry.Backoff = 100 * time.Millisecond
 	return s, nil
 }
 
