@@ -30,6 +30,10 @@ build: ## Build the programs into bin/
 test: ## Run every test of every module with -race, on real servers
 	go test -race -timeout 15m $(TESTFLAGS) work
 
+.PHONY: test/postgres-versions
+test/postgres-versions: ## Run capture on each supported version of PostgreSQL, 13 to 18
+	cd collector && DATAWATCH_POSTGRES_VERSIONS="13 14 15 16 17 18" go test -count=1 -run TestOtherVersions ./internal/postgres
+
 .PHONY: servers
 servers: ## Fetch the servers that the tests run on into the cache
 	@cd pkg && go run ./testrig/cmd/fetch

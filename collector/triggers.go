@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"datawatch/collector/internal/postgres"
 	"datawatch/collector/internal/postgres/wal"
+	"datawatch/pkg/config"
 )
 
 // installed is a PostgreSQL source with what it has in the watched database: triggers and an outbox, or publications and a
@@ -78,10 +80,25 @@ func triggersCommand(load func() (Config, error)) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if output == "json" {
-			return writeJSON(w, map[string]any{"source": s.Name, "statements": plan})
+		answer := map[string]any{"source": s.Name, "statements": plan}
+		var reckoned string
+		if !s.Postgres.CapturesWAL() {
+			estimate, err := openPostgres(c, s, nowhere()).Estimate(ctx)
+			if err != nil {
+				return err
+			}
+			answer["estimate"] = estimate
+			reckoned = fmt.Sprintf("\n-- By the server's statistics since %s these tables write about %d rows an hour: %s an hour in the outbox, before compression.\n",
+				estimate.Since.UTC().Format(time.RFC3339), estimate.RowsPerHour, config.Bytes(estimate.BytesPerHour))
 		}
-		return writePlan(w, s.Name, plan)
+		if output == "json" {
+			return writeJSON(w, answer)
+		}
+		if err := writePlan(w, s.Name, plan); err != nil {
+			return err
+		}
+		_, err = io.WriteString(w, reckoned)
+		return err
 	})
 	add("install", "Install what is missing; installing twice changes nothing", func(ctx context.Context, c Config, s Source, w io.Writer) error {
 		if err := openInstalled(c, s).Install(ctx); err != nil {

@@ -99,14 +99,26 @@ func BenchmarkBulk(b *testing.B) {
 	}
 }
 
-// BenchmarkThousandStatements is of 1,000 statements of a row each in one transaction.
+// BenchmarkThousandStatements is of 1,000 statements of a row each, sent by a client one by one in one transaction.
 func BenchmarkThousandStatements(b *testing.B) {
 	y := newYard(b)
 	best := map[string]time.Duration{}
 	for range max(5, b.N) {
 		for _, table := range []string{"plain", "captured"} {
-			took, _ := y.cost(table, "select 1 /* %s */", `do $do$ begin for i in 1..1000 loop insert into %s values (i, 'n', 'e', i, now(), 'note'); end loop; end $do$`)
-			if best[table] == 0 || took < best[table] {
+			y.exec("truncate " + table + ", datawatch.outbox")
+			started := time.Now()
+			err := pgx.BeginFunc(b.Context(), y.db, func(tx pgx.Tx) error {
+				for i := range 1000 {
+					if _, err := tx.Exec(b.Context(), "insert into "+table+" values ($1, 'n', 'e', 1, now(), 'note')", i); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if took := time.Since(started); best[table] == 0 || took < best[table] {
 				best[table] = took
 			}
 		}

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"encoding/json"
+	"maps"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -252,7 +254,11 @@ func TestARowLargerThanTheBrokerTakesComesCutWithItsKeyAndSize(t *testing.T) {
 }
 
 func TestOtherVersionsOfPostgreSQL(t *testing.T) {
-	for _, version := range []string{"13", "18"} {
+	versions := []string{"13", "18"}
+	if all := os.Getenv("DATAWATCH_POSTGRES_VERSIONS"); all != "" {
+		versions = strings.Fields(all)
+	}
+	for _, version := range versions {
 		t.Run(version, func(t *testing.T) {
 			r := newRigOn(t, testrig.PostgresVersion(t, version).Database(t), `create table t (id int primary key, v text) partition by range (id)`,
 				`create table t0 partition of t for values from (0) to (2000)`)
@@ -260,6 +266,14 @@ func TestOtherVersionsOfPostgreSQL(t *testing.T) {
 			r.exec(`insert into t select g, repeat('x', 100) from generate_series(1, 500) g; update t set id = id + 500; truncate t0; insert into t0 values (1, 'y'); alter table t add w int; truncate t`)
 			got := r.wait(500 + 2*500 + 500 + 1 + 1)
 			expect(t, got[2000:], `public.t insert {"id":1} after {"id":1,"v":"y"}`, `public.t truncate -`)
+			r.exec(`create table own (id int primary key, v text);` + strings.NewReplacer(" t ", " own ", "again", "own_again").Replace(ownRowTrigger))
+			r.install()
+			r.exec(`insert into own select g, 'a' from generate_series(1, 300) g; update own set v = 'b'`)
+			r.exec(`drop table if exists done`)
+			own := slices.DeleteFunc(r.drained(), func(e event.Raw) bool { return e.Stream != "shop-db/public.own" })
+			if rows := replay(t, own)["shop-db/public.own"]; len(rows) != 300 || !maps.Equal(rows, contents(t, r.db, "own")) {
+				t.Errorf("%d rows by replay", len(rows))
+			}
 			if err := r.source().Remove(t.Context()); err != nil {
 				t.Error(err)
 			}

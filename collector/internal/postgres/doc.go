@@ -48,6 +48,18 @@
 // in the gap all the same. CREATE TABLE installs nothing by itself: the selection and the masks are the configuration's,
 // which the database doesn't have.
 //
+// # Tables that go
+//
+// A table that is dropped or renamed, or attached to a partition tree, ends its stream with a truncate that says why; the
+// stream that has its rows then begins with a gap. Rows of a partition that is detached or dropped leave the root's stream
+// without deletes: that is a gap, for nobody knows any more which they were. An event trigger tells of ALTER TABLE in its
+// own transaction, where the installer may have one; the rest is told when the collector next looks.
+//
+// # Off and on
+//
+// datawatch.off() has all triggers do nothing until datawatch.on(); both tell the gap in every stream. Whoever owns the
+// schema may call them.
+//
 // # What isn't seen
 //
 // Writes under session_replication_role = replica, rows that logical replication applies, ALTER TABLE ... DISABLE TRIGGER

@@ -255,3 +255,19 @@ func TestARenamedTableAndAPartitionThatComesOrGoesAreTold(t *testing.T) {
 			`public.p0 insert {"id":2} after {"id":2}`)
 	}
 }
+
+func TestThePlanReckonsWhatTheOutboxWillTake(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text); create table other (id int primary key, v text)`)
+	r.config.Tables = []string{"public.t"}
+	r.exec(`insert into t select g, repeat('x', 100) from generate_series(1, 5000) g; update t set v = v; insert into other select g, 'x' from generate_series(1, 5000) g; analyze t`)
+	testrig.Eventually(t, 20*time.Second, func() error {
+		e, err := r.source().Estimate(t.Context())
+		if err != nil || e.RowsPerHour == 0 || e.Since.IsZero() {
+			return fmt.Errorf("%+v, %w", e, err)
+		}
+		if image := float64(e.BytesPerHour) / float64(e.RowsPerHour) / 1.5; image < 100 || image > 400 { // an insert has one, an update two
+			return fmt.Errorf("%v bytes an image: %+v", image, e)
+		}
+		return nil
+	})
+}

@@ -17,10 +17,10 @@ import (
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
+	"datawatch/pkg/deadletter"
 	"datawatch/pkg/event"
 	"datawatch/pkg/normalize"
 
-	"datawatch/preprocessor/internal/deadletter"
 	"datawatch/preprocessor/internal/waitalert"
 )
 
