@@ -35,7 +35,10 @@ func Run(ctx context.Context, c Config, env daemon.Env) error {
 		if err := daemon.AwaitTopics(ctx, c.Broker, env); err != nil {
 			return err
 		}
-		return supervisor.Run(ctx)
+		work, ctx := errgroup.WithContext(ctx)
+		work.Go(func() error { return daemon.Beat(ctx, c.Broker, "collector", env, nil) })
+		work.Go(func() error { return supervisor.Run(ctx) })
+		return work.Wait()
 	})
 	return group.Wait()
 }

@@ -47,7 +47,12 @@ func Run(ctx context.Context, c Config, env daemon.Env) (err error) {
 			return err
 		}
 		stage := stageOf(c, p, env)
-		return daemon.Insist(ctx, env, daemon.BrokerPart, func() error { return stage.Run(ctx) })
+		work, ctx := errgroup.WithContext(ctx)
+		work.Go(func() error { return daemon.Beat(ctx, c.Broker, "preprocessor", env, nil) })
+		work.Go(func() error {
+			return daemon.Insist(ctx, env, daemon.BrokerPart, func() error { return stage.Run(ctx) })
+		})
+		return work.Wait()
 	})
 	return g.Wait()
 }

@@ -11,6 +11,7 @@ import (
 
 	"datawatch/pkg/control"
 	"datawatch/pkg/daemon"
+	"datawatch/pkg/event"
 	"datawatch/pkg/telegram"
 	"datawatch/validator/internal/alerts"
 	"datawatch/validator/internal/judge"
@@ -34,12 +35,20 @@ func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
 	stack.Push("telegram", bot.Stop)
 	defer func() { err = errors.Join(err, stack.Close()) }()
 
+	tallies := newTallies()
 	j := judge.New(judge.Options{
-		Broker: cfg.Broker, Schemas: watcher.Current, Log: env.Log, Metrics: env.Metrics, Failed: reporter(env, "broker"),
+		Broker: cfg.Broker, Schemas: watcher.Current, Log: env.Log, Metrics: env.Metrics, Failed: reporter(env, "broker"), Judged: tallies.add,
 	})
 	keeper := alerts.New(alerts.Options{
 		Broker: cfg.Broker, Telegram: cfg.Telegram, Messenger: messenger{bot, control.Options{Broker: cfg.Broker, Name: "alerts", Log: env.Log}}, Log: env.Log, Metrics: env.Metrics, Failed: reporter(env, "alerts"),
 		Failures: func() []schemas.Failure { return watcher.Current().Failures() },
+		Loaded: func(stream event.Stream) (string, time.Time) {
+			if f := watcher.Current().For(stream); f != nil {
+				return f.SHA256, f.LoadedAt
+			}
+			return "", time.Time{}
+		},
+		Times: cfg.Validator.Alerts.times(), EditEvery: cfg.Validator.Alerts.EditEvery.Std(),
 	})
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return daemon.ServeHTTP(ctx, cfg.Validator.Listen, env) })
@@ -51,6 +60,7 @@ func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
 		}
 		work, ctx := errgroup.WithContext(ctx)
 		work.Go(func() error { return hidden.run(ctx) })
+		work.Go(func() error { return daemon.Beat(ctx, cfg.Broker, "validator", env, tallies.take) })
 		work.Go(func() error { return daemon.Insist(ctx, env, daemon.BrokerPart, func() error { return j.Run(ctx) }) })
 		work.Go(func() error { return daemon.Insist(ctx, env, "alerts", func() error { return keeper.Run(ctx) }) })
 		return work.Wait()

@@ -9,8 +9,10 @@ package validator
 
 import (
 	"strings"
+	"time"
 
 	"datawatch/pkg/config"
+	"datawatch/validator/internal/alerts/life"
 )
 
 // Config is what the service reads of datawatch.yaml.
@@ -25,11 +27,73 @@ type Section struct {
 	Listen string `yaml:"listen"`
 	// Schemas is the folder of schema files.
 	Schemas string `yaml:"schemas"`
+	// Alerts are the times by which alerts live.
+	Alerts Alerts `yaml:"alerts"`
+}
+
+// Alerts are the times by which alerts live.
+type Alerts struct {
+	// EditEvery is how often a message is edited at most.
+	EditEvery config.Duration `yaml:"edit_every"`
+	// QuietAfter is how long no new error makes an alert quiet, at least: three times its usual gap, where that is longer.
+	QuietAfter config.Duration `yaml:"quiet_after"`
+	// OverAfter is how long an alert that no row stands for is quiet before it is over, if OverValid events were valid since.
+	OverAfter config.Duration `yaml:"over_after"`
+	OverValid int64           `yaml:"over_valid"`
+	// BackWithin is how long after its end an alert is the same one, that is back.
+	BackWithin config.Duration `yaml:"back_within"`
+	// Flaps openings within FlapsWithin are told once, and again after HoldFlapping.
+	Flaps        int             `yaml:"flaps"`
+	FlapsWithin  config.Duration `yaml:"flaps_within"`
+	HoldFlapping config.Duration `yaml:"hold_flapping"`
+	// RemindAfter is when people are reminded first of what nobody has acknowledged; then it takes four times as long.
+	RemindAfter config.Duration `yaml:"remind_after"`
+	// Burst is how many new alerts within BurstWithin stand alone; more are one message.
+	Burst       int             `yaml:"burst"`
+	BurstWithin config.Duration `yaml:"burst_within"`
+	// SoundMost messages with sound within SoundWithin come to a chat at most.
+	SoundMost   int             `yaml:"sound_most"`
+	SoundWithin config.Duration `yaml:"sound_within"`
+}
+
+func defaultAlerts() Alerts {
+	t := life.DefaultTimes()
+	return Alerts{
+		EditEvery: config.Duration(30 * time.Second), QuietAfter: config.Duration(t.QuietAfter), OverAfter: config.Duration(t.OverAfter), OverValid: t.OverValid,
+		BackWithin: config.Duration(t.BackWithin), Flaps: t.Flaps, FlapsWithin: config.Duration(t.FlapsWithin), HoldFlapping: config.Duration(t.HoldFlapping),
+		RemindAfter: config.Duration(t.RemindAfter), Burst: t.Burst, BurstWithin: config.Duration(t.BurstWithin), SoundMost: t.SoundMost,
+		SoundWithin: config.Duration(t.SoundWithin),
+	}
+}
+
+func (a *Alerts) times() life.Times {
+	t := life.DefaultTimes()
+	t.QuietAfter, t.OverAfter, t.OverValid, t.BackWithin = a.QuietAfter.Std(), a.OverAfter.Std(), a.OverValid, a.BackWithin.Std()
+	t.Flaps, t.FlapsWithin, t.HoldFlapping, t.RemindAfter = a.Flaps, a.FlapsWithin.Std(), a.HoldFlapping.Std(), a.RemindAfter.Std()
+	t.Burst, t.BurstWithin, t.SoundMost, t.SoundWithin = a.Burst, a.BurstWithin.Std(), a.SoundMost, a.SoundWithin.Std()
+	return t
+}
+
+// Validate checks that every time is one.
+func (a *Alerts) Validate(p *config.Problems) {
+	for key, d := range map[string]config.Duration{
+		"edit_every": a.EditEvery, "quiet_after": a.QuietAfter, "over_after": a.OverAfter, "back_within": a.BackWithin, "flaps_within": a.FlapsWithin,
+		"hold_flapping": a.HoldFlapping, "remind_after": a.RemindAfter, "burst_within": a.BurstWithin, "sound_within": a.SoundWithin,
+	} {
+		if d <= 0 {
+			p.Add(key, "too short", "a time, as in 30s, 15m or 7d")
+		}
+	}
+	for key, n := range map[string]int{"flaps": a.Flaps - 1, "burst": a.Burst, "sound_most": a.SoundMost - 1} {
+		if n < 1 {
+			p.Add(key, "too few", "flaps and sound_most are 2 or more, burst 1 or more")
+		}
+	}
 }
 
 // DefaultConfig is what stands where the file says nothing.
 func DefaultConfig() Config {
-	return Config{Shared: config.DefaultShared(), Validator: Section{Listen: "127.0.0.1:9103", Schemas: "./schemas"}}
+	return Config{Shared: config.DefaultShared(), Validator: Section{Listen: "127.0.0.1:9103", Schemas: "./schemas", Alerts: defaultAlerts()}}
 }
 
 // Validate checks that there is an address and a folder.

@@ -3,115 +3,176 @@ package alerts
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/telegram"
+	"datawatch/validator/internal/alerts/life"
 )
 
-// Verbs of buttons and of records in the control topic.
-const (
-	verbAck    = "ack"
-	verbUnack  = "unack"
-	verbMute   = "mute"
-	verbUnmute = "unmute"
-)
-
-const shortMute = time.Hour
-
-// decision is a record of the control topic, by the number of Telegram's update: what somebody decided of an alert.
-type decision struct {
-	Version     int       `json:"version"` // 1
-	Verb        string    `json:"verb"`
-	Fingerprint string    `json:"fingerprint"`
-	User        string    `json:"user"`
-	At          time.Time `json:"at"`
-	Until       time.Time `json:"until,omitzero"` // of a mute
-
-	update int
-	done   chan string // what the person is answered
+// request is what somebody pressed or wrote, on its way to the sender.
+type request struct {
+	press   *telegram.Press
+	command *telegram.Command
+	done    chan string // what the person is answered
 }
 
 // press hands a button's press to the sender and waits until it is stored.
 func (s *sender) press(ctx context.Context, p telegram.Press) (string, error) {
-	verb, about := p.Action()
-	if len(about) != 1 {
-		return "", fmt.Errorf("a button that isn't ours: %q", p.Data)
-	}
-	now := s.keeper.options.Now()
-	d := decision{Version: 1, Verb: verb, Fingerprint: about[0], User: p.User.Name, At: now, update: p.Update, done: make(chan string, 1)}
-	if verb == verbMute {
-		d.Until = now.Add(shortMute)
-	}
+	return s.ask(ctx, request{press: &p, done: make(chan string, 1)})
+}
+
+// command hands a command, or an answer to a message, to the sender.
+func (s *sender) command(ctx context.Context, c telegram.Command) error {
+	_, err := s.ask(ctx, request{command: &c, done: make(chan string, 1)})
+	return err
+}
+
+func (s *sender) ask(ctx context.Context, r request) (string, error) {
 	select {
-	case s.decisions <- d:
+	case s.asked <- r:
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
 	select {
-	case answer := <-d.done:
+	case answer := <-r.done:
 		return answer, nil
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
 }
 
-// decide stores a decision, with what it makes of the message; the message itself follows as with every change. Deciding
-// the same twice, as when Telegram brings an update again, changes nothing.
-func (s *sender) decide(ctx context.Context, d decision) error {
-	record, known := s.sent[d.Fingerprint]
-	if !known {
-		d.done <- s.words.unknownAlert
+// answer does what was asked. An error ends the sender.
+func (s *sender) answer(ctx context.Context, r request) error {
+	s.step(s.keeper.options.Now())
+	if r.command != nil {
+		err := s.obey(ctx, *r.command)
+		r.done <- ""
+		return err
+	}
+	verb, about := r.press.Action()
+	text := s.words.unknownAlert
+	if len(about) == 0 {
+		r.done <- text
 		return nil
 	}
-	switch d.Verb {
-	case verbAck:
-		record.AckBy, record.AckAt = d.User, d.At
-	case verbUnack:
-		record.AckBy, record.AckAt = "", time.Time{}
-	case verbMute:
-		record.MutedBy, record.MutedUntil = d.User, d.Until
-	case verbUnmute:
-		record.MutedBy, record.MutedUntil = "", time.Time{}
+	id, err := joinID(about), error(nil)
+	switch verb {
+	case "samples", "show", "rows":
+		text = ""
+		err = s.give(ctx, verb, id, r.press.Message)
 	default:
-		d.done <- s.words.unknownAlert
-		return nil
+		d := life.Decision{Verb: life.Verb(verb), ID: id, User: r.press.User.Name, At: s.keeper.options.Now()}
+		if d.Verb == life.Mute {
+			span := about[len(about)-1]
+			d.ID = joinID(about[:len(about)-1])
+			var ok bool
+			if d.Until, ok = muteUntil(span, d.At); !ok {
+				r.done <- text
+				return nil
+			}
+		}
+		text, err = s.decide(ctx, d, strconv.Itoa(r.press.Update))
 	}
-	record.At = time.Time{} // people see at once what they have decided
-	value, err := json.Marshal(record)
-	if err != nil {
-		return fmt.Errorf("write state of message %s: %w", d.Fingerprint, err)
-	}
-	decided, err := json.Marshal(d)
-	if err != nil {
-		return fmt.Errorf("write decision on %s: %w", d.Fingerprint, err)
-	}
-	err = s.publisher.Publish(ctx, []broker.Record{
-		{Topic: s.keeper.topics.Control, Key: []byte(strconv.Itoa(d.update)), Value: decided},
-		{Topic: s.keeper.topics.State, Key: []byte(messagePrefix + d.Fingerprint), Value: value},
-	})
-	if err != nil {
-		return fmt.Errorf("store decision on alert %s: %w", d.Fingerprint, err)
-	}
-	s.sent[d.Fingerprint] = record
-	s.keeper.options.Log.Info("decided", "verb", d.Verb, "alert", d.Fingerprint, "user", d.User)
-	d.done <- s.words.done[d.Verb]
-	return nil
+	r.done <- text
+	return err
 }
 
-// buttons are what can be decided of an alert now.
-func (w writer) buttons(g *Group, record sent) [][]telegram.Button {
-	button := func(verb string) telegram.Button {
-		return telegram.Button{Text: w.words.buttons[verb], Data: telegram.Action(verb, g.Fingerprint)}
+// joinID gives back an ID that Telegram's words have split: those of dead letters hold a space.
+func joinID(words []string) string { return strings.Join(words, " ") }
+
+// decision is a record of the control topic: what somebody decided of an alert.
+type decision struct {
+	Version     int       `json:"version"` // 1
+	Kind        string    `json:"kind"`
+	Verb        life.Verb `json:"verb"`
+	Fingerprint string    `json:"fingerprint"`
+	User        string    `json:"user"`
+	At          time.Time `json:"at"`
+	Until       time.Time `json:"until,omitzero"`
+	Text        string    `json:"text,omitempty"`
+}
+
+// decide takes a decision and stores it, with what it makes of the card; the message follows as with every change.
+// Deciding the same twice, as when an update comes again, changes nothing. update is Telegram's number of it.
+func (s *sender) decide(ctx context.Context, d life.Decision, update string) (string, error) {
+	switch s.board.Decide(d) {
+	case life.Unknown:
+		return s.words.unknownAlert, nil
+	case life.StillWrong:
+		return s.words.answers.stillWrong, nil
 	}
-	row := []telegram.Button{button(verbAck), button(verbMute)}
-	if record.AckBy != "" {
-		row[0] = button(verbUnack)
+	value, err := json.Marshal(decision{1, "decision", d.Verb, d.ID, d.User, d.At, d.Until, d.Text})
+	if err != nil {
+		return "", fmt.Errorf("write decision on %s: %w", d.ID, err)
 	}
-	if record.MutedBy != "" {
-		row[1] = button(verbUnmute)
+	if err := s.save(ctx, []broker.Record{{Topic: s.keeper.topics.Control, Key: []byte("decision-" + update), Value: value}}, true); err != nil {
+		return "", err
 	}
-	return [][]telegram.Button{row}
+	s.keeper.options.Log.Info("decided", "audit", true, "verb", d.Verb, "alert", d.ID, "user", d.User)
+	return s.words.done[d.Verb], nil
+}
+
+// takeAccepts takes what was accepted on the command line.
+func (s *sender) takeAccepts(ctx context.Context, now time.Time) error {
+	for _, a := range s.signs.accepts {
+		d := life.Decision{Verb: life.Accept, ID: a.Group, User: a.By, At: now, Until: a.Until, Text: a.Reason, Keys: a.Keys}
+		if s.board.Decide(d) != life.Done {
+			s.keeper.options.Log.Warn("accepted, but no such group is known", "group", a.Group, "by", a.By)
+			continue
+		}
+		s.keeper.options.Log.Info("decided", "audit", true, "verb", d.Verb, "alert", d.ID, "user", d.User, "keys", len(d.Keys))
+	}
+	if len(s.signs.accepts) == 0 {
+		return nil
+	}
+	s.signs.accepts = nil
+	return s.save(ctx, nil, true)
+}
+
+var span = regexp.MustCompile(`^(\d{1,4})(m|h|d|w)$`)
+
+// muteUntil reads how long: 30m, 8h, 3d, 2w, or "schema", until that changes, which is the zero time.
+func muteUntil(text string, now time.Time) (time.Time, bool) {
+	if text == "schema" {
+		return time.Time{}, true
+	}
+	m := span.FindStringSubmatch(text)
+	if m == nil {
+		return time.Time{}, false
+	}
+	n, err := strconv.Atoi(m[1])
+	unit := map[string]time.Duration{"m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}[m[2]]
+	if err != nil || n == 0 {
+		return time.Time{}, false
+	}
+	return now.Add(time.Duration(n) * unit), true
+}
+
+// say answers in the chat, without a sound. What Telegram refuses is logged: the sender goes on.
+func (s *sender) say(ctx context.Context, to telegram.Ref, blocks ...telegram.Block) error {
+	m := telegram.NewMessage(blocks...)
+	m.Silent, m.ReplyTo = true, to.ID
+	m.More = func(n int) telegram.Block {
+		return telegram.Line(telegram.Italic(s.words.more(s.words.number(int64(n)))))
+	}
+	_, err := s.deliver(ctx, telegram.Ref{Chat: to.Chat}, m, telegram.Warning)
+	return s.excuse(ctx, err)
+}
+
+// excuse lets the sender go on where only an answer was lost.
+func (s *sender) excuse(ctx context.Context, err error) error {
+	var refused *telegram.RefusedError
+	if err == nil || ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) || errors.As(err, &refused) || errors.Is(err, telegram.ErrRejected) {
+		if err != nil {
+			s.keeper.options.Log.Warn("an answer wasn't delivered", "error", err)
+		}
+		return nil
+	}
+	return err
 }

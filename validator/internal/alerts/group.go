@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"datawatch/pkg/event"
 	"datawatch/pkg/telegram"
+	"datawatch/validator/internal/alerts/life"
 )
 
 // Keys of the state topic.
@@ -33,7 +35,20 @@ type Group struct {
 	First       time.Time       `json:"first"` // times of events in their source
 	Last        time.Time       `json:"last"`
 	Example     Example         `json:"example"` // the first one
+
+	Live       int64       `json:"live,omitempty"`   // events that aren't of a snapshot
+	Seen       time.Time   `json:"seen,omitzero"`    // when the newest was found
+	Born       time.Time   `json:"born,omitzero"`    // when the first was found
+	Newest     string      `json:"newest,omitempty"` // the schema's version that found the newest
+	Hour       int64       `json:"hour,omitempty"`   // of Seen, since 1970
+	InHour     int64       `json:"in_hour,omitempty"`
+	HourBefore int64       `json:"hour_before,omitempty"`
+	Origin     life.Origin `json:"origin,omitzero"`
+	Recent     []Example   `json:"recent,omitempty"` // the newest, the last one last
 }
+
+// maxRecent bounds Group.Recent.
+const maxRecent = 5
 
 // Example is one error as people are shown it.
 type Example struct {
@@ -46,23 +61,64 @@ type Example struct {
 	Key      json.RawMessage `json:"key"`
 	Op       event.Op        `json:"op"`
 	Sample   string          `json:"sample,omitempty"` // as a message shows it
+
+	Transaction string    `json:"transaction,omitempty"`
+	Actor       string    `json:"actor,omitempty"`
+	At          time.Time `json:"at,omitzero"` // in its source
 }
 
 // newGroup begins a group with its first error.
-func newGroup(v *event.Violation, e *event.ViolationError) *Group {
+func newGroup(v *event.Violation, e *event.ViolationError, at time.Time) *Group {
 	return &Group{
-		Version: 1, Fingerprint: e.Fingerprint, Stream: v.Stream, File: v.Schema.File, Kind: e.Kind, Rule: e.Rule,
-		Example: Example{
-			SHA256: v.Schema.SHA256, Place: e.InstanceLocation, Keyword: e.KeywordLocation[strings.LastIndexByte(e.KeywordLocation, '/')+1:],
-			Message: e.Message, Expected: e.Expected, Actual: e.Actual, Key: v.Key, Op: v.Op, Sample: telegram.Shorten(layout(v.Sample), maxSample),
-		},
+		Version: 1, Fingerprint: e.Fingerprint, Stream: v.Stream, File: v.Schema.File, Kind: e.Kind, Rule: e.Rule, Example: newExample(v, e, at),
 	}
 }
 
+func newExample(v *event.Violation, e *event.ViolationError, at time.Time) Example {
+	x := Example{
+		SHA256: v.Schema.SHA256, Place: e.InstanceLocation, Keyword: e.KeywordLocation[strings.LastIndexByte(e.KeywordLocation, '/')+1:],
+		Message: e.Message, Expected: e.Expected, Actual: e.Actual, Key: v.Key, Op: v.Op, Sample: telegram.Shorten(layout(v.Sample), maxSample), At: at,
+	}
+	if v.Transaction != nil {
+		x.Transaction = *v.Transaction
+	}
+	x.Actor = actorText(v.Actor)
+	return x
+}
+
+// actorText is who made a change, as people read it.
+func actorText(a *event.Actor) string {
+	switch {
+	case a == nil:
+		return ""
+	case a.User == "" || a.Application == "":
+		return a.Application + a.User
+	}
+	return a.Application + " (" + a.User + ")"
+}
+
+// origin is where an error came from; changed says that its schema has come into force lately.
+func origin(v *event.Violation, changed bool) life.Origin {
+	var o life.Origin
+	if v.Transaction != nil {
+		o.Transaction = v.Stream.Source() + " " + *v.Transaction
+	}
+	if text := actorText(v.Actor); text != "" {
+		o.Actor = v.Stream.Source() + " " + text + " " + v.Actor.Client
+	}
+	if changed {
+		o.Schema = v.Schema.File + " " + v.Schema.SHA256
+	}
+	return o
+}
+
 // add counts one event. Owner, runbook and severity are those of the newest: a schema may have been changed since. key
-// is the record's key.
-func (g *Group) add(v *event.Violation, e *event.ViolationError, key []byte, at time.Time) {
+// is the record's key, found the time when the judge found it.
+func (g *Group) add(v *event.Violation, e *event.ViolationError, key []byte, at, found time.Time) {
 	g.Count++
+	if v.Op != event.Read {
+		g.Live++
+	}
 	g.Keys.add(key)
 	if g.First.IsZero() || at.Before(g.First) {
 		g.First = at
@@ -70,10 +126,50 @@ func (g *Group) add(v *event.Violation, e *event.ViolationError, key []byte, at 
 	if at.After(g.Last) {
 		g.Last = at
 	}
+	if g.Born.IsZero() {
+		g.Born = found
+	}
+	if found.After(g.Seen) {
+		g.Seen = found
+	}
+	g.inHour(found)
+	g.Newest = v.Schema.SHA256
+	g.Recent = append(slices.Clone(g.Recent[max(0, len(g.Recent)-maxRecent+1):]), newExample(v, e, at))
 	g.Severity, g.Owner, g.Runbook = e.Severity, v.Owner, v.Runbook
 	if g.Severity == "" {
 		g.Severity = v.Severity
 	}
+}
+
+// inHour counts an event in the hour in which it was found.
+func (g *Group) inHour(found time.Time) {
+	hour := found.Unix() / int64(time.Hour/time.Second)
+	switch {
+	case hour == g.Hour+1:
+		g.HourBefore, g.InHour, g.Hour = g.InHour, 0, hour
+	case hour > g.Hour:
+		g.HourBefore, g.InHour, g.Hour = 0, 0, hour
+	}
+	g.InHour++
+}
+
+// hours are the events of this hour and of the one before.
+func (g *Group) hours(now time.Time) (this, before int64) {
+	switch now.Unix() / int64(time.Hour/time.Second) {
+	case g.Hour:
+		return g.InHour, g.HourBefore
+	case g.Hour + 1:
+		return 0, g.InHour
+	}
+	return 0, 0
+}
+
+// gap is the usual time between two events.
+func (g *Group) gap() time.Duration {
+	if g.Count < 2 || g.Born.IsZero() {
+		return 0
+	}
+	return g.Seen.Sub(g.Born) / time.Duration(g.Count-1)
 }
 
 // clone is a copy that may be added to.

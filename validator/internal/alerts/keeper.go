@@ -16,6 +16,7 @@ import (
 	"datawatch/pkg/config"
 	"datawatch/pkg/event"
 	"datawatch/pkg/telegram"
+	"datawatch/validator/internal/alerts/life"
 	"datawatch/validator/internal/schemas"
 )
 
@@ -23,6 +24,7 @@ import (
 type Messenger interface {
 	Send(ctx context.Context, to telegram.Chat, m telegram.Message, p telegram.Priority) (telegram.Ref, error)
 	Edit(ctx context.Context, ref telegram.Ref, m telegram.Message, p telegram.Priority) error
+	SendDocument(ctx context.Context, chat telegram.Chat, d telegram.Document, p telegram.Priority) (telegram.Ref, error)
 	Poll(ctx context.Context, h telegram.Handlers) error
 }
 
@@ -37,6 +39,10 @@ type Options struct {
 	Metrics  prometheus.Registerer
 	// Failed is told of what ends a session, and of nil when work goes on; default: nobody is.
 	Failed func(error)
+	// Loaded tells since when the schema file that judges a stream is in force, and which version it is. May be nil.
+	Loaded func(event.Stream) (sha256 string, at time.Time)
+	// Times are the lengths by which alerts live; default life.DefaultTimes.
+	Times life.Times
 	// EditEvery is how often a message is edited at most; default 30 s.
 	EditEvery time.Duration
 	// LookEvery is how often wrong rows and schema files are looked at; default 1 s.
@@ -57,6 +63,12 @@ func (o *Options) setDefaults() {
 	if o.MaxGroups == 0 {
 		o.MaxGroups = 10_000
 	}
+	if o.Times == (life.Times{}) {
+		o.Times = life.DefaultTimes()
+	}
+	if o.Loaded == nil {
+		o.Loaded = func(event.Stream) (string, time.Time) { return "", time.Time{} }
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -70,6 +82,9 @@ func (o *Options) setDefaults() {
 
 // othersID is the fingerprint of the group of what is beyond Options.MaxGroups.
 const othersID = "others"
+
+// lately is how long a schema file counts as changed: groups that are born then may be its doing.
+const lately = 10 * time.Minute
 
 // Keeper keeps the groups while it holds the partitions of violations.
 type Keeper struct {
@@ -175,19 +190,23 @@ func (k *Keeper) count(v *event.Violation, r *broker.Record) {
 	if err != nil {
 		at = r.Timestamp
 	}
+	found, err := time.Parse(time.RFC3339Nano, v.DetectedAt)
+	if err != nil {
+		found = r.Timestamp
+	}
 	counted := map[string]bool{}
 	for i := range v.Errors {
 		e := &v.Errors[i]
-		g := k.group(v, e)
+		g := k.group(v, e, at, found)
 		if !counted[g.Fingerprint] {
 			counted[g.Fingerprint] = true
-			g.add(v, e, r.Key, at)
+			g.add(v, e, r.Key, at, found)
 		}
 	}
 }
 
 // group is the error's group, ready to be added to.
-func (k *Keeper) group(v *event.Violation, e *event.ViolationError) *Group {
+func (k *Keeper) group(v *event.Violation, e *event.ViolationError, at, found time.Time) *Group {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	id := e.Fingerprint
@@ -201,7 +220,9 @@ func (k *Keeper) group(v *event.Violation, e *event.ViolationError) *Group {
 	if g != nil {
 		g = g.clone()
 	} else {
-		g = newGroup(v, e)
+		g = newGroup(v, e, at)
+		sha, since := k.options.Loaded(v.Stream)
+		g.Origin = origin(v, sha == v.Schema.SHA256 && sha != "" && found.Sub(since) < lately)
 		g.Fingerprint = id
 	}
 	k.pending[id] = g

@@ -11,7 +11,7 @@ import (
 
 	"datawatch/pkg/event"
 	"datawatch/pkg/telegram"
-	"datawatch/validator/internal/schemas"
+	"datawatch/validator/internal/alerts/life"
 )
 
 // preWidth is how many characters of a line of <pre> a phone shows before it wraps.
@@ -25,17 +25,17 @@ type writer struct {
 	words *words
 	zone  *time.Location
 	now   time.Time // whose day is today
+	held  bool      // the group comes and goes, and is told of later
+	quiet time.Time // when the newest error was found
 }
 
-// group is a group's message. wrong is how many of its rows are wrong now; record says when the last one was put right,
-// and what people have decided.
-func (w writer) group(g *Group, wrong int64, record sent, mention []string) telegram.Message {
-	blocks := []telegram.Block{w.title(g, record).Ranked(telegram.Head)}
-	if line := w.counts(g, wrong, record.MendedAt); line != nil {
+// group is a group's message. wrong is how many of its rows are wrong now, share which part of its stream it is.
+func (w writer) group(g *Group, wrong int64, share float64, c *life.Card, mention []string) telegram.Message {
+	blocks := []telegram.Block{w.title(w.heading(g), g.Severity, c).Ranked(telegram.Head)}
+	if line := w.counts(g, wrong, share, c); line != nil {
 		blocks = append(blocks, telegram.Line(line...).Ranked(telegram.Head))
 	}
-	source, entity := g.Stream.Source(), g.Stream.Readable()
-	where := []string{source + " / " + entity, w.words.severities[g.Severity]}
+	where := []string{place(g.Stream), w.words.severities[g.Severity]}
 	if g.Owner != "" {
 		where = append(where, g.Owner)
 	}
@@ -43,28 +43,63 @@ func (w writer) group(g *Group, wrong int64, record sent, mention []string) tele
 	if g.Fingerprint != othersID {
 		blocks = append(blocks, w.example(g)...)
 	}
-	m := telegram.NewMessage(blocks...)
-	m.Buttons = w.buttons(g, record)
+	m := telegram.NewMessage(append(blocks, w.notes(c)...)...)
+	m.Buttons = w.buttons(g.Fingerprint, c)
 	return m
 }
 
-func (w writer) title(g *Group, record sent) telegram.Block {
-	symbol, decided := "🔴 ", ""
-	switch {
-	case !record.MendedAt.IsZero():
-		symbol = "🟢 "
-	case record.MutedBy != "":
-		symbol, decided = "🔇 ", w.words.mutedUntil(w.moment(record.MutedUntil, "15:04"), record.MutedBy)
-	case record.AckBy != "":
-		symbol, decided = "👁 ", w.words.ackBy(record.AckBy, w.moment(record.AckAt, "15:04"))
-	case g.Severity != event.Critical:
-		symbol = "🟡 "
-	}
-	spans := []telegram.Span{telegram.Plain(symbol), telegram.Bold(w.heading(g))}
-	if decided != "" {
-		spans = append(spans, telegram.Plain(" · "+decided))
+// place is a stream as people name it.
+func place(s event.Stream) string { return s.Source() + " / " + s.Readable() }
+
+// title is the line that is the notification: what is wrong, and what became of it.
+func (w writer) title(heading string, severity event.Severity, c *life.Card) telegram.Block {
+	symbol, state := w.state(severity, c)
+	spans := []telegram.Span{telegram.Plain(symbol + " "), telegram.Bold(heading)}
+	if state != "" {
+		spans = append(spans, telegram.Plain(" · "+state))
 	}
 	return telegram.Line(spans...)
+}
+
+// state is the symbol of where an alert is in its life, and the words for it.
+func (w writer) state(severity event.Severity, c *life.Card) (symbol, text string) {
+	at := func(t time.Time) string { return w.moment(t, "15:04") }
+	switch {
+	case c.Phase == life.Over && c.ResolvedBy != "":
+		return "🟢", w.words.resolvedBy(c.ResolvedBy, at(c.OverAt))
+	case c.Accepted != nil && len(c.Accepted.Keys) == 0:
+		return "✅", w.words.acceptedUntil(at(c.Accepted.Until), c.Accepted.By, c.Accepted.Reason)
+	case w.held:
+		return "⚡", w.words.comesAndGoes(w.words.number(int64(len(c.Openings))), at(c.HeldUntil))
+	case c.Phase == life.Over:
+		return "🟢", ""
+	case c.MutedFor != "":
+		return "🔇", w.words.mutedForSchema(c.MutedBy)
+	case c.MutedBy != "":
+		return "🔇", w.words.mutedUntil(at(c.MutedUntil), c.MutedBy)
+	case c.AckBy != "":
+		return "👁", w.words.ackBy(c.AckBy, at(c.AckAt))
+	case c.Phase == life.Quiet:
+		return "⏸", w.words.quietSince(at(w.quiet))
+	case !c.WasOver.IsZero():
+		return "🔁", w.words.isBack(at(c.WasOver))
+	case severity == event.Critical:
+		return "🔴", ""
+	}
+	return "🟡", ""
+}
+
+// notes are what people wrote in answer.
+func (w writer) notes(c *life.Card) []telegram.Block {
+	var blocks []telegram.Block
+	if c.Accepted != nil && len(c.Accepted.Keys) > 0 {
+		text := w.words.acceptedRows(w.words.number(int64(len(c.Accepted.Keys))), w.moment(c.Accepted.Until, "15:04"), c.Accepted.By, c.Accepted.Reason)
+		blocks = append(blocks, telegram.Line(telegram.Plain("✅ "+text)))
+	}
+	for _, n := range c.Notes {
+		blocks = append(blocks, telegram.Line(telegram.Plain("✎ "+n.By+", "+w.moment(n.At, "15:04")+": "+telegram.Shorten(n.Text, 200))))
+	}
+	return blocks
 }
 
 // heading says what is wrong in one line.
@@ -110,9 +145,10 @@ func (w writer) field(place string) string {
 }
 
 // counts is the line that lives; a group of one event has none.
-func (w writer) counts(g *Group, wrong int64, mended time.Time) []telegram.Span {
+func (w writer) counts(g *Group, wrong int64, share float64, c *life.Card) []telegram.Span {
 	separate := telegram.Plain(" · ")
-	if g.Count == 1 && mended.IsZero() {
+	mended := c.Phase == life.Over && c.Rows && c.ResolvedBy == ""
+	if g.Count == 1 && !mended {
 		return nil
 	}
 	keys, exact := g.Keys.count()
@@ -131,10 +167,15 @@ func (w writer) counts(g *Group, wrong int64, mended time.Time) []telegram.Span 
 	if keys > 1 {
 		line = append(line, separate, telegram.Plain(w.words.keys(n)))
 	}
+	if share > 0 {
+		line = append(line, separate, telegram.Plain(w.words.shareOf(w.words.percent(share))))
+	}
 	line = append(line, separate, telegram.Plain(w.words.since+" "+w.moment(g.First, "15:04")))
 	switch {
-	case !mended.IsZero():
-		line = append(line, separate, telegram.Bold(w.words.mendedAt(n, w.moment(mended, "15:04"))))
+	case mended:
+		line = append(line, separate, telegram.Bold(w.words.mendedAt(n, w.moment(c.OverAt, "15:04"))))
+	case wrong > 0 && c.Phase == life.Quiet && wrong < keys:
+		line = append(line, separate, telegram.Bold(w.words.stillWrong(w.words.number(wrong), n)))
 	case wrong > 0:
 		line = append(line, separate, telegram.Bold(w.words.wrongNow(w.words.number(wrong))))
 	}
@@ -164,6 +205,9 @@ func (w writer) example(g *Group) []telegram.Block {
 		row = append([]telegram.Span{telegram.Plain(w.words.key + " "), telegram.Code(telegram.Shorten(keyText(e.Key), 64)), telegram.Plain(" · ")}, row...)
 	}
 	blocks = append(blocks, telegram.Line(row...))
+	if by := w.by(e); by != "" {
+		blocks = append(blocks, telegram.Line(telegram.Plain(by)))
+	}
 	if e.Sample != "" {
 		blocks = append(blocks, telegram.Pre(e.Sample).Ranked(telegram.Detail))
 	}
@@ -179,6 +223,18 @@ func (w writer) example(g *Group) []telegram.Block {
 		line = append(line, telegram.Plain(" · "), telegram.Link(w.words.runbook, g.Runbook))
 	}
 	return append(blocks, telegram.Line(line...))
+}
+
+// by says who made the change.
+func (w writer) by(e Example) string {
+	var parts []string
+	if e.Transaction != "" {
+		parts = append(parts, "tx "+e.Transaction)
+	}
+	if e.Actor != "" {
+		parts = append(parts, e.Actor)
+	}
+	return strings.Join(parts, " · ")
 }
 
 func (w writer) comparison(e Example) []telegram.Span {
@@ -197,31 +253,6 @@ func (w writer) comparison(e Example) []telegram.Span {
 		}
 	}
 	return append(line, telegram.Join(", ", parts...)...)
-}
-
-// failure is the message of a schema file that can't be loaded.
-func (w writer) failure(f schemas.Failure) telegram.Message {
-	p := f.Problem
-	text := ": "
-	if p.Line > 0 {
-		text += w.words.line + " " + w.words.number(int64(p.Line)) + ", "
-	}
-	text += p.Message
-	if p.Hint != "" {
-		text += " (" + p.Hint + ")"
-	}
-	stays := w.words.unchecked
-	if f.InForce != nil {
-		stays = w.words.stays(w.moment(f.InForce.LoadedAt, "15:04"))
-	}
-	return telegram.NewMessage(telegram.Line(
-		telegram.Plain("🟠 "), telegram.Bold(path.Base(p.File)+" "+w.words.notLoaded), telegram.Plain(text+". "+stays),
-	), telegram.Line(telegram.Code(p.File)))
-}
-
-func (w writer) mendedFile(file string) telegram.Message {
-	return telegram.NewMessage(telegram.Line(telegram.Plain("🟢 "), telegram.Bold(path.Base(file)+" "+w.words.loaded), telegram.Plain(" · "+w.moment(w.now, "15:04"))),
-		telegram.Line(telegram.Code(file)))
 }
 
 // layout breaks an object's members into lines that a phone doesn't wrap, where that can be.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"datawatch/pkg/event"
+	"datawatch/pkg/telegram"
+	"datawatch/validator/internal/alerts/life"
 	"datawatch/validator/internal/schemas"
 )
 
@@ -32,10 +34,26 @@ func exampleGroup(kind event.ErrorKind, rule, keyword, place, message, expected,
 	return g
 }
 
+// buttonTexts are a message's buttons as people see them.
+func buttonTexts(m telegram.Message) string {
+	var out strings.Builder
+	for _, row := range m.Buttons {
+		for _, b := range row {
+			fmt.Fprintf(&out, "[%s]", b.Text)
+		}
+	}
+	return out.String()
+}
+
 // TestMessagesReadAsPeopleAreUsedTo holds every form of a group's message, in both languages, letter by letter.
 func TestMessagesReadAsPeopleAreUsedTo(t *testing.T) {
 	rule := exampleGroup(event.RuleViolation, "total-adds-up", "0", "/total", "Order total is not the sum of its items", "149.97", "149.98")
 	living := rule.clone()
+	living.Example.Transaction, living.Example.Actor = "81422", "order-service (app)"
+	living.Recent = []Example{rule.Example, living.Example}
+	for i := range living.Recent {
+		living.Recent[i].At = living.First
+	}
 	living.Count, living.Last, living.Runbook = 1312, living.First.Add(4*time.Minute+20*time.Second), "https://example.com/runbooks/orders?a=1&b=2"
 	for i := range 40 {
 		living.Keys.add(fmt.Append(nil, i))
@@ -57,30 +75,55 @@ func TestMessagesReadAsPeopleAreUsedTo(t *testing.T) {
 
 	var got bytes.Buffer
 	for _, language := range []string{"en", "vi"} {
-		show := func(name string, g *Group, wrong int64, mended time.Time) {
-			w := writer{words: wordsOf(language), zone: hanoi, now: g.Last}
-			fmt.Fprintf(&got, "== %s: %s\n%s\n\n", language, name, w.group(g, wrong, sent{MendedAt: mended}, nil).HTML())
+		write := func(name string, m telegram.Message) {
+			fmt.Fprintf(&got, "== %s: %s\n%s\n%s\n\n", language, name, m.HTML(), buttonTexts(m))
 		}
-		show("new", rule, 1, time.Time{})
-		show("living", living, 1300, time.Time{})
-		show("too many keys to tell apart, a warning", many, 0, time.Time{})
-		show("mended", living, 0, living.First.Add(time.Hour))
-		show("mended on another day", living, 0, living.First.Add(30*time.Hour))
-		show("a rule that can't run", failing, 0, time.Time{})
-		show("a member is missing", missing, 1, time.Time{})
-		show("hostile texts", small, 1, time.Time{})
-		show("no key, no sample", keyless, 0, time.Time{})
-		show("others", others, 0, time.Time{})
+		show := func(name string, g *Group, wrong int64, c life.Card) {
+			w := writer{words: wordsOf(language), zone: hanoi, now: g.Last, quiet: g.Last, held: !c.HeldUntil.IsZero()}
+			share := 0.0
+			if g.Count > 1 {
+				share = 0.0234
+			}
+			write(name, w.group(g, wrong, share, &c, nil))
+		}
+		at := func(d time.Duration) time.Time { return living.First.Add(d) }
+		open := life.Card{Phase: life.Open, Rows: true}
+		mended := life.Card{Phase: life.Over, Rows: true, OverAt: at(time.Hour)}
+		show("new", rule, 1, open)
+		show("living", living, 1300, open)
+		show("too many keys to tell apart, a warning", many, 0, life.Card{Phase: life.Open})
+		show("mended", living, 0, mended)
+		mended.OverAt = at(30 * time.Hour)
+		show("mended on another day", living, 0, mended)
+		show("resolved", living, 0, life.Card{Phase: life.Over, OverAt: at(time.Hour), ResolvedBy: "@linh"})
+		show("quiet", living, 30, life.Card{Phase: life.Quiet, Rows: true})
+		show("back", living, 300, life.Card{Phase: life.Open, Rows: true, WasOver: at(-48 * time.Hour)})
+		show("comes and goes", living, 300, life.Card{Phase: life.Open, Rows: true, HeldUntil: at(6 * time.Hour), Openings: make([]time.Time, 3)})
+		show("a rule that can't run", failing, 0, open)
+		show("a member is missing", missing, 1, open)
+		show("hostile texts", small, 1, open)
+		show("no key, no sample", keyless, 0, open)
+		show("others", others, 0, open)
+		decided := life.Card{Phase: life.Open, Rows: true, AckBy: "@linh", AckAt: at(6 * time.Minute)}
+		decided.Notes = []life.Note{{By: "@an", At: at(7 * time.Minute), Text: "the import of last night\n<b>again</b>"}}
+		show("acknowledged, with a note", living, 300, decided)
+		decided.MutedBy, decided.MutedUntil = "@linh", at(time.Hour)
+		show("muted", living, 300, decided)
+		decided.MutedUntil, decided.MutedFor = time.Time{}, "3f2a51"
+		show("muted until the schema changes", living, 300, decided)
+		show("accepted", living, 300, life.Card{Phase: life.Open, Rows: true, Accepted: &life.Acceptance{By: "@linh", Until: at(720 * time.Hour), Reason: "import of 2019"}})
+		show("keys accepted", living, 300, life.Card{Phase: life.Open, Rows: true, Accepted: &life.Acceptance{By: "@linh", Until: at(720 * time.Hour), Reason: "import of 2019", Keys: []string{"1", "2"}}})
 		w := writer{words: wordsOf(language), zone: hanoi, now: living.First}
-		decided := sent{AckBy: "@linh", AckAt: living.First.Add(6 * time.Minute)}
-		fmt.Fprintf(&got, "== %s: acknowledged\n%s\n%v\n\n", language, w.group(living, 300, decided, nil).HTML(), w.buttons(living, decided))
-		decided.MutedBy, decided.MutedUntil = "@linh", living.First.Add(time.Hour)
-		fmt.Fprintf(&got, "== %s: muted\n%s\n%v\n\n", language, w.group(living, 300, decided, nil).HTML(), w.buttons(living, decided))
+		write("samples", telegram.NewMessage(w.samples(living)...))
 		failure := schemas.Failure{Problem: schemas.Problem{File: "shop-db/public.orders.json", Line: 14, Message: `"requird"`, Hint: "required?"}}
-		fmt.Fprintf(&got, "== %s: a file that never was right\n%s\n\n", language, w.failure(failure).HTML())
+		write("a file that never was right", w.failure(failure))
 		failure.InForce = &schemas.File{LoadedAt: living.First}
-		fmt.Fprintf(&got, "== %s: a file that was right\n%s\n\n", language, w.failure(failure).HTML())
-		fmt.Fprintf(&got, "== %s: mended file\n%s\n\n", language, w.mendedFile("shop-db/public.orders.json").HTML())
+		write("a file that was right", w.failure(failure))
+		write("mended file", w.mendedFile("shop-db/public.orders.json", living.First))
+		write("a silent service", w.silent("validator", living.First))
+		write("a part out of order", w.part("collector", "source shop-mongo", "the oplog no longer reaches back to 13:41", living.First))
+		write("a broken route", w.route(telegram.Chat{ID: -100789}, refusal{since: living.First, reason: "Forbidden: bot was kicked from the supergroup chat"}))
+		write("dead letters", w.dead(&letters{Stream: "shop-kafka/payments.captured", Class: "schema", Reason: "id 41 is not in the registry", Count: 214, First: living.First}))
 	}
 	const golden = "testdata/messages.golden"
 	if *update {

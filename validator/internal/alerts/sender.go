@@ -1,34 +1,30 @@
 package alerts
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"datawatch/pkg/broker"
-	"datawatch/pkg/event"
 	"datawatch/pkg/telegram"
+	"datawatch/validator/internal/alerts/life"
 	"datawatch/validator/internal/schemas"
 )
 
 const (
 	restartPause = 3 * time.Second // after the broker failed
-	refusedPause = time.Minute     // before a chat that refused is asked again
+	refusedPause = 5 * time.Minute // before a chat that refused is asked again
 	lastSend     = 3 * time.Second // for a message that is on its way when the session ends
+	// sendTime is how long a message is waited for before it is asked anew what is most urgent, and how it reads by now.
+	sendTime = time.Minute
 )
 
 // send keeps the messages as the groups are, until the session ends.
 func (k *Keeper) send(ctx context.Context) {
 	for ctx.Err() == nil {
-		s := &sender{
-			keeper: k, words: wordsOf(k.options.Telegram.Language), refused: map[telegram.Chat]time.Time{}, decisions: make(chan decision),
-		}
+		s := &sender{keeper: k, words: wordsOf(k.options.Telegram.Language), refused: map[telegram.Chat]refusal{}, asked: make(chan request)}
 		err := s.run(ctx)
 		if ctx.Err() != nil {
 			return
@@ -47,63 +43,139 @@ type sender struct {
 	words     *words
 	publisher *broker.Publisher
 	wrong     *wrong
+	signs     *signs
 	looked    time.Time
 	failures  []schemas.Failure
-	sent      map[string]sent
-	refused   map[telegram.Chat]time.Time
-	decisions chan decision
+	board     *life.Board
+	groups    map[string]*Group
+	troubles  map[string]*trouble
+	digested  digestState
+	saved     map[string]mark // cards as they are stored
+	shown     map[string]view // leads whose message is as it should be
+	refused   map[telegram.Chat]refusal
+	asked     chan request
+}
+
+// refusal is a chat that can't be reached until somebody mends it.
+type refusal struct {
+	until, since time.Time
+	reason       string
 }
 
 func (s *sender) run(ctx context.Context) error {
-	k := s.keeper
-	var err error
-	// The order matters: what a sender before has stored is settled once it is fenced.
-	if s.publisher, err = broker.OpenPublisher(ctx, k.options.Broker, k.options.Broker.TopicPrefix+"-alert-messages"); err != nil {
+	if err := s.open(ctx); err != nil {
 		return err
 	}
 	defer func() { _ = s.publisher.Close() }()
-	state, err := k.scanner.State(ctx, k.topics.State, messagePrefix)
-	if err != nil {
-		return err
-	}
-	if s.sent, err = readSent(state); err != nil {
-		return err
-	}
-	s.wrong = newWrong(k.scanner, k.topics.Wrong)
 	polling, stop := context.WithCancel(ctx)
 	var poller sync.WaitGroup
 	defer poller.Wait()
 	defer stop()
-	poller.Go(func() { _ = k.options.Messenger.Poll(polling, telegram.Handlers{Press: s.press}) }) // its only error is the context's
+	poller.Go(func() { // its only error is the context's
+		_ = s.keeper.options.Messenger.Poll(polling, telegram.Handlers{Press: s.press, Command: s.command})
+	})
 	for {
-		if err := s.look(ctx); err != nil {
+		wait, err := s.work(ctx)
+		if err != nil {
 			return err
-		}
-		next, wait := s.next()
-		if next != nil {
-			if err := s.show(ctx, next); err != nil {
-				return err
-			}
-			wait = 0
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case d := <-s.decisions:
-			if err := s.decide(ctx, d); err != nil {
+		case r := <-s.asked:
+			if err := s.answer(ctx, r); err != nil {
 				return err
 			}
-		case <-k.changed:
+		case <-s.keeper.changed:
 		case <-time.After(wait):
 		}
 	}
 }
 
-// look reads what changes without a violation: rows that were mended, schema files.
+// open takes over from the sender before. The order matters: what that one has stored is settled once it is fenced.
+func (s *sender) open(ctx context.Context) error {
+	k := s.keeper
+	var err error
+	if s.publisher, err = broker.OpenPublisher(ctx, k.options.Broker, k.options.Broker.TopicPrefix+"-alert-messages"); err != nil {
+		return err
+	}
+	if err := s.restore(ctx); err != nil {
+		_ = s.publisher.Close()
+		return err
+	}
+	return nil
+}
+
+func (s *sender) restore(ctx context.Context) error {
+	k := s.keeper
+	state, err := k.scanner.State(ctx, k.topics.State, messagePrefix)
+	if err != nil {
+		return err
+	}
+	cards, err := readCards(state)
+	if err != nil {
+		return err
+	}
+	s.board = life.NewBoard(k.options.Times, cards)
+	s.saved, s.shown = map[string]mark{}, map[string]view{}
+	for id, c := range cards {
+		s.saved[id] = markOf(c)
+	}
+	s.wrong = newWrong(k.scanner, k.topics.Wrong)
+	if s.digested, err = readDigest(ctx, k); err != nil {
+		return err
+	}
+	s.signs, err = openSigns(ctx, k.scanner, k.topics, k.options.Now())
+	return err
+}
+
+// work does the one thing that is most urgent, and tells how long there is nothing more to do.
+func (s *sender) work(ctx context.Context) (time.Duration, error) {
+	if err := s.look(ctx); err != nil {
+		return 0, err
+	}
+	now := s.keeper.options.Now()
+	s.step(now)
+	if err := s.takeAccepts(ctx, now); err != nil {
+		return 0, err
+	}
+	id, signal, soon := s.board.Due(now)
+	wait := s.keeper.options.LookEvery
+	if soon > 0 {
+		wait = min(wait, soon)
+	}
+	var err error
+	switch {
+	case id != "":
+		wait = 0
+		err = s.tell(ctx, id, signal)
+	default:
+		var edit string
+		edit, soon = s.outdated(now)
+		if soon > 0 {
+			wait = min(wait, soon)
+		}
+		if edit != "" {
+			wait = 0
+			err = s.edit(ctx, edit)
+		} else if err = s.digest(ctx, now); err == nil && s.digested.busy {
+			wait = 0
+		}
+	}
+	if err != nil {
+		return 0, err
+	}
+	return wait, s.save(ctx, nil, false)
+}
+
+// look reads what changes without a violation: rows that were mended, schema files, signs of life.
 func (s *sender) look(ctx context.Context) error {
 	k := s.keeper
 	if now := k.options.Now(); now.Sub(s.looked) >= k.options.LookEvery {
 		if err := s.wrong.refresh(ctx); err != nil {
+			return err
+		}
+		if err := s.signs.refresh(ctx, now); err != nil {
 			return err
 		}
 		s.failures, s.looked = k.options.Failures(), now
@@ -111,188 +183,98 @@ func (s *sender) look(ctx context.Context) error {
 	return nil
 }
 
-// subject is what one message is about.
-type subject struct {
-	id       string // behind messagePrefix
-	chat     telegram.Chat
-	priority telegram.Priority
-	message  telegram.Message
-	record   sent // as it is to be stored once people are shown the message
-	known    bool // there is a message already
-	since    time.Time
-
-	holdUntil time.Time // muted: as it is shown it stays
-}
-
-// before says which subject is more urgent: what nobody has heard of, then what is critical, then what waits longest.
-func (a *subject) before(b *subject) int {
-	boolean := func(v bool) int {
-		if v {
-			return 1
-		}
-		return 0
-	}
-	return cmp.Or(boolean(a.known)-boolean(b.known), cmp.Compare(a.priority, b.priority), a.since.Compare(b.since), cmp.Compare(a.id, b.id))
-}
-
-// next is the most urgent subject whose message isn't as it should be, or how long there is nothing to do.
-func (s *sender) next() (*subject, time.Duration) {
+// save stores the cards that have changed, and records with them, in one transaction.
+func (s *sender) save(ctx context.Context, with []broker.Record, atOnce bool) error {
 	k := s.keeper
-	now := k.options.Now()
-	wait := k.options.LookEvery
-	var best *subject
-	consider := func(u *subject) {
-		before, known := s.sent[u.id]
-		switch {
-		case known && before.Text == u.record.Text:
-			return
-		case now.Before(s.refused[u.chat]), now.Before(u.holdUntil):
-			return
-		case known && now.Sub(before.At) < k.options.EditEvery:
-			wait = min(wait, k.options.EditEvery-now.Sub(before.At))
-			return
-		}
-		u.known, u.since = known, before.At
-		if !known {
-			u.since = u.record.At
-		}
-		if best == nil || u.before(best) < 0 {
-			best = u
-		}
-	}
-	open := map[openLabel]int{}
-	for _, g := range k.snapshot() {
-		if g.Severity != event.Info {
-			u, over := s.group(g, now)
-			if !over {
-				open[labelOf(g)]++
-			}
-			consider(u)
-		}
-	}
-	k.metrics.open.set(open)
-	s.files(now, consider)
-	return best, wait
-}
-
-// group is the subject of a group; over says that no row of it is wrong any more.
-func (s *sender) group(g *Group, now time.Time) (u *subject, over bool) {
-	record := s.sent[g.Fingerprint]
-	count := s.wrong.counts[g.Fingerprint]
-	record.Wrong = record.Wrong || count > 0
-	over = record.Wrong && count == 0
-	switch {
-	case !over:
-		record.MendedAt = time.Time{}
-	case record.MendedAt.IsZero():
-		record.MendedAt = now
-	}
-	priority := telegram.Warning
-	if g.Severity == event.Critical {
-		priority = telegram.Critical
-	}
-	config := &s.keeper.options.Telegram
-	chat, mention := telegram.ChatOf(config.Alerts), []string(nil)
-	if owner, ok := config.Owners[g.Owner]; ok {
-		mention = owner.Mention
-		if owner.ID != 0 {
-			chat = telegram.ChatOf(owner.Chat)
-		}
-	}
-	muted := now.Before(record.MutedUntil)
-	if !muted {
-		record.MutedBy, record.MutedUntil = "", time.Time{}
-	}
-	w := writer{words: s.words, zone: config.Timezone.Location, now: g.Last} // not now: else every message would change at midnight
-	u = s.subject(g.Fingerprint, chat, priority, w.group(g, count, record, mention), record)
-	if muted && !s.sent[g.Fingerprint].At.IsZero() { // zero: it isn't shown yet that it is muted
-		u.holdUntil = record.MutedUntil
-	}
-	return u, over
-}
-
-func (s *sender) subject(id string, chat telegram.Chat, p telegram.Priority, m telegram.Message, record sent) *subject {
-	sum := sha256.Sum256(fmt.Append(nil, m.HTML(), m.Buttons))
-	record.Version, record.Text, record.At = 1, hex.EncodeToString(sum[:8]), s.keeper.options.Now()
-	return &subject{id: id, chat: chat, priority: p, message: m, record: record}
-}
-
-// files are the subjects of schema files that fail, and of those that did until now.
-func (s *sender) files(now time.Time, consider func(*subject)) {
-	config := &s.keeper.options.Telegram
-	chat := telegram.ChatOf(config.Alerts)
-	w := writer{words: s.words, zone: config.Timezone.Location}
-	failing := map[string]bool{}
-	for _, f := range s.failures {
-		id := fileID(f.Problem.File)
-		failing[id] = true
-		record := s.sent[id]
-		if !record.Wrong { // mended since, and wrong again: with sound
-			record.Message = telegram.Ref{}
-		}
-		record.Wrong, record.MendedAt = true, time.Time{}
-		w.now = f.InForce.Loaded() // not now: see above
-		consider(s.subject(id, chat, telegram.Warning, w.failure(f), record))
-	}
-	for id, record := range s.sent {
-		if file, ok := fileOf(id); ok && !failing[id] && record.Wrong {
-			record.Wrong, record.MendedAt = false, now
-			w.now = now
-			consider(s.subject(id, chat, telegram.Warning, w.mendedFile(file), record))
-		}
-	}
-}
-
-const filePrefix = "schema-file/"
-
-func fileID(file string) string { return filePrefix + file }
-
-func fileOf(id string) (string, bool) {
-	if len(id) <= len(filePrefix) || id[:len(filePrefix)] != filePrefix {
-		return "", false
-	}
-	return id[len(filePrefix):], true
-}
-
-// show sends or edits a subject's message, and stores that it did. An error ends the sender.
-func (s *sender) show(ctx context.Context, u *subject) error {
-	ref, err := s.deliver(ctx, u)
-	var refused *telegram.RefusedError
-	switch {
-	case err == nil:
-		u.record.Message, u.record.Route = ref, u.chat
-	case errors.As(err, &refused): // the client tells health; the group's state waits
-		s.refused[u.chat] = s.keeper.options.Now().Add(refusedPause)
-		s.keeper.options.Log.Error("an alert can't be delivered; it waits", "alert", u.id, "error", err)
-		return nil
-	case errors.Is(err, telegram.ErrRejected): // never as it is: not again until it says something else
-		s.keeper.options.Log.Error("an alert was rejected", "alert", u.id, "text", u.message.Plain(), "error", err)
-	default:
+	records, marks, err := s.cardRecords()
+	if err != nil {
 		return err
 	}
-	value, err := json.Marshal(u.record)
-	if err != nil {
-		return fmt.Errorf("write state of message %s: %w", u.id, err)
+	records = append(append(records, with...), s.signs.record(k.options.Now(), atOnce)...)
+	if len(records) == 0 {
+		return nil
 	}
 	storing, cancel := beyond(ctx)
 	defer cancel()
-	if err := s.publisher.Publish(storing, []broker.Record{{Topic: s.keeper.topics.State, Key: []byte(messagePrefix + u.id), Value: value}}); err != nil {
-		return fmt.Errorf("store message of alert %s: %w", u.id, err)
+	if err := s.publisher.Publish(storing, records); err != nil {
+		return fmt.Errorf("store %d records of alerts: %w", len(records), err)
 	}
-	s.sent[u.id] = u.record
+	for id, m := range marks {
+		s.saved[id] = m
+	}
 	return nil
 }
 
-func (s *sender) deliver(ctx context.Context, u *subject) (telegram.Ref, error) {
+// tell sends what is owed of a group, and stores that it did. An error ends the sender.
+func (s *sender) tell(ctx context.Context, id string, signal life.Signal) error {
+	c := s.board.Card(id)
+	m, priority := s.signal(id, signal), priorityOf(c.Severity)
+	ref, err := s.deliver(ctx, telegram.Ref{Chat: c.Chat}, m, priority)
+	if later, err := s.later(ctx, id, c.Chat, m, err); later || err != nil {
+		return err
+	}
+	now := s.keeper.options.Now()
+	if signal.Begins() {
+		c.Text, c.At = textOf(m), now
+	}
+	s.board.Told(id, ref, now)
+	return nil
+}
+
+// edit brings a message up to date.
+func (s *sender) edit(ctx context.Context, id string) error {
+	c := s.board.Card(id)
+	m := s.message(id)
+	ref, err := s.deliver(ctx, c.Message, m, priorityOf(c.Severity))
+	if later, err := s.later(ctx, id, c.Message.Chat, m, err); later || err != nil {
+		return err
+	}
+	if ref.ID != 0 {
+		c.Message = ref
+	}
+	c.Text, c.At = textOf(m), s.keeper.options.Now()
+	return nil
+}
+
+// later tells whether a message has to wait, and what ends the sender.
+func (s *sender) later(ctx context.Context, id string, chat telegram.Chat, m telegram.Message, err error) (bool, error) {
+	k := s.keeper
+	var refused *telegram.RefusedError
+	switch {
+	case err == nil:
+		return false, nil
+	case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded): // what is most urgent may be another by now
+		return true, nil
+	case errors.As(err, &refused):
+		now := k.options.Now()
+		since := s.refused[chat].since
+		if since.IsZero() {
+			since = now
+		}
+		s.refused[chat] = refusal{now.Add(refusedPause), since, refused.Reason}
+		k.options.Log.Error("an alert can't be delivered there", "alert", id, "error", err)
+		return true, nil
+	case errors.Is(err, telegram.ErrRejected): // never as it is: not again until it says something else
+		k.options.Log.Error("an alert was rejected", "alert", id, "text", m.Plain(), "error", err)
+		return false, nil
+	}
+	return false, err
+}
+
+// deliver edits the message, or sends one where there is none.
+func (s *sender) deliver(ctx context.Context, to telegram.Ref, m telegram.Message, p telegram.Priority) (telegram.Ref, error) {
 	ctx, cancel := beyond(ctx)
 	defer cancel()
-	if u.record.Message.ID != 0 && u.record.Route == u.chat { // where the route has changed, people are told there
-		err := s.keeper.options.Messenger.Edit(ctx, u.record.Message, u.message, u.priority)
+	ctx, stop := context.WithTimeout(ctx, sendTime)
+	defer stop()
+	if to.ID != 0 {
+		err := s.keeper.options.Messenger.Edit(ctx, to, m, p)
 		if !errors.Is(err, telegram.ErrMessageGone) {
-			return u.record.Message, err
+			return to, err
 		}
+		m.Silent = true
 	}
-	return s.keeper.options.Messenger.Send(ctx, u.chat, u.message, u.priority)
+	return s.keeper.options.Messenger.Send(ctx, to.Chat, m, p)
 }
 
 // beyond goes on for a moment when ctx has ended: a message whose id isn't stored comes twice.

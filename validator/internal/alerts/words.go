@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"datawatch/pkg/event"
+	"datawatch/validator/internal/alerts/life"
 )
 
 // words are what messages say in one language, but for the rules' own messages.
@@ -28,10 +29,30 @@ type words struct {
 	stays                             func(at string) string
 	unchecked                         string
 
-	buttons, done map[string]string // by verb: what it is called, and what who pressed it is told
-	ackBy         func(user, at string) string
-	mutedUntil    func(at, user string) string
-	unknownAlert  string
+	buttons      map[string]string    // by what they carry
+	done         map[life.Verb]string // what who decided is told
+	ackBy        func(user, at string) string
+	mutedUntil   func(at, user string) string
+	unknownAlert string
+
+	quietSince, isBack  func(at string) string
+	comesAndGoes        func(n, at string) string
+	resolvedBy          func(user, at string) string
+	acceptedUntil       func(at, user, reason string) string
+	acceptedRows        func(n, at, user, reason string) string
+	mutedForSchema      func(user string) string
+	shareOf             func(percent string) string
+	stillWrong          func(n, of string) string
+	escalated, reminder func(n, since string) string
+	folded              string
+	incidents           map[life.Incident]func(n string) string
+	streamInvalid       func(percent, stream string) string
+	totals              func(n, of string) string
+	more                func(n string) string
+	troubles            troubleWords
+	answers             answerWords
+	digest              digestWords
+	decimal             string
 }
 
 func plural(one, many string) func(int64) string {
@@ -44,86 +65,6 @@ func plural(one, many string) func(int64) string {
 }
 
 func unit(name string) func(int64) string { return plural(name, name) }
-
-var english = &words{
-	thousands: ",", date: "2 Jan 15:04",
-	severities: map[event.Severity]string{event.Warning: "warning", event.Critical: "critical"},
-	ops: map[event.Op]string{
-		event.Insert: "insert", event.Update: "update", event.Delete: "delete", event.Read: "read", event.Message: "message", event.Truncate: "truncate",
-	},
-	units: [4]func(int64) string{unit("s"), unit("min"), unit("h"), plural("day", "days")},
-	at:    "at", got: "got", expected: "expected", key: "key", since: "since",
-	times: func(span string) string {
-		if span == "" {
-			return " times"
-		}
-		return " in " + span
-	},
-	keys: func(n string) string { return n + " keys" },
-	wrongNow: func(n string) string {
-		if n == "1" {
-			return "1 row wrong now"
-		}
-		return n + " rows wrong now"
-	},
-	mendedAt: func(n, at string) string {
-		if n == "1" {
-			return "mended: right again, " + at
-		}
-		return "mended: all " + n + " right again, " + at
-	},
-	ruleError: "A rule can't run", value: "the value", others: "More kinds of errors than are told apart", runbook: "runbook",
-	is:        func(subject, predicate string) string { return subject + " " + predicate },
-	notLoaded: "not loaded", loaded: "is loaded again", line: "line",
-	stays:     func(at string) string { return "The version of " + at + " stays in force." },
-	unchecked: "There is no earlier version: its stream isn't checked.",
-	buttons:   map[string]string{verbAck: "Ack", verbUnack: "Undo ack", verbMute: "Mute 1h", verbUnmute: "Unmute"},
-	done: map[string]string{
-		verbAck: "Acknowledged", verbUnack: "No longer acknowledged", verbMute: "Muted for an hour", verbUnmute: "No longer muted",
-	},
-	ackBy:        func(user, at string) string { return "acknowledged by " + user + ", " + at },
-	mutedUntil:   func(at, user string) string { return "muted until " + at + " by " + user },
-	unknownAlert: "This alert isn't known any more",
-}
-
-var vietnamese = &words{
-	thousands: ".", date: "02/01 15:04",
-	severities: map[event.Severity]string{event.Warning: "cảnh báo", event.Critical: "nghiêm trọng"},
-	ops: map[event.Op]string{
-		event.Insert: "thêm", event.Update: "sửa", event.Delete: "xóa", event.Read: "đọc", event.Message: "tin nhắn", event.Truncate: "xóa sạch bảng",
-	},
-	units: [4]func(int64) string{unit("giây"), unit("phút"), unit("giờ"), unit("ngày")},
-	at:    "tại", got: "nhận được", expected: "phải là", key: "khóa", since: "từ",
-	times: func(span string) string {
-		if span == "" {
-			return " lần"
-		}
-		return " lần trong " + span
-	},
-	keys:      func(n string) string { return n + " khóa" },
-	wrongNow:  func(n string) string { return n + " dòng đang sai" },
-	mendedAt:  func(n, at string) string { return "đã sửa xong: " + n + " dòng đều đúng lại, " + at },
-	ruleError: "Quy tắc không chạy được", value: "giá trị", others: "Nhiều loại lỗi hơn mức phân biệt được", runbook: "hướng dẫn xử lý",
-	is: func(subject, predicate string) string { return subject + " " + predicate },
-	predicates: map[string]string{
-		"required": "bị thiếu", "type": "sai kiểu", "enum": "không nằm trong các giá trị cho phép", "const": "không đúng giá trị quy định",
-		"format": "sai định dạng", "pattern": "không khớp mẫu", "minimum": "quá nhỏ", "exclusiveMinimum": "quá nhỏ", "maximum": "quá lớn",
-		"exclusiveMaximum": "quá lớn", "multipleOf": "không phải bội số quy định", "minLength": "quá ngắn", "maxLength": "quá dài",
-		"minItems": "có quá ít phần tử", "maxItems": "có quá nhiều phần tử", "uniqueItems": "có phần tử trùng nhau",
-		"additionalProperties": "có trường không khai báo", "anyOf": "không khớp dạng nào được phép", "oneOf": "không khớp đúng một dạng",
-		"not": "là điều không được phép", string(event.LimitError): "vượt quá giới hạn kiểm tra",
-	},
-	notLoaded: "chưa nạp được", loaded: "đã nạp lại được", line: "dòng",
-	stays:     func(at string) string { return "Bản lúc " + at + " vẫn có hiệu lực." },
-	unchecked: "Chưa có bản nào trước đó: luồng này không được kiểm tra.",
-	buttons:   map[string]string{verbAck: "Đã nhận", verbUnack: "Bỏ đã nhận", verbMute: "Tắt 1 giờ", verbUnmute: "Bật lại"},
-	done: map[string]string{
-		verbAck: "Đã ghi nhận", verbUnack: "Đã bỏ ghi nhận", verbMute: "Đã tắt trong một giờ", verbUnmute: "Đã bật lại",
-	},
-	ackBy:        func(user, at string) string { return user + " đã nhận, " + at },
-	mutedUntil:   func(at, user string) string { return user + " đã tắt đến " + at },
-	unknownAlert: "Cảnh báo này không còn nữa",
-}
 
 func wordsOf(language string) *words {
 	if language == "vi" {
@@ -156,4 +97,24 @@ func (w *words) span(d time.Duration) string {
 		return w.units[2](int64(d / time.Hour))
 	}
 	return w.units[3](int64(d / (24 * time.Hour)))
+}
+
+// percent writes a share: 97%, 2.3%, under 0.1%.
+func (w *words) percent(share float64) string {
+	switch {
+	case share >= 0.1:
+		return fmt.Sprintf("%.0f%%", 100*share)
+	case share < 0.001:
+		return "< 0" + w.decimal + "1%"
+	}
+	return strings.ReplaceAll(fmt.Sprintf("%.1f%%", 100*share), ".", w.decimal)
+}
+
+// exactPercent writes a share near the whole, rounded down: 99.98%, 100% only where it is.
+func (w *words) exactPercent(share float64) string {
+	hundredths := int64(share * 10_000)
+	if share >= 1 {
+		return "100%"
+	}
+	return fmt.Sprintf("%d%s%02d%%", hundredths/100, w.decimal, hundredths%100)
 }

@@ -22,12 +22,13 @@ type wrong struct {
 	combos  [][]string          // fingerprints, by number; 0 is none
 	numbers map[string]uint32
 	counts  map[string]int64
+	ever    map[string]bool // fingerprints that made a row wrong since this was opened
 }
 
 func newWrong(scanner *broker.Scanner, topic string) *wrong {
 	return &wrong{
 		scanner: scanner, topic: topic, next: map[int32]int64{}, rows: map[[16]byte]uint32{}, combos: make([][]string, 1),
-		numbers: map[string]uint32{}, counts: map[string]int64{},
+		numbers: map[string]uint32{}, counts: map[string]int64{}, ever: map[string]bool{},
 	}
 }
 
@@ -59,8 +60,7 @@ func (w *wrong) refresh(ctx context.Context) error {
 }
 
 func (w *wrong) take(r broker.Record) error {
-	sum := sha256.Sum256(r.Key)
-	at := [16]byte(sum[:16])
+	at := rowHash(r.Key)
 	for _, fingerprint := range w.combos[w.rows[at]] {
 		if w.counts[fingerprint]--; w.counts[fingerprint] == 0 {
 			delete(w.counts, fingerprint)
@@ -89,6 +89,7 @@ func (w *wrong) take(r broker.Record) error {
 	w.rows[at] = w.number(fingerprints)
 	for _, fingerprint := range fingerprints {
 		w.counts[fingerprint]++
+		w.ever[fingerprint] = true
 	}
 	return nil
 }
@@ -104,4 +105,21 @@ func (w *wrong) number(fingerprints []string) uint32 {
 		w.combos, w.numbers[name] = append(w.combos, fingerprints), n
 	}
 	return n
+}
+
+// standing counts those of some rows of a group that are wrong now. rows are keys of records in wrong.
+func (w *wrong) standing(fingerprint string, rows [][16]byte) int64 {
+	var n int64
+	for _, row := range rows {
+		if slices.Contains(w.combos[w.rows[row]], fingerprint) {
+			n++
+		}
+	}
+	return n
+}
+
+// rowHash names a record of wrong.
+func rowHash(key []byte) [16]byte {
+	sum := sha256.Sum256(key)
+	return [16]byte(sum[:16])
 }

@@ -25,6 +25,8 @@ type Options struct {
 	Metrics prometheus.Registerer
 	// Failed is told of what ends a session, and of nil when work goes on; default: nobody is.
 	Failed func(error)
+	// Judged is told of each event whose verdict is committed; default: nobody is.
+	Judged func(event.Stream, verdict.Result)
 }
 
 // Judge is one validator's share of the work.
@@ -43,6 +45,9 @@ type Judge struct {
 func New(o Options) *Judge {
 	if o.Failed == nil {
 		o.Failed = func(error) {}
+	}
+	if o.Judged == nil {
+		o.Judged = func(event.Stream, verdict.Result) {}
 	}
 	return &Judge{options: o, topics: broker.TopicsOf(o.Broker.TopicPrefix), metrics: newMetrics(o.Metrics), rows: wrongrows.New(), fast: newFastPaths()}
 }
@@ -179,6 +184,9 @@ func (j *Judge) records(r *broker.Record, v *event.Violation, changes []change) 
 }
 
 func (j *Judge) committed([]broker.Record, []broker.Record) {
+	for i := range j.tally.judged {
+		j.options.Judged(j.tally.judged[i].stream, j.tally.judged[i].result)
+	}
 	for _, at := range j.metrics.take(&j.tally) {
 		j.options.Log.Warn("a rule names old, and the source gives no before image: it isn't asked", "stream", at.stream, "rule", at.rule,
 			"hint", "PostgreSQL: replica identity full or triggers; MongoDB: pre-images; Kafka: a change envelope")

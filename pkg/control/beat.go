@@ -1,0 +1,64 @@
+package control
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+
+	"datawatch/pkg/broker"
+)
+
+// BeatKind is the kind of a service's sign of life.
+const BeatKind = "beat"
+
+// Beat is a sign of life of one running service: others tell people when it stays away.
+type Beat struct {
+	Version  int              `json:"version"` // 1
+	Kind     string           `json:"kind"`
+	Service  string           `json:"service"`
+	Instance string           `json:"instance"` // one run of a program
+	At       time.Time        `json:"at"`
+	Stopping bool             `json:"stopping,omitempty"` // the last one: it was told to stop
+	Parts    []Part           `json:"parts,omitempty"`    // what of it isn't as it should be
+	Tallies  map[string]Tally `json:"tallies,omitempty"`  // by stream: what was judged since the beat before
+}
+
+// Part is a dependency of a service that isn't as it should be.
+type Part struct {
+	Name   string    `json:"name"`
+	Ready  bool      `json:"ready"` // it works, but somebody should look
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
+}
+
+// Tally is how many events of a stream were found valid, invalid, or not checked.
+type Tally struct {
+	Valid     int64 `json:"valid,omitempty"`
+	Invalid   int64 `json:"invalid,omitempty"`
+	Unchecked int64 `json:"unchecked,omitempty"`
+}
+
+// Add sums.
+func (t Tally) Add(o Tally) Tally {
+	return Tally{t.Valid + o.Valid, t.Invalid + o.Invalid, t.Unchecked + o.Unchecked}
+}
+
+// Total are all events.
+func (t Tally) Total() int64 { return t.Valid + t.Invalid + t.Unchecked }
+
+// BeatRecord is the record of a beat.
+func BeatRecord(topic string, b Beat) broker.Record {
+	b.Version, b.Kind, b.At = 1, BeatKind, b.At.UTC()
+	value, err := json.Marshal(b)
+	if err != nil {
+		panic(err) // texts, numbers and times
+	}
+	return broker.Record{Topic: topic, Key: []byte(uuid.NewString()), Value: value}
+}
+
+// ReadBeat gives back what a record was made of; ok is false for records of other kinds and of other versions.
+func ReadBeat(r broker.Record) (b Beat, ok bool) {
+	ok = json.Unmarshal(r.Value, &b) == nil && b.Kind == BeatKind && b.Version == 1
+	return b, ok
+}

@@ -1,0 +1,92 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"datawatch/pkg/broker"
+	"datawatch/pkg/config"
+	"datawatch/pkg/control"
+)
+
+const (
+	beatEvery = 5 * time.Second
+	// beatStop bounds the last beat of a service that stops.
+	beatStop = 2 * time.Second
+)
+
+// Beat gives signs of life on the control topic until ctx is done, and returns its error: which of the service's
+// dependencies aren't ready, and what tallies returns, which is what was judged since the last call. A broker that is away
+// is waited for; tallies that could not be written come with the next beat. Nil is no tallies.
+func Beat(ctx context.Context, c config.Broker, service string, env Env, tallies func() map[string]control.Tally) error {
+	b := beater{broker: c, beat: control.Beat{Service: service, Instance: uuid.NewString()}, env: env, tallies: tallies, left: map[string]control.Tally{}}
+	ticker := time.NewTicker(beatEvery)
+	defer ticker.Stop()
+	defer b.stop()
+	for {
+		if err := b.once(ctx); err != nil && ctx.Err() == nil {
+			env.Log.Debug("no sign of life could be given", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+type beater struct {
+	broker    config.Broker
+	beat      control.Beat
+	env       Env
+	tallies   func() map[string]control.Tally
+	left      map[string]control.Tally // not written yet
+	publisher *broker.Publisher
+}
+
+func (b *beater) once(ctx context.Context) error {
+	if b.tallies != nil {
+		for stream, t := range b.tallies() {
+			b.left[stream] = b.left[stream].Add(t)
+		}
+	}
+	if b.publisher == nil {
+		p, err := broker.OpenPublisher(ctx, b.broker, b.broker.TopicPrefix+"-beat-"+b.beat.Instance)
+		if err != nil {
+			return err
+		}
+		b.publisher = p
+	}
+	b.beat.At, b.beat.Parts, b.beat.Tallies = time.Now(), nil, b.left
+	for _, p := range b.env.Health.Parts() {
+		if p.Status != Ready {
+			b.beat.Parts = append(b.beat.Parts, control.Part{Name: p.Name, Ready: p.Status == Degraded, Reason: p.Reason, Since: p.Since})
+		}
+	}
+	err := b.publisher.Publish(ctx, []broker.Record{control.BeatRecord(broker.TopicsOf(b.broker.TopicPrefix).Control, b.beat)})
+	if err != nil {
+		_ = b.publisher.Close() // it has failed, and stays so
+		b.publisher = nil
+		return err
+	}
+	clear(b.left)
+	return nil
+}
+
+// stop says that the service wasn't lost, but told to stop.
+func (b *beater) stop() {
+	if b.publisher == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), beatStop)
+	defer cancel()
+	b.beat.Stopping = true
+	if err := b.once(ctx); err != nil {
+		b.env.Log.Debug("no last sign of life could be given", "error", err)
+	}
+	if b.publisher != nil {
+		_ = b.publisher.Close()
+	}
+}

@@ -1,0 +1,171 @@
+package life
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"datawatch/pkg/telegram"
+)
+
+// aliveIncident tells whether the lead or one that shares its message isn't over.
+func (b *Board) aliveIncident(lead string) bool {
+	return b.cards[lead].alive() || slices.ContainsFunc(b.members[lead], func(id string) bool { return b.cards[id].alive() })
+}
+
+// leave has a group stand alone again: it has its own message from now on.
+func (b *Board) leave(id string, c *Card) {
+	for _, member := range b.members[id] {
+		b.cards[member].Lead = ""
+	}
+	c.Incident = Alone
+	c.Lead = ""
+	b.index()
+}
+
+// join has a group share the message of another, which is a lead.
+func (b *Board) join(id, lead string, why Incident) {
+	c := b.cards[id]
+	for _, member := range b.members[id] {
+		b.cards[member].Lead = lead
+	}
+	c.Lead, c.Incident, c.Owed = lead, Alone, None
+	if l := b.cards[lead]; l.Incident == Alone || why == Stream {
+		l.Incident = why
+	}
+	b.index()
+}
+
+// place finds those of the new groups that share a message: with one another, or with one that people have.
+func (b *Board) place(now time.Time) {
+	chats := map[telegram.Chat][]string{}
+	sounds := b.sounds(now)
+	for id, c := range b.cards {
+		if c.Owed.Begins() && c.Owed != Flapping && !c.muted() && !now.Before(b.ready(c)) {
+			chats[c.Chat] = append(chats[c.Chat], id)
+		}
+	}
+	for chat, fresh := range chats {
+		slices.SortFunc(fresh, func(x, y string) int {
+			a, b := b.cards[x], b.cards[y]
+			return cmp.Or(rank(a.Severity)-rank(b.Severity), a.Opened.Compare(b.Opened), cmp.Compare(x, y))
+		})
+		burst := b.opened(chat, now) > b.times.Burst
+		many := len(fresh) > b.times.Burst // they waited, for room or for Telegram
+		var leads []string // of those that are new now
+		for _, id := range fresh {
+			c := b.cards[id]
+			lead, why := b.host(id, c, leads, burst)
+			full := c.Owed != Snapshot && (many || b.room(sounds[chat.ID], c.Severity, now) > 0)
+			if i := slices.IndexFunc(leads, func(of string) bool { return b.cards[of].Owed != Snapshot }); lead == "" && full && i >= 0 {
+				lead, why = leads[i], Burst // more than the chat is to hear of: they are told as one
+			}
+			if lead == "" {
+				leads = append(leads, id)
+				continue
+			}
+			b.join(id, lead, why)
+		}
+	}
+}
+
+// opened counts the groups of a chat that opened within the time of a burst.
+func (b *Board) opened(chat telegram.Chat, now time.Time) int {
+	n := 0
+	for _, c := range b.cards {
+		if c.Chat == chat && c.alive() && !c.Reading && now.Sub(c.Opened) <= b.times.BurstWithin {
+			n++
+		}
+	}
+	return n
+}
+
+// host is the lead whose message a new group shares, or none. A message that people have is changed without a sound: what
+// is more severe than it doesn't hide in it.
+func (b *Board) host(id string, c *Card, leads []string, burst bool) (string, Incident) {
+	best, why := "", Alone
+	consider := func(of string) {
+		l := b.cards[of]
+		if of == id || best != "" || l.Lead != "" || l.Chat != c.Chat || l.Reading != c.Reading || l.muted() {
+			return
+		}
+		if l.Sent && (!l.alive() || rank(c.Severity) < rank(l.Severity) || l.Owed.Begins()) {
+			return
+		}
+		if w := b.related(c, l, burst); w != Alone {
+			best, why = of, w
+		}
+	}
+	told := make([]string, 0, len(b.cards))
+	for of, l := range b.cards {
+		if l.Sent && l.Lead == "" && l.alive() {
+			told = append(told, of)
+		}
+	}
+	slices.SortFunc(told, func(x, y string) int {
+		return cmp.Or(b.cards[y].Opened.Compare(b.cards[x].Opened), cmp.Compare(x, y))
+	})
+	for _, of := range append(told, leads...) {
+		consider(of)
+	}
+	return best, why
+}
+
+// related tells why two groups that opened near each other are one incident.
+func (b *Board) related(c, l *Card, burst bool) Incident {
+	apart := c.Opened.Sub(l.Opened).Abs()
+	near := apart <= b.times.BurstWithin
+	same := func(x, y string) bool { return x != "" && x == y }
+	switch {
+	case c.Reading && c.Stream == l.Stream:
+		return Reads
+	case c.Reading:
+		return Alone
+	case same(c.Origin.Transaction, l.Origin.Transaction):
+		return Transaction
+	case same(string(c.Stream), string(l.Stream)) && b.whole(c) && b.whole(l):
+		return Stream
+	case near && same(c.Origin.Schema, l.Origin.Schema):
+		return Schema
+	case near && same(c.Origin.Actor, l.Origin.Actor):
+		return Actor
+	case near && burst && (!l.Sent || l.Incident != Alone):
+		return Burst
+	}
+	return Alone
+}
+
+// whole tells that most of the group's stream turned invalid, and the group with it.
+func (b *Board) whole(c *Card) bool {
+	s, ok := b.shares[c.Stream]
+	return ok && s.Total >= b.times.StreamAtLeast && float64(s.Invalid) >= b.times.StreamShare*float64(s.Total) && !c.Opened.Before(s.Since.Add(-b.times.BurstWithin))
+}
+
+// fold makes one alert of a stream that turned invalid as a whole: the oldest message people have, or the first to come.
+func (b *Board) fold() {
+	streams := map[string][]string{}
+	for id, c := range b.cards {
+		if c.Stream != "" && c.Lead == "" && c.alive() && !c.Reading && !c.muted() && b.whole(c) {
+			streams[string(c.Stream)] = append(streams[string(c.Stream)], id)
+		}
+	}
+	for _, ids := range streams {
+		slices.SortFunc(ids, func(x, y string) int {
+			a, o := b.cards[x], b.cards[y]
+			return cmp.Or(rank(a.Severity)-rank(o.Severity), -boolean(a.Sent)+boolean(o.Sent), a.Opened.Compare(o.Opened), cmp.Compare(x, y))
+		})
+		for _, id := range ids[1:] {
+			if b.cards[id].Chat == b.cards[ids[0]].Chat {
+				b.join(id, ids[0], Stream)
+			}
+		}
+		b.cards[ids[0]].Incident, b.cards[ids[0]].Share = Stream, b.shares[b.cards[ids[0]].Stream]
+	}
+}
+
+func boolean(v bool) int {
+	if v {
+		return 1
+	}
+	return 0
+}

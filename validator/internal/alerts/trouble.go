@@ -1,0 +1,128 @@
+package alerts
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"datawatch/pkg/event"
+	"datawatch/pkg/telegram"
+	"datawatch/validator/internal/alerts/life"
+	"datawatch/validator/internal/schemas"
+)
+
+// Prefixes of the IDs of troubles of our own.
+const (
+	filePrefix   = "schema-file/"
+	silentPrefix = "silent/"
+	partPrefix   = "part/" // service, slash, name
+	routePrefix  = "route/"
+	deadPrefix   = "dead/" // stream, space, class
+)
+
+// patience is how long a part of a service may be out of order before people are told.
+const patience = time.Minute
+
+// trouble is one of our own: what happened, since when, what it means for the data, what to do.
+type trouble struct {
+	severity event.Severity
+	since    time.Time
+	count    int64 // of occurrences; zero is a state that lasts
+	last     time.Time
+	text     string // what it is about in words; changes when the message does
+	message  func(w writer) telegram.Message
+}
+
+func isTrouble(id string) bool { return strings.Contains(id, "/") }
+
+func deadID(stream event.Stream, class string) string {
+	return deadPrefix + string(stream) + " " + class
+}
+
+func (t *trouble) facts(id string, chat telegram.Chat) life.Facts {
+	f := life.Facts{ID: id, Chat: chat, Severity: t.severity, Count: max(t.count, 1), Live: max(t.count, 1), Seen: t.last}
+	if t.count == 0 {
+		f.Rows, f.Wrong = true, 1
+	}
+	return f
+}
+
+// findTroubles are the troubles there are now, by ID.
+func (s *sender) findTroubles(now time.Time) map[string]*trouble {
+	all := map[string]*trouble{}
+	for _, f := range s.failures {
+		all[filePrefix+f.Problem.File] = fileTrouble(f, now)
+	}
+	for _, service := range slices.Sorted(maps.Keys(s.signs.services)) {
+		if since := s.signs.silent(service, now); !since.IsZero() {
+			all[silentPrefix+service] = &trouble{
+				severity: event.Critical, since: since, last: now,
+				message: func(w writer) telegram.Message { return w.silent(service, since) },
+			}
+			continue
+		}
+		s.findParts(service, now, all)
+	}
+	for id, c := range s.board.Cards() { // silent since before this keeper began
+		service, ok := strings.CutPrefix(id, silentPrefix)
+		if ok && c.Alive() && len(s.signs.services[service]) == 0 {
+			all[id] = &trouble{severity: event.Critical, since: c.Opened, last: now, message: func(w writer) telegram.Message { return w.silent(service, c.Opened) }}
+		}
+	}
+	for chat, r := range s.refused {
+		if now.Before(r.until.Add(refusedPause)) && chat != telegram.ChatOf(s.keeper.options.Telegram.Alerts) {
+			all[routePrefix+strconv.FormatInt(chat.ID, 10)] = &trouble{
+				severity: event.Critical, since: r.since, last: now, text: r.reason,
+				message: func(w writer) telegram.Message { return w.route(chat, r) },
+			}
+		}
+	}
+	for id, l := range s.signs.known.Letters {
+		all[id] = &trouble{
+			severity: event.Warning, since: l.First, last: l.Last, count: l.Count, text: strconv.FormatInt(l.Count, 10) + l.Reason,
+			message: func(w writer) telegram.Message { return w.dead(l) },
+		}
+	}
+	return all
+}
+
+// findParts are the parts of a service that were out of order for a while, of its newest runs.
+func (s *sender) findParts(service string, now time.Time, all map[string]*trouble) {
+	for _, beat := range s.signs.services[service] {
+		if now.Sub(beat.At) >= silence || beat.Stopping {
+			continue
+		}
+		for _, p := range beat.Parts {
+			// The schema files and the routes of alerts have messages of their own.
+			if now.Sub(p.Since) < patience || p.Name == "schemas" && service == "validator" || p.Name == "telegram" && p.Ready {
+				continue
+			}
+			id := partPrefix + service + "/" + p.Name
+			if old := all[id]; old != nil && !p.Since.Before(old.since) {
+				continue
+			}
+			severity := event.Warning
+			if !p.Ready {
+				severity = event.Critical
+			}
+			all[id] = &trouble{
+				severity: severity, since: p.Since, last: now, text: p.Reason,
+				message: func(w writer) telegram.Message { return w.part(service, p.Name, p.Reason, p.Since) },
+			}
+		}
+	}
+}
+
+func fileTrouble(f schemas.Failure, now time.Time) *trouble {
+	return &trouble{
+		severity: event.Warning, since: now, last: now, text: f.Problem.String(),
+		message: func(w writer) telegram.Message {
+			if w.now = f.InForce.Loaded(); w.now.IsZero() {
+				w.now = now
+			}
+			return w.failure(f)
+		},
+	}
+}
