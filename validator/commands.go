@@ -16,7 +16,7 @@ import (
 // commands are those beside the service: tools for the people who write schemas.
 func commands(load func() (Config, error)) []*cobra.Command {
 	return []*cobra.Command{
-		lintCommand(), testCommand(), explainCommand(load), replayCommand(load), inferCommand(load), wrongCommand(load),
+		lintCommand(), testCommand(), explainCommand(load), replayCommand(load), inferCommand(load), wrongCommand(load), acceptCommand(load),
 	}
 }
 

@@ -40,6 +40,7 @@ func TestHelpOutputAndErrorsOfCommands(t *testing.T) {
 	for name, args := range map[string][]string{
 		"lint-help": {"lint", "--help"}, "test-help": {"test", "--help"}, "explain-help": {"explain", "--help"},
 		"replay-help": {"replay", "--help"}, "infer-help": {"infer", "--help"}, "wrong-help": {"wrong", "--help"},
+		"accept-help": {"accept", "--help"}, "accept-nothing": {"accept"}, "accept-past": {"accept", "--group", "k3f9a1", "--reason", "known", "--until", "2020-01-01"},
 		"lint": {"lint", dir}, "lint-github": {"lint", dir, "--output", "github"}, "lint-strict": {"lint", "--strict", dir},
 		"lint-nothing": {"lint"}, "lint-two": {"lint", "a", "b"}, "lint-output": {"lint", dir, "--output", "jsn"}, "lint-folder": {"lint", "testdata/none"},
 		"test": {"test", dir}, "test-json": {"test", dir, "--output", "json"}, "test-file": {"test", dir, dir + "/_tests/shop-db/public.orders/valid/paid.json"},

@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 
@@ -40,4 +41,11 @@ func AcceptRecord(topic string, a Accept) broker.Record {
 func readAccept(r broker.Record) (a Accept, ok bool) {
 	ok = json.Unmarshal(r.Value, &a) == nil && a.Kind == acceptKind && a.Version == 1
 	return a, ok
+}
+
+// Known tells whether there is a group of that ID.
+func Known(ctx context.Context, scanner *broker.Scanner, stateTopic, group string) (bool, error) {
+	state, err := scanner.State(ctx, stateTopic, groupPrefix+group)
+	_, known := state[groupPrefix+group]
+	return known, err
 }

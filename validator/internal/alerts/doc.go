@@ -1,16 +1,23 @@
-// Package alerts is the keeper: violations in, groups of them kept, one living Telegram message a group.
+// Package alerts is the keeper: violations in, groups of them kept, one living Telegram message a group or an incident.
 //
 // One validator at a time keeps all groups: it holds every partition of violations in a group of its own. A group is one
-// error fingerprint. What is known of it is written to the state topic under alert/<fingerprint>, in one transaction with
+// error fingerprint. What is counted of it is written to the state topic under alert/<fingerprint>, in one transaction with
 // the offsets, so a violation counts once, whichever keeper is killed.
 //
-// Sending is apart from that, and at least once. A Sender compares the groups with what people were last shown, kept
-// under alert-message/<fingerprint>: a group without such a record is a message to be sent, and its own record, which was
-// committed before, is the intent. The message's id is stored as soon as Telegram has given it, through a Publisher of
-// the sender's own, whose transactional id fences the sender of a keeper before. A keeper that dies between the two makes
-// one message come twice; none is ever lost. Each kind of record has one writer, so neither overwrites the other's.
+// Its life is in package life, a pure machine: which phase it is in, what people decided, which message with sound is owed,
+// which groups share one. A Sender tells that machine once a second what is known (groups, wrong rows, tallies, troubles of
+// our own), does the most urgent thing that it owes, and stores the cards that have changed under alert-message/<id>,
+// through a Publisher of its own, whose transactional id fences the sender of a keeper before. Decisions are stored, on
+// the control topic too, before they are shown. Each kind of record has one writer, so neither overwrites the other's.
 //
-// Order: groups that nobody has heard of come before edits, critical ones first; a message is edited at most once per
-// Options.EditEvery. Violations of severity info are counted and never become a message. Nothing is dropped: what the
-// keeper can't read is logged and counted.
+// Sending is at least once: a group whose card doesn't say that it was told is told. A keeper that dies between a message
+// and its card makes one message come twice; none is ever lost. While Telegram is away, what is owed waits, and is merged.
+//
+// Signs of life and tallies of all services come by the control topic, dead letters by theirs; what is counted of them is
+// stored with the place up to which it was, under alert-signs. A chat that can't be reached is told in the chat of all
+// alerts, where its alerts go meanwhile.
+//
+// Order: what is critical first, then what is new, then what waits longest, then edits; a message is edited at most once
+// per Options.EditEvery. Violations of severity info are counted and never become a message. Nothing is dropped: what the
+// keeper can't read is logged and counted, groups beyond Options.MaxGroups are counted as one.
 package alerts

@@ -98,7 +98,7 @@ func (w *world) start() (stop func()) {
 }
 
 func violation(n int, rule string, severity event.Severity) *event.Violation {
-	transaction := "81422"
+	transaction := "of " + rule
 	return &event.Violation{
 		Version: 1, ID: fmt.Sprintf("v%d-%s", n, rule), Stream: stream, Op: event.Update, Key: json.RawMessage(fmt.Sprintf(`{"id":%d}`, n)),
 		EventID: fmt.Sprintf("shop-db/%d", n), EventTime: time.Date(2026, 11, 22, 14, 3, 7+n%50, 0, time.UTC).Format(time.RFC3339Nano), Transaction: &transaction,
@@ -294,7 +294,7 @@ func TestButtonsDecideAndTheDecisionOutlivesTheKeeper(t *testing.T) {
 	press("Undo ack")
 	first("🔴")
 	testrig.Eventually(t, 30*time.Second, func() error {
-		want := []string{"Acknowledged", "Muted for an hour", "No longer muted", "No longer acknowledged"}
+		want := []string{"Acknowledged", "Muted", "No longer muted", "No longer acknowledged"}
 		var got []string
 		for _, answer := range a.answered() {
 			if answer != "" && (len(got) == 0 || got[len(got)-1] != answer) {

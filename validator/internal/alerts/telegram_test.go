@@ -24,12 +24,26 @@ type api struct {
 	lose     int // answers still to be lost: the message is there, the client doesn't learn of it
 	presses  []press
 	answers  []string
+	files    []file
+	banned   string // a chat that the bot isn't in
 }
 
-// press is a button that somebody presses.
+// file is a document that was sent.
+type file struct{ chat, name, content string }
+
+// press is a button that somebody presses, or where it has a text, a message that answers one.
 type press struct {
 	message int
 	data    string
+	text    string
+	chat    int
+}
+
+// write has somebody write in a chat, in answer to a message or to none.
+func (a *api) write(chat, answers int, text string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.presses = append(a.presses, press{message: answers, text: text, chat: chat})
 }
 
 // press presses a button of a message by its text.
@@ -51,7 +65,7 @@ func (a *api) press(id int, text string) error {
 	for _, row := range keyboard.Rows {
 		for _, b := range row {
 			if b.Text == text {
-				a.presses = append(a.presses, press{id, b.Data})
+				a.presses = append(a.presses, press{message: id, data: b.Data})
 				return nil
 			}
 		}
@@ -63,7 +77,18 @@ func (a *api) press(id int, text string) error {
 func (a *api) updates(offset int) string {
 	var all []string
 	for i, p := range a.presses {
-		if id := i + 1; id >= offset {
+		id := i + 1
+		if id < offset {
+			continue
+		}
+		if p.text != "" {
+			answered := ""
+			if p.message > 0 {
+				answered = fmt.Sprintf(`,"reply_to_message":{"message_id":%d,"date":1,"chat":{"id":%d,"type":"supergroup"}}`, p.message, p.chat)
+			}
+			all = append(all, fmt.Sprintf(`{"update_id":%d,"message":{"message_id":%d,"date":1,"from":{"id":5,"is_bot":false,"first_name":"Linh","username":"linh"},
+				"chat":{"id":%d,"type":"supergroup"},"text":%q%s}}`, id, 9000+id, p.chat, p.text, answered))
+		} else {
 			all = append(all, fmt.Sprintf(`{"update_id":%d,"callback_query":{"id":"%d","from":{"id":5,"is_bot":false,"first_name":"Linh","username":"linh"},"data":%q,
 				"message":{"message_id":%d,"date":1,"chat":{"id":%s,"type":"supergroup"}}}}`, id, id, p.data, p.message, a.messages[p.message-1].chat))
 		}
@@ -87,6 +112,10 @@ func newAPI(t *testing.T) *api {
 }
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
+		a.document(w, r)
+		return
+	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		a.t.Errorf("telegram: %v", err)
@@ -118,6 +147,11 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"ok":true,"result":true}`)
 		return
 	case "sendMessage":
+		if text("chat_id") == a.banned {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, `{"ok":false,"error_code":403,"description":"Forbidden: bot was kicked from the supergroup chat"}`)
+			return
+		}
 		a.messages = append(a.messages, message{text("chat_id"), text("text"), text("disable_notification") == "true", text("reply_markup")})
 		id = len(a.messages)
 	case "editMessageText":
@@ -145,6 +179,31 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	_, _ = fmt.Fprintf(w, `{"ok":true,"result":{"message_id":%d,"date":1,"chat":{"id":%s,"type":"supergroup"},"text":"x"}}`, id, text("chat_id"))
+}
+
+// document takes a file.
+func (a *api) document(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseMultipartForm(1 << 20); err != nil {
+		a.t.Errorf("telegram: %v", err)
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, headers := range r.MultipartForm.File {
+		for _, h := range headers {
+			f, err := h.Open()
+			if err != nil {
+				a.t.Errorf("telegram: %v", err)
+				continue
+			}
+			content, err := io.ReadAll(f)
+			if err != nil {
+				a.t.Errorf("telegram: %v", err)
+			}
+			a.files = append(a.files, file{r.FormValue("chat_id"), h.Filename, string(content)})
+		}
+	}
+	_, _ = fmt.Fprintf(w, `{"ok":true,"result":{"message_id":8000,"date":1,"chat":{"id":%s,"type":"supergroup"}}}`, r.FormValue("chat_id"))
 }
 
 func refuse(w http.ResponseWriter, description string) {

@@ -51,7 +51,13 @@ func (b *Board) place(now time.Time) {
 			return cmp.Or(rank(a.Severity)-rank(b.Severity), a.Opened.Compare(b.Opened), cmp.Compare(x, y))
 		})
 		burst := b.opened(chat, now) > b.times.Burst
-		many := len(fresh) > b.times.Burst // they waited, for room or for Telegram
+		late := 0 // they waited, for room or for Telegram
+		for _, id := range fresh {
+			if now.Sub(b.ready(b.cards[id])) > b.times.BurstWithin {
+				late++
+			}
+		}
+		many := len(fresh) > b.times.Burst || late > 1
 		var leads []string // of those that are new now
 		for _, id := range fresh {
 			c := b.cards[id]

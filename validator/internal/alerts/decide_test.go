@@ -1,0 +1,190 @@
+package alerts_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"datawatch/pkg/broker"
+	"datawatch/pkg/control"
+	"datawatch/pkg/event"
+	"datawatch/pkg/testrig"
+	"datawatch/validator/internal/alerts"
+)
+
+// reads waits until some message contains each text, and gives its id.
+func (w *world) reads(a *api, contains ...string) (id int) {
+	w.t.Helper()
+	testrig.Eventually(w.t, 60*time.Second, func() error {
+		messages, _ := a.sent()
+	next:
+		for i, m := range messages {
+			for _, text := range contains {
+				if !strings.Contains(m.text, text) {
+					continue next
+				}
+			}
+			id = i + 1
+			return nil
+		}
+		return fmt.Errorf("no message with %q: %+v", contains, messages)
+	})
+	return id
+}
+
+// TestGroupsOfOneTransactionAreOneMessageUntilTheirRowsAreRight: three rules, one transaction, 30 rows.
+func TestGroupsOfOneTransactionAreOneMessageUntilTheirRowsAreRight(t *testing.T) {
+	a := newAPI(t)
+	w := newWorld(t, testrig.Embedded(t), a)
+	w.start()
+	var all []*event.Violation
+	var rows []int
+	transaction := "81422"
+	for n := 1; n <= 30; n++ {
+		rows = append(rows, n)
+		for _, rule := range []string{"one", "two", "three"} {
+			v := violation(n, rule, event.Critical)
+			v.Transaction = &transaction
+			all = append(all, v)
+		}
+	}
+	w.publish(true, all...)
+	id := w.reads(a, "30 rows wrong by one transaction", "tx 81422", "fp-one", "fp-two", "fp-three", "<b>30 rows wrong now</b>")
+	if err := a.press(id, "three"); err != nil {
+		t.Fatal(err)
+	}
+	w.reads(a, "three · public.orders.json@3f2a · fp-three")
+	for _, rule := range []string{"one", "two", "three"} {
+		w.mend(rule, rows...)
+	}
+	w.reads(a, "🟢 <b>30 rows wrong by one transaction</b>")
+	messages, _ := a.sent()
+	sounds := 0
+	for _, m := range messages {
+		if !m.silent {
+			sounds++
+		}
+	}
+	if sounds != 1 {
+		t.Errorf("%d messages with sound: %+v", sounds, messages)
+	}
+}
+
+// TestTheChatIsTheDesk: notes, commands, samples, rows as a file, acceptance from the chat and from the command line.
+func TestTheChatIsTheDesk(t *testing.T) {
+	a := newAPI(t)
+	w := newWorld(t, testrig.Embedded(t), a)
+	w.start()
+	w.publish(true, violation(1, "total-adds-up", event.Critical), violation(2, "total-adds-up", event.Critical))
+	id := w.reads(a, "<b>2 rows wrong now</b>")
+	a.write(payments, id, "the import of last night")
+	w.reads(a, "✎ @linh", "the import of last night")
+	a.write(payments, 0, "/alerts")
+	w.reads(a, "1 alerts open", "<code>fp-total-adds-up</code>")
+	a.write(payments, 0, "/ack fp-t")
+	w.reads(a, "👁 <b>Order total", "acknowledged by @linh")
+	a.write(payments, id, "/mute 3d")
+	w.reads(a, "<code>/mute ID 1h, 3d or schema</code>") // 3d is no ID
+	a.write(payments, 0, "/mute fp-total-adds-up schema")
+	w.reads(a, "🔇 <b>Order total", "muted until the schema changes by @linh")
+	a.write(payments, 0, "/unmute fp-total-adds-up")
+	w.reads(a, "👁 <b>Order total")
+	for _, button := range []string{"Samples", "Rows"} {
+		if err := a.press(id, button); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testrig.Eventually(t, 30*time.Second, func() error {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if len(a.files) != 1 {
+			return fmt.Errorf("%d files", len(a.files))
+		}
+		f := a.files[0]
+		if f.chat != fmt.Sprint(payments) || f.name != "wrong-fp-total-adds-up.csv" || strings.Count(f.content, "\n") != 3 || !strings.Contains(f.content, `"{""id"":2}"`) {
+			return fmt.Errorf("file %+v", f)
+		}
+		return nil
+	})
+	// A resolve with wrong rows is refused.
+	a.write(payments, 0, "/resolve fp-total-adds-up")
+	w.reads(a, "Rows are still wrong")
+	a.write(payments, 0, "/accept fp-total-adds-up 30d known since 2019")
+	w.reads(a, "✅ <b>Order total", "by @linh: known since 2019")
+	if err := a.press(id, "Undo accept"); err != nil {
+		t.Fatal(err)
+	}
+	w.reads(a, "👁 <b>Order total")
+	w.write([]broker.Record{alerts.AcceptRecord(w.topics.Control, alerts.Accept{
+		Group: "fp-total-adds-up", Keys: []string{`{"id":1}`, `{"id":2}`}, By: "an", Until: time.Now().Add(24 * time.Hour), Reason: "test rows",
+	})})
+	w.reads(a, "2 keys accepted until", "by an: test rows", "🟢")
+	w.publish(true, violation(3, "total-adds-up", event.Critical))
+	w.reads(a, "🔁 <b>Order total")
+}
+
+// TestAlertsOfAChatThatRefusesComeToTheOthers, with a message that says so.
+func TestAlertsOfAChatThatRefusesComeToTheOthers(t *testing.T) {
+	a := newAPI(t)
+	a.banned = fmt.Sprint(payments)
+	w := newWorld(t, testrig.Embedded(t), a)
+	w.start()
+	w.publish(false, violation(1, "total-adds-up", event.Critical))
+	for _, text := range []string{"🔴 <b>Order total", "🟠 <b>Alerts can't be delivered to chat -100789"} {
+		id := w.reads(a, text)
+		if messages, _ := a.sent(); messages[id-1].chat != fmt.Sprint(alerting) {
+			t.Errorf("sent to %s: %s", messages[id-1].chat, messages[id-1].text)
+		}
+	}
+}
+
+// TestASilentServiceAndAPartOutOfOrderAreTold, and that they are well again.
+func TestASilentServiceAndAPartOutOfOrderAreTold(t *testing.T) {
+	a := newAPI(t)
+	w := newWorld(t, testrig.Embedded(t), a)
+	beat := func(age time.Duration, parts ...control.Part) {
+		t.Helper()
+		w.write([]broker.Record{control.BeatRecord(w.topics.Control, control.Beat{Service: "preprocessor", Instance: "x", At: time.Now().Add(-age), Parts: parts})})
+	}
+	stop := w.start()
+	w.publish(false, violation(1, "x", event.Warning))
+	w.reads(a, "🟡")
+	beat(3 * time.Minute)
+	w.reads(a, "🟠 <b>The preprocessor is silent</b>", "Nothing comes into clean", "Do: ")
+	stop()
+	w.start()
+	beat(0, control.Part{Name: "schemas", Ready: true, Reason: "schema id 41 is not in the registry", Since: time.Now().Add(-2 * time.Minute)})
+	w.reads(a, "🟢 <b>The preprocessor is silent: over</b>")
+	w.reads(a, "🟠 <b>preprocessor: schemas is out of order</b>", "schema id 41 is not in the registry")
+}
+
+// TestDeadLettersAreToldByReasonAndCountedOnce, whichever keeper counts.
+func TestDeadLettersAreToldByReasonAndCountedOnce(t *testing.T) {
+	a := newAPI(t)
+	w := newWorld(t, testrig.Embedded(t), a)
+	dead := func(n int) {
+		t.Helper()
+		var records []broker.Record
+		for range n {
+			records = append(records, broker.Record{
+				Topic: w.topics.DeadLetter, Key: []byte("shop-kafka/payments\nx"), Value: []byte("?"),
+				Headers: []event.Header{{Name: "datawatch_error_class", Value: []byte("schema")}, {Name: "datawatch_error_reason", Value: []byte("id 41 is not there")}},
+			})
+		}
+		w.write(records)
+	}
+	stop := w.start()
+	w.publish(false, violation(1, "x", event.Warning))
+	w.reads(a, "🟡") // the keeper has its place
+	dead(3)
+	w.reads(a, "<b>3 records of shop-kafka / payments were not understood</b>", "schema: id 41 is not there")
+	stop()
+	dead(2)
+	w.start()
+	w.reads(a, "<b>5 records of shop-kafka / payments were not understood</b>")
+	messages, _ := a.sent()
+	if len(messages) != 2 {
+		t.Error("told anew:", messages)
+	}
+}
