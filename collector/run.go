@@ -37,6 +37,7 @@ func Run(ctx context.Context, c Config, env daemon.Env) error {
 		}
 		work, ctx := errgroup.WithContext(ctx)
 		work.Go(func() error { return daemon.Beat(ctx, c.Broker, "collector", env, nil) })
+		work.Go(func() error { return show.watch(ctx, c) })
 		work.Go(func() error { return supervisor.Run(ctx) })
 		return work.Wait()
 	})

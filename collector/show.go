@@ -12,6 +12,7 @@ import (
 	"datawatch/collector/internal/chat"
 	"datawatch/collector/internal/feed"
 	"datawatch/collector/internal/gapalert"
+	"datawatch/collector/internal/silence"
 	"datawatch/collector/internal/supervise"
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
@@ -158,4 +159,14 @@ func (s *show) close() {
 	if err := s.bot.Stop(ctx); err != nil {
 		s.env.Log.Info("messages were left unsent; the live feed is a view, and nothing else is lost", "error", err)
 	}
+}
+
+// watch tells when the validator is silent. What the broker fails in is tried again.
+func (s *show) watch(ctx context.Context, c Config) error {
+	return daemon.Insist(ctx, s.env, "watch", func() error {
+		s.env.Health.Set("watch", daemon.Ready, "")
+		return silence.Watch(ctx, silence.Options{
+			Broker: c.Broker, Sender: s.bot, Chat: telegram.ChatOf(c.Telegram.Alerts), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: s.env.Log,
+		})
+	})
 }

@@ -25,8 +25,6 @@ import (
 	"datawatch/validator/internal/wrongrows"
 )
 
-func TestMain(m *testing.M) { testrig.Main(m) }
-
 const (
 	stream   = event.Stream("shop-db/public.orders")
 	alerting = -100456
