@@ -35,8 +35,18 @@ var englishAnswers = answerWords{
 		"show": "/show ID", "ack": "/ack ID", "unack": "/unack ID", "mute": "/mute ID 1h, 3d or schema", "unmute": "/unmute ID", "resolve": "/resolve ID",
 		"accept": "/accept ID 30d reason",
 	},
-	open: func(n string) string { return n + " alerts open" },
-	rows: func(n string) string { return n + " rows wrong" },
+	open: func(n string) string {
+		if n == "1" {
+			return "1 alert open"
+		}
+		return n + " alerts open"
+	},
+	rows: func(n string) string {
+		if n == "1" {
+			return "1 row wrong"
+		}
+		return n + " rows wrong"
+	},
 }
 
 var vietnameseAnswers = answerWords{
@@ -63,9 +73,9 @@ func (s *sender) obey(ctx context.Context, c telegram.Command) error {
 		return err
 	}
 	words := strings.Fields(c.Args)
-	if len(words) == 0 && c.ReplyTo != 0 { // an answer names the alert
+	if len(words) == 0 || s.board.Card(s.find(words[0])) == nil { // an answer names the alert
 		if id := s.subjectOf(c.Message.Chat.ID, c.ReplyTo); id != "" {
-			words = []string{id}
+			words = append([]string{id}, words...)
 		}
 	}
 	switch c.Name {
@@ -171,8 +181,7 @@ func (s *sender) shortLine(id string) telegram.Block {
 	if g := s.groups[id]; g != nil {
 		name, n = w.heading(g), g.Count
 		if lines := s.lines(id); len(lines) > 1 {
-			rows, _ := g.Keys.count()
-			name = w.incidentHeading(lines, c, rows)
+			name = w.incidentHeading(lines, c)
 		}
 	} else {
 		symbol = "🟠"

@@ -81,11 +81,13 @@ func TestTheChatIsTheDesk(t *testing.T) {
 	a.write(payments, id, "the import of last night")
 	w.reads(a, "✎ @linh", "the import of last night")
 	a.write(payments, 0, "/alerts")
-	w.reads(a, "1 alerts open", "<code>fp-total-adds-up</code>")
+	w.reads(a, "1 alert open", "<code>fp-total-adds-up</code>")
 	a.write(payments, 0, "/ack fp-t")
 	w.reads(a, "👁 <b>Order total", "acknowledged by @linh")
-	a.write(payments, id, "/mute 3d")
-	w.reads(a, "<code>/mute ID 1h, 3d or schema</code>") // 3d is no ID
+	a.write(payments, id, "/mute 3d") // an answer needs no ID
+	w.reads(a, "🔇 <b>Order total", "muted until ")
+	a.write(payments, 0, "/mute fp-total-adds-up soon")
+	w.reads(a, "<code>/mute ID 1h, 3d or schema</code>")
 	a.write(payments, 0, "/mute fp-total-adds-up schema")
 	w.reads(a, "🔇 <b>Order total", "muted until the schema changes by @linh")
 	a.write(payments, 0, "/unmute fp-total-adds-up")

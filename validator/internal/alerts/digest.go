@@ -137,7 +137,7 @@ func (s *sender) digestMessage(day, now time.Time) telegram.Message {
 		valid = float64(all.Valid) / float64(judged)
 	}
 	blocks := []telegram.Block{
-		telegram.Line(telegram.Plain("☀️ "), telegram.Bold(d.yesterday(strings.TrimSuffix(day.AddDate(0, 0, -1).Format(s.words.date), " 00:00")))),
+		telegram.Line(telegram.Plain("☀️ "), telegram.Bold(d.yesterday(day.AddDate(0, 0, -1).Format(strings.TrimSuffix(s.words.date, " 15:04"))))),
 		telegram.Line(telegram.Plain(d.events(s.words.number(all.Total()), s.words.number(int64(streams)), s.words.exactPercent(valid)))),
 	}
 	blocks = append(blocks, s.digestStates(now)...)

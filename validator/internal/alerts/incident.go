@@ -77,12 +77,11 @@ func (s *sender) lines(id string) []line {
 // incident is the message of groups that belong together.
 func (s *sender) incident(w writer, id string, c *life.Card) telegram.Message {
 	lines := s.lines(id)
-	whole, rows, worst := *c, int64(0), c.Severity
+	whole, worst := *c, c.Severity
 	var wrong int64
 	alive := false
 	for _, l := range lines {
-		keys, _ := l.group.Keys.count()
-		rows, wrong = max(rows, keys), max(wrong, l.wrong)
+		wrong = max(wrong, l.wrong)
 		if l.group.Last.After(w.now) {
 			w.now = l.group.Last
 		}
@@ -102,7 +101,7 @@ func (s *sender) incident(w writer, id string, c *life.Card) telegram.Message {
 	if !alive {
 		whole.Phase = life.Over
 	}
-	blocks := []telegram.Block{w.title(w.incidentHeading(lines, c, rows), worst, &whole).Ranked(telegram.Head)}
+	blocks := []telegram.Block{w.title(w.incidentHeading(lines, c), worst, &whole).Ranked(telegram.Head)}
 	blocks = append(blocks, w.incidentWhere(lines, c)...)
 	for i, l := range lines {
 		if i == maxLines {
@@ -122,7 +121,7 @@ func (s *sender) incident(w writer, id string, c *life.Card) telegram.Message {
 	return m
 }
 
-func (w writer) incidentHeading(lines []line, c *life.Card, rows int64) string {
+func (w writer) incidentHeading(lines []line, c *life.Card) string {
 	switch c.Incident {
 	case life.Stream:
 		if c.Share.Total > 0 {
@@ -132,9 +131,23 @@ func (w writer) incidentHeading(lines []line, c *life.Card, rows int64) string {
 		return w.words.incidents[life.Burst](w.words.number(int64(len(lines))))
 	}
 	if heading, ok := w.words.incidents[c.Incident]; ok {
-		return heading(w.words.number(rows))
+		return heading(w.rows(lines))
 	}
 	return w.heading(lines[0].group)
+}
+
+// rows is how many rows the groups of an incident touched: those of the largest.
+func (w writer) rows(lines []line) string {
+	most, exact := int64(0), true
+	for _, l := range lines {
+		if n, known := l.group.Keys.count(); n > most {
+			most, exact = n, known
+		}
+	}
+	if !exact {
+		return "≈ " + w.words.number(most)
+	}
+	return w.words.number(most)
 }
 
 // incidentWhere says what the groups have in common.
@@ -260,8 +273,7 @@ func (s *sender) signal(id string, signal life.Signal) telegram.Message {
 	if lines := s.lines(id); len(lines) > 0 {
 		heading = w.heading(lines[0].group)
 		if len(lines) > 1 || c.Incident == life.Stream {
-			rows, _ := lines[0].group.Keys.count()
-			heading = w.incidentHeading(lines, c, rows)
+			heading = w.incidentHeading(lines, c)
 		}
 	} else {
 		heading = w.troubleName(id)
