@@ -61,6 +61,7 @@ type watch struct {
 	Options
 	topics broker.Topics
 	last   atomic.Int64 // the newest sign, in nanoseconds since 1970; 0 is none
+	began  time.Time    // what was silent before may only have been stopped with this collector
 	told   *told
 }
 
@@ -72,7 +73,7 @@ func Watch(ctx context.Context, o Options) error {
 	if o.Every == 0 {
 		o.Every = 5 * time.Second
 	}
-	w := &watch{Options: o, topics: broker.TopicsOf(o.Broker.TopicPrefix)}
+	w := &watch{Options: o, topics: broker.TopicsOf(o.Broker.TopicPrefix), began: time.Now()}
 	w.After += rand.N(o.After / 8) // several collectors don't notice all at once
 	from, err := w.open(ctx)
 	if err != nil {
@@ -137,7 +138,7 @@ func (w *watch) look(ctx context.Context) error {
 		}
 		var err error
 		switch silent := time.Since(last) > w.After; {
-		case silent && w.told == nil:
+		case silent && w.told == nil && time.Since(w.began) > w.After:
 			err = w.tell(ctx, last)
 		case !silent && w.told != nil:
 			err = w.back(ctx)

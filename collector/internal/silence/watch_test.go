@@ -83,7 +83,7 @@ func TestASilentValidatorIsToldOnceAndThatItIsBack(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() {
 			ended <- silence.Watch(ctx, silence.Options{
-				Broker: c, Sender: readers, Chat: telegram.Chat{ID: -1}, Language: "en", Zone: time.UTC, Log: log, After: time.Minute, Every: 50 * time.Millisecond,
+				Broker: c, Sender: readers, Chat: telegram.Chat{ID: -1}, Language: "en", Zone: time.UTC, Log: log, After: 2 * time.Second, Every: 50 * time.Millisecond,
 			})
 		}()
 		return func() {
@@ -99,8 +99,15 @@ func TestASilentValidatorIsToldOnceAndThatItIsBack(t *testing.T) {
 	readers.read(t, "🟠 The validator is silent")
 	stop()
 	stop = watch()
-	beat("preprocessor", 0)
-	beat("validator", 0)
-	readers.read(t, "🟢 The validator is there again")
+	testrig.Eventually(t, 30*time.Second, func() error {
+		beat("preprocessor", 0)
+		beat("validator", 0)
+		readers.mu.Lock()
+		defer readers.mu.Unlock()
+		if len(readers.messages) != 1 || !strings.Contains(readers.messages[0], "🟢 The validator is there again") {
+			return fmt.Errorf("messages %q", readers.messages)
+		}
+		return nil
+	})
 	stop()
 }

@@ -47,6 +47,8 @@ type Options struct {
 	EditEvery time.Duration
 	// LookEvery is how often wrong rows and schema files are looked at; default 1 s.
 	LookEvery time.Duration
+	// SilentAfter is how long a service may give no sign of life; default 2 minutes.
+	SilentAfter time.Duration
 	// MaxGroups bounds the memory: what is beyond is counted in a group of its own. Default 10,000.
 	MaxGroups int
 	// Now is the clock; default time.Now.
@@ -59,6 +61,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.LookEvery == 0 {
 		o.LookEvery = time.Second
+	}
+	if o.SilentAfter == 0 {
+		o.SilentAfter = 2 * time.Minute
 	}
 	if o.MaxGroups == 0 {
 		o.MaxGroups = 10_000

@@ -37,6 +37,7 @@ type world struct {
 	topics   broker.Topics
 	log      *slog.Logger
 	failures atomic.Pointer[[]schemas.Failure]
+	silent   time.Duration // how long a service may be; zero is the default
 }
 
 func newWorld(t *testing.T, addr string, a *api) *world {
@@ -66,7 +67,7 @@ func (w *world) start() (stop func()) {
 	}
 	k := alerts.New(alerts.Options{
 		Broker: w.shared.Broker, Telegram: w.shared.Telegram, Messenger: bot, Log: w.log, Metrics: registry,
-		EditEvery: 300 * time.Millisecond, LookEvery: 50 * time.Millisecond,
+		EditEvery: 300 * time.Millisecond, LookEvery: 50 * time.Millisecond, SilentAfter: w.silent,
 		Failures: func() []schemas.Failure {
 			if f := w.failures.Load(); f != nil {
 				return *f

@@ -19,6 +19,8 @@ const (
 	lastSend     = 3 * time.Second // for a message that is on its way when the session ends
 	// sendTime is how long a message is waited for before it is asked anew what is most urgent, and how it reads by now.
 	sendTime = time.Minute
+	// stepPause is between two looks at groups that change all the time.
+	stepPause = 50 * time.Millisecond
 )
 
 // send keeps the messages as the groups are, until the session ends.
@@ -86,7 +88,11 @@ func (s *sender) run(ctx context.Context) error {
 			if err := s.answer(ctx, r); err != nil {
 				return err
 			}
-		case <-s.keeper.changed:
+		case <-s.keeper.changed: // a batch follows a batch: what they say is looked at together
+			select {
+			case <-ctx.Done():
+			case <-time.After(stepPause):
+			}
 		case <-time.After(wait):
 		}
 	}
@@ -125,7 +131,7 @@ func (s *sender) restore(ctx context.Context) error {
 	if s.digested, err = readDigest(ctx, k); err != nil {
 		return err
 	}
-	s.signs, err = openSigns(ctx, k.scanner, k.topics, k.options.Now())
+	s.signs, err = openSigns(ctx, k.scanner, k.topics, k.options.Now(), k.options.SilentAfter)
 	return err
 }
 

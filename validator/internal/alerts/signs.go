@@ -19,8 +19,6 @@ import (
 const (
 	signsKey  = "alert-signs" // of the state topic
 	signsBack = 20 * time.Minute
-	// silence is how long a service may give no sign of life.
-	silence = 2 * time.Minute
 	// shareWindow is how far back the share of invalid events of a stream reaches.
 	shareWindow = 10 * time.Minute
 	// maxDead bounds how many kinds of dead letters are told apart.
@@ -35,6 +33,8 @@ type signs struct {
 	known   signsState
 	changed bool
 	stored  time.Time
+	opened  time.Time // when this keeper began: what was silent before may only have been stopped with it
+	after   time.Duration
 
 	services map[string]map[string]control.Beat // by service and instance
 	recent   []control.Beat                     // with tallies, of the last shareWindow
@@ -62,8 +62,8 @@ type letters struct {
 }
 
 // openSigns goes on where the keeper before was. Signs of life are read from a while before, for they aren't stored.
-func openSigns(ctx context.Context, scanner *broker.Scanner, topics broker.Topics, now time.Time) (*signs, error) {
-	s := &signs{scanner: scanner, topics: topics, services: map[string]map[string]control.Beat{}}
+func openSigns(ctx context.Context, scanner *broker.Scanner, topics broker.Topics, now time.Time, silentAfter time.Duration) (*signs, error) {
+	s := &signs{scanner: scanner, topics: topics, opened: now, after: silentAfter, services: map[string]map[string]control.Beat{}}
 	state, err := scanner.State(ctx, topics.State, signsKey)
 	if err != nil {
 		return nil, err
@@ -218,21 +218,27 @@ func (s *signs) shares() map[event.Stream]life.Share {
 	return shares
 }
 
-// silent tells since when a service gives no sign of life; zero where it does, or where it was never heard of.
-func (s *signs) silent(service string, now time.Time) time.Time {
+// lastBeat is when a service gave its newest sign of life.
+func (s *signs) lastBeat(service string) time.Time {
 	var last time.Time
 	for _, b := range s.services[service] {
 		if b.At.After(last) {
 			last = b.At
 		}
 	}
-	if last.IsZero() || now.Sub(last) < silence {
+	return last
+}
+
+// silent tells since when a service gives no sign of life; zero where it does, or where it was never heard of.
+func (s *signs) silent(service string, now time.Time) time.Time {
+	last := s.lastBeat(service)
+	if last.IsZero() || now.Sub(last) < s.after || now.Sub(s.opened) < s.after {
 		return time.Time{}
 	}
 	return last
 }
 
-// records is what is to be stored, if anything: at once where decisions hang on it, else now and then.
+// record is what is to be stored, if anything: at once where decisions hang on it, else now and then.
 func (s *signs) record(now time.Time, atOnce bool) []broker.Record {
 	if !s.changed || !atOnce && now.Sub(s.stored) < signsEvery {
 		return nil

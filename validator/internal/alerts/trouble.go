@@ -67,7 +67,7 @@ func (s *sender) findTroubles(now time.Time) map[string]*trouble {
 	}
 	for id, c := range s.board.Cards() { // silent since before this keeper began
 		service, ok := strings.CutPrefix(id, silentPrefix)
-		if ok && c.Alive() && len(s.signs.services[service]) == 0 {
+		if ok && c.Alive() && s.signs.lastBeat(service).Before(c.Opened) {
 			all[id] = &trouble{severity: event.Critical, since: c.Opened, last: now, message: func(w writer) telegram.Message { return w.silent(service, c.Opened) }}
 		}
 	}
@@ -91,7 +91,7 @@ func (s *sender) findTroubles(now time.Time) map[string]*trouble {
 // findParts are the parts of a service that were out of order for a while, of its newest runs.
 func (s *sender) findParts(service string, now time.Time, all map[string]*trouble) {
 	for _, beat := range s.signs.services[service] {
-		if now.Sub(beat.At) >= silence || beat.Stopping {
+		if now.Sub(beat.At) >= s.signs.after || beat.Stopping {
 			continue
 		}
 		for _, p := range beat.Parts {

@@ -18,22 +18,26 @@ func (b *Board) leave(id string, c *Card) {
 	for _, member := range b.members[id] {
 		b.cards[member].Lead = ""
 	}
-	c.Incident = Alone
-	c.Lead = ""
-	b.index()
+	delete(b.members, id)
+	if c.Lead != "" {
+		b.members[c.Lead] = slices.DeleteFunc(b.members[c.Lead], func(of string) bool { return of == id })
+	}
+	c.Incident, c.Lead = Alone, ""
 }
 
 // join has a group share the message of another, which is a lead.
 func (b *Board) join(id, lead string, why Incident) {
 	c := b.cards[id]
-	for _, member := range b.members[id] {
-		b.cards[member].Lead = lead
+	for _, joins := range append([]string{id}, b.members[id]...) {
+		b.cards[joins].Lead = lead
+		at, _ := slices.BinarySearch(b.members[lead], joins)
+		b.members[lead] = slices.Insert(b.members[lead], at, joins)
 	}
-	c.Lead, c.Incident, c.Owed = lead, Alone, None
+	delete(b.members, id)
+	c.Incident, c.Owed = Alone, None
 	if l := b.cards[lead]; l.Incident == Alone || why == Stream {
 		l.Incident = why
 	}
-	b.index()
 }
 
 // place finds those of the new groups that share a message: with one another, or with one that people have.
@@ -45,6 +49,10 @@ func (b *Board) place(now time.Time) {
 			chats[c.Chat] = append(chats[c.Chat], id)
 		}
 	}
+	if len(chats) == 0 {
+		return
+	}
+	told := b.told()
 	for chat, fresh := range chats {
 		slices.SortFunc(fresh, func(x, y string) int {
 			a, b := b.cards[x], b.cards[y]
@@ -61,7 +69,7 @@ func (b *Board) place(now time.Time) {
 		var leads []string // of those that are new now
 		for _, id := range fresh {
 			c := b.cards[id]
-			lead, why := b.host(id, c, leads, burst)
+			lead, why := b.host(id, c, append(told[chat], leads...), burst)
 			full := c.Owed != Snapshot && (many || b.room(sounds[chat.ID], c.Severity, now) > 0)
 			if i := slices.IndexFunc(leads, func(of string) bool { return b.cards[of].Owed != Snapshot }); lead == "" && full && i >= 0 {
 				lead, why = leads[i], Burst // more than the chat is to hear of: they are told as one
@@ -86,35 +94,35 @@ func (b *Board) opened(chat telegram.Chat, now time.Time) int {
 	return n
 }
 
-// host is the lead whose message a new group shares, or none. A message that people have is changed without a sound: what
-// is more severe than it doesn't hide in it.
-func (b *Board) host(id string, c *Card, leads []string, burst bool) (string, Incident) {
-	best, why := "", Alone
-	consider := func(of string) {
-		l := b.cards[of]
-		if of == id || best != "" || l.Lead != "" || l.Chat != c.Chat || l.Reading != c.Reading || l.muted() {
-			return
-		}
-		if l.Sent && (!l.alive() || rank(c.Severity) < rank(l.Severity) || l.Owed.Begins()) {
-			return
-		}
-		if w := b.related(c, l, burst); w != Alone {
-			best, why = of, w
-		}
-	}
-	told := make([]string, 0, len(b.cards))
+// told are the open alerts that people have a message of, by chat, the newest first.
+func (b *Board) told() map[telegram.Chat][]string {
+	told := map[telegram.Chat][]string{}
 	for of, l := range b.cards {
-		if l.Sent && l.Lead == "" && l.alive() {
-			told = append(told, of)
+		if l.Sent && l.Lead == "" && l.alive() && !l.Owed.Begins() && !l.muted() {
+			told[l.Chat] = append(told[l.Chat], of)
 		}
 	}
-	slices.SortFunc(told, func(x, y string) int {
-		return cmp.Or(b.cards[y].Opened.Compare(b.cards[x].Opened), cmp.Compare(x, y))
-	})
-	for _, of := range append(told, leads...) {
-		consider(of)
+	for _, of := range told {
+		slices.SortFunc(of, func(x, y string) int {
+			return cmp.Or(b.cards[y].Opened.Compare(b.cards[x].Opened), cmp.Compare(x, y))
+		})
 	}
-	return best, why
+	return told
+}
+
+// host is the first of some leads whose message a new group shares, or none. A message that people have is changed without
+// a sound: what is more severe than it doesn't hide in it.
+func (b *Board) host(id string, c *Card, leads []string, burst bool) (string, Incident) {
+	for _, of := range leads {
+		l := b.cards[of]
+		if of == id || l.Reading != c.Reading || l.Sent && rank(c.Severity) < rank(l.Severity) {
+			continue
+		}
+		if why := b.related(c, l, burst); why != Alone {
+			return of, why
+		}
+	}
+	return "", Alone
 }
 
 // related tells why two groups that opened near each other are one incident.
