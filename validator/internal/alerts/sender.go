@@ -258,6 +258,7 @@ func (s *sender) later(ctx context.Context, id string, chat telegram.Chat, m tel
 			since = now
 		}
 		s.refused[chat] = refusal{now.Add(refusedPause), since, refused.Reason}
+		s.board.Block(chat, now.Add(refusedPause))
 		k.options.Log.Error("an alert can't be delivered there", "alert", id, "error", err)
 		return true, nil
 	case errors.Is(err, telegram.ErrRejected): // never as it is: not again until it says something else

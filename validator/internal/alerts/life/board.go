@@ -16,11 +16,12 @@ type Board struct {
 	facts   map[string]*Facts
 	members map[string][]string // by lead, in the order of their IDs
 	shares  map[event.Stream]Share
+	blocked map[telegram.Chat]time.Time // chats that can't be reached until then
 }
 
 // NewBoard goes on with the cards that another board had.
 func NewBoard(times Times, cards map[string]*Card) *Board {
-	b := &Board{times: times, cards: cards, facts: map[string]*Facts{}}
+	b := &Board{times: times, cards: cards, facts: map[string]*Facts{}, blocked: map[telegram.Chat]time.Time{}}
 	if b.cards == nil {
 		b.cards = map[string]*Card{}
 	}
@@ -44,6 +45,9 @@ func (b *Board) Members(lead string) []string { return b.members[lead] }
 
 // Share is what the board was last told of a stream.
 func (b *Board) Share(s event.Stream) Share { return b.shares[s] }
+
+// Block has what a chat is owed wait until a time, for it can't be reached.
+func (b *Board) Block(chat telegram.Chat, until time.Time) { b.blocked[chat] = until }
 
 // leadOf is the group whose message a group has: its own ID where it stands alone.
 func (b *Board) leadOf(id string) string {
@@ -130,7 +134,7 @@ func (b *Board) Due(now time.Time) (id string, s Signal, wait time.Duration) {
 		if c.Owed == None || c.muted() {
 			continue
 		}
-		if at := b.ready(c); now.Before(at) {
+		if at := latest(b.ready(c), b.blocked[c.Chat]); now.Before(at) {
 			later(at.Sub(now))
 			continue
 		}
@@ -159,6 +163,13 @@ func (b *Board) ready(c *Card) time.Time {
 		return c.OwedSince.Add(b.times.ReadsEnd)
 	}
 	return c.OwedSince
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 func before(c *Card, id string, other *Card, otherID string) bool {

@@ -478,3 +478,17 @@ func TestEveryDecisionIsUndone(t *testing.T) {
 		t.Error("what isn't known is decided")
 	}
 }
+
+func TestAChatThatCantBeReachedIsLeftAloneAndHearsAllLater(t *testing.T) {
+	s := newScene(t)
+	s.fails("a", 1, 1)
+	s.board.Block(chat, s.now.Add(5*time.Minute))
+	s.settle()
+	s.pass(4*time.Minute, time.Second)
+	s.hears()
+	if _, _, wait := s.board.Due(s.now); wait <= 0 || wait > time.Minute {
+		t.Errorf("it is tried again in %s", wait)
+	}
+	s.pass(2*time.Minute, time.Second)
+	s.hears("new a")
+}
