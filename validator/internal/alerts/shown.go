@@ -93,7 +93,7 @@ func textOf(m telegram.Message) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// view is what a message depends on: as long as it is the same, the message is.
+// view is what a message depends on, and what people were shown: as long as it is the same, there is nothing to do.
 type view struct {
 	mark         mark
 	group        *Group
@@ -105,7 +105,7 @@ type view struct {
 
 func (s *sender) viewOf(id string, c *life.Card, now time.Time) view {
 	v := view{mark: markOf(c), group: s.groups[id], held: c.Held(now), wrong: s.wrong.counts[id]}
-	v.mark.at, v.mark.text, v.mark.sounds = time.Time{}, "", 0
+	v.mark.at, v.mark.sounds = time.Time{}, 0
 	if t := s.troubles[id]; t != nil {
 		v.trouble = t.text
 	}
