@@ -293,3 +293,42 @@ func TestRowsThatAreWrongNowAreListed(t *testing.T) {
 		}
 	})
 }
+
+// TestRowsAreAcceptedByTheFileThatWrongWrites: the record that the keeper takes holds the keys, and a slip of the pen is found.
+func TestRowsAreAcceptedByTheFileThatWrongWrites(t *testing.T) {
+	w := newTraffic(t, testrig.Embedded(t))
+	file := filepath.Join(t.TempDir(), "wrong.csv")
+	writeFile(t, file, "stream,key,rule\nshop-db/public.orders,\"{\"\"id\"\": 2}\",adds-up\nshop-db/public.orders,\"{\"\"id\"\":1}\",adds-up\n")
+	accept := []string{"accept", "--group", "k3f9a1", "--keys", file, "--until", "30d", "--reason", "import of 2019"}
+	if _, errs := w.run(daemon.ExitFailed, accept...); !strings.Contains(errs, "no group k3f9a1 is known") {
+		t.Error(errs)
+	}
+	w.publish(broker.Record{Topic: w.topics.State, Key: []byte("alert/k3f9a1"), Value: []byte(`{"version":1,"fingerprint":"k3f9a1"}`)})
+	if out, _ := w.run(daemon.ExitOK, accept...); !strings.Contains(out, "k3f9a1 accepted until ") {
+		t.Error(out)
+	}
+	scanner, err := broker.NewScanner(w.broker, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = scanner.Close() }()
+	end, err := scanner.End(w.topics.Control, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Kind, Group, Reason string
+		Keys                []string
+		Until               time.Time
+	}
+	if err := scanner.Scan(t.Context(), w.topics.Control, 0, 0, end, func(r broker.Record) error { return json.Unmarshal(r.Value, &got) }); err != nil {
+		t.Fatal(err)
+	}
+	if got.Kind != "accept" || got.Group != "k3f9a1" || got.Reason != "import of 2019" || fmt.Sprint(got.Keys) != `[{"id":1} {"id":2}]` || time.Until(got.Until) < 29*24*time.Hour {
+		t.Errorf("accepted %+v", got)
+	}
+	for _, text := range []string{"", "not json\n", "null\n"} {
+		writeFile(t, file, text)
+		w.run(daemon.ExitFailed, accept...)
+	}
+}

@@ -1,0 +1,93 @@
+package control_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"datawatch/pkg/broker"
+	"datawatch/pkg/config"
+	"datawatch/pkg/control"
+	"datawatch/pkg/daemon"
+	"datawatch/pkg/testrig"
+)
+
+// TestAServiceGivesSignsOfLife: what of it is out of order, what it judged, and that it was told to stop.
+func TestAServiceGivesSignsOfLife(t *testing.T) {
+	c := config.DefaultShared().Broker
+	c.Addresses, c.TopicPrefix = strings.Split(testrig.Embedded(t), ","), testrig.Prefix(t)
+	env := daemon.NewEnv(slog.New(slog.DiscardHandler))
+	if err := broker.EnsureTopics(t.Context(), c, env.Log); err != nil {
+		t.Fatal(err)
+	}
+	env.Health.Set("source shop-db", daemon.NotReady, "no route to host")
+	env.Health.Set("telegram", daemon.Degraded, "away")
+	env.Health.Set("broker", daemon.Ready, "")
+	var once sync.Once
+	tallies := func() (counts map[string]control.Tally) {
+		once.Do(func() { counts = map[string]control.Tally{"shop-db/public.orders": {Valid: 3, Invalid: 1}} })
+		return counts
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- daemon.Beat(ctx, c, "validator", env, tallies) }()
+	read := func(enough func([]control.Beat) error) {
+		t.Helper()
+		testrig.Eventually(t, 30*time.Second, func() error {
+			beats, err := beatsOf(t.Context(), c)
+			if err != nil {
+				return err
+			}
+			return enough(beats)
+		})
+	}
+	read(func(beats []control.Beat) error {
+		if len(beats) == 0 {
+			return errors.New("no beat")
+		}
+		b := beats[0]
+		if b.Service != "validator" || b.Instance == "" || b.Stopping || len(b.Parts) != 2 || b.Tallies["shop-db/public.orders"] != (control.Tally{Valid: 3, Invalid: 1}) {
+			return fmt.Errorf("beat %+v", b)
+		}
+		if p := b.Parts[0]; p.Name != "source shop-db" || p.Ready || p.Reason != "no route to host" || p.Since.IsZero() || !b.Parts[1].Ready {
+			return fmt.Errorf("parts %+v", b.Parts)
+		}
+		return nil
+	})
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("Beat returned %v", err)
+	}
+	read(func(beats []control.Beat) error {
+		if last := beats[len(beats)-1]; !last.Stopping || len(last.Tallies) != 0 {
+			return fmt.Errorf("the last beat is %+v", last)
+		}
+		return nil
+	})
+}
+
+func beatsOf(ctx context.Context, c config.Broker) ([]control.Beat, error) {
+	scanner, err := broker.NewScanner(c, "test")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = scanner.Close() }()
+	topic := broker.TopicsOf(c.TopicPrefix).Control
+	end, err := scanner.End(topic, 0)
+	if err != nil {
+		return nil, err
+	}
+	var beats []control.Beat
+	err = scanner.Scan(ctx, topic, 0, 0, end, func(r broker.Record) error {
+		if b, ok := control.ReadBeat(r); ok {
+			beats = append(beats, b)
+		}
+		return nil
+	})
+	return beats, err
+}
