@@ -129,8 +129,8 @@ func (s *sender) subjectOf(chat int64, message int) string {
 
 // find is the group of an ID, or of its beginning where there is one only.
 func (s *sender) find(text string) string {
-	if s.board.Card(text) != nil {
-		return text
+	if id := s.named(text); s.board.Card(id) != nil {
+		return id
 	}
 	found := ""
 	for id := range s.board.Cards() {
@@ -190,7 +190,7 @@ func (s *sender) shortLine(id string) telegram.Block {
 	if n > 0 {
 		spans = append(spans, telegram.Plain(" ("+s.words.number(n)+")"))
 	}
-	return telegram.Line(append(spans, telegram.Plain(" · "), telegram.Code(id))...)
+	return telegram.Line(append(spans, telegram.Plain(" · "), telegram.Code(alias(id)))...)
 }
 
 // give shows a group alone, its newest errors, or its wrong rows as a file.

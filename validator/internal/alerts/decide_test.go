@@ -180,7 +180,7 @@ func TestDeadLettersAreToldByReasonAndCountedOnce(t *testing.T) {
 		var records []broker.Record
 		for range n {
 			records = append(records, broker.Record{
-				Topic: w.topics.DeadLetter, Key: []byte("shop-kafka/payments\nx"), Value: []byte("?"),
+				Topic: w.topics.DeadLetter, Key: []byte("shop-kafka/payments.with.a.very.long.name.that.no.button.can.carry\nx"), Value: []byte("?"),
 				Headers: []event.Header{{Name: "datawatch_error_class", Value: []byte("schema")}, {Name: "datawatch_error_reason", Value: []byte("id 41 is not there")}},
 			})
 		}
@@ -190,11 +190,15 @@ func TestDeadLettersAreToldByReasonAndCountedOnce(t *testing.T) {
 	w.publish(false, violation(1, "x", event.Warning))
 	w.reads(a, "🟡") // the keeper has its place
 	dead(3)
-	w.reads(a, "<b>3 records of shop-kafka / payments were not understood</b>", "schema: id 41 is not there")
+	w.reads(a, "<b>3 records of shop-kafka / payments.with.a.very.long.name.that.no.button.can.carry were not understood</b>", "schema: id 41 is not there")
 	stop()
 	dead(2)
 	w.start()
-	w.reads(a, "<b>5 records of shop-kafka / payments were not understood</b>")
+	w.reads(a, "<b>5 records of shop-kafka / payments.with.a.very.long.name.that.no.button.can.carry were not understood</b>")
+	if err := a.press(2, "Resolved"); err != nil {
+		t.Fatal(err)
+	}
+	w.reads(a, "🟢 <b>shop-kafka/payments.with.a.very.long.name.that.no.button.can.carry: schema: over</b>")
 	messages, _ := a.sent()
 	if len(messages) != 2 {
 		t.Error("told anew:", messages)

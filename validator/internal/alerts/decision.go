@@ -2,12 +2,13 @@ package alerts
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"datawatch/pkg/broker"
@@ -61,7 +62,7 @@ func (s *sender) answer(ctx context.Context, r request) error {
 		r.done <- text
 		return nil
 	}
-	id, err := joinID(about), error(nil)
+	id, err := s.named(about[0]), error(nil)
 	switch verb {
 	case "samples", "show", "rows":
 		text = ""
@@ -69,9 +70,7 @@ func (s *sender) answer(ctx context.Context, r request) error {
 	default:
 		d := life.Decision{Verb: life.Verb(verb), ID: id, User: r.press.User.Name, At: s.keeper.options.Now()}
 		if d.Verb == life.Mute {
-			span := about[len(about)-1]
-			d.ID = joinID(about[:len(about)-1])
-			var ok bool
+			span, ok := about[len(about)-1], false
 			if d.Until, ok = muteUntil(span, d.At); !ok {
 				r.done <- text
 				return nil
@@ -83,8 +82,27 @@ func (s *sender) answer(ctx context.Context, r request) error {
 	return err
 }
 
-// joinID gives back an ID that Telegram's words have split: those of dead letters hold a space.
-func joinID(words []string) string { return strings.Join(words, " ") }
+// alias is an ID as a button carries it: those of our own troubles are too long, and may hold spaces.
+func alias(id string) string {
+	if !isTrouble(id) {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return "t-" + hex.EncodeToString(sum[:6])
+}
+
+// named is the ID that an alias stands for.
+func (s *sender) named(text string) string {
+	if s.board.Card(text) != nil {
+		return text
+	}
+	for id := range s.board.Cards() {
+		if alias(id) == text {
+			return id
+		}
+	}
+	return text
+}
 
 // decision is a record of the control topic: what somebody decided of an alert.
 type decision struct {

@@ -220,7 +220,7 @@ func (w writer) buttons(id string, c *life.Card) [][]telegram.Button {
 		for _, a := range about {
 			label += " " + a
 		}
-		return telegram.Button{Text: w.words.buttons[label], Data: telegram.Action(what, append([]string{id}, about...)...)}
+		return telegram.Button{Text: w.words.buttons[label], Data: telegram.Action(what, append([]string{alias(id)}, about...)...)}
 	}
 	var decide []telegram.Button
 	switch {
