@@ -203,7 +203,7 @@ func (s *sender) give(ctx context.Context, what, id string, to telegram.Ref) err
 	w := writer{words: s.words, zone: s.keeper.options.Telegram.Timezone.Location, now: now, held: c.Held(now), quiet: g.Seen}
 	switch what {
 	case "rows":
-		return s.sendRows(ctx, to, id, func(stream event.Stream, fingerprint string) bool {
+		return s.sendRows(ctx, to, id, func(_ event.Stream, fingerprint string) bool {
 			return fingerprint == id || slices.Contains(s.board.Members(id), fingerprint)
 		})
 	case "samples":

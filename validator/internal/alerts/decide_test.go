@@ -71,7 +71,7 @@ func TestGroupsOfOneTransactionAreOneMessageUntilTheirRowsAreRight(t *testing.T)
 	}
 }
 
-// TestTheChatIsTheDesk: notes, commands, samples, rows as a file, acceptance from the chat and from the command line.
+// TestTheChatIsTheDesk: notes and commands.
 func TestTheChatIsTheDesk(t *testing.T) {
 	a := newAPI(t)
 	w := newWorld(t, testrig.Embedded(t), a)
@@ -92,6 +92,15 @@ func TestTheChatIsTheDesk(t *testing.T) {
 	w.reads(a, "🔇 <b>Order total", "muted until the schema changes by @linh")
 	a.write(payments, 0, "/unmute fp-total-adds-up")
 	w.reads(a, "👁 <b>Order total")
+}
+
+// TestSamplesRowsAndAcceptance: what was found, the rows as a file, acceptance from the chat and from the command line.
+func TestSamplesRowsAndAcceptance(t *testing.T) {
+	a := newAPI(t)
+	w := newWorld(t, testrig.Embedded(t), a)
+	w.start()
+	w.publish(true, violation(1, "total-adds-up", event.Critical), violation(2, "total-adds-up", event.Critical))
+	id := w.reads(a, "<b>2 rows wrong now</b>")
 	for _, button := range []string{"Samples", "Rows"} {
 		if err := a.press(id, button); err != nil {
 			t.Fatal(err)
@@ -117,7 +126,7 @@ func TestTheChatIsTheDesk(t *testing.T) {
 	if err := a.press(id, "Undo accept"); err != nil {
 		t.Fatal(err)
 	}
-	w.reads(a, "👁 <b>Order total")
+	w.reads(a, "🔴 <b>Order total")
 	w.write([]broker.Record{alerts.AcceptRecord(w.topics.Control, alerts.Accept{
 		Group: "fp-total-adds-up", Keys: []string{`{"id":1}`, `{"id":2}`}, By: "an", Until: time.Now().Add(24 * time.Hour), Reason: "test rows",
 	})})

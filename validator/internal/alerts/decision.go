@@ -62,7 +62,8 @@ func (s *sender) answer(ctx context.Context, r request) error {
 		r.done <- text
 		return nil
 	}
-	id, err := s.named(about[0]), error(nil)
+	id := s.named(about[0])
+	var err error
 	switch verb {
 	case "samples", "show", "rows":
 		text = ""
@@ -70,11 +71,12 @@ func (s *sender) answer(ctx context.Context, r request) error {
 	default:
 		d := life.Decision{Verb: life.Verb(verb), ID: id, User: r.press.User.Name, At: s.keeper.options.Now()}
 		if d.Verb == life.Mute {
-			span, ok := about[len(about)-1], false
-			if d.Until, ok = muteUntil(span, d.At); !ok {
+			until, ok := muteUntil(about[len(about)-1], d.At)
+			if !ok {
 				r.done <- text
 				return nil
 			}
+			d.Until = until
 		}
 		text, err = s.decide(ctx, d, strconv.Itoa(r.press.Update))
 	}

@@ -262,21 +262,20 @@ func (s *sender) signal(id string, signal life.Signal) telegram.Message {
 		}
 		return m
 	}
-	var count, wrong, hour int64
-	heading := ""
-	for _, l := range s.lines(id) {
-		count, wrong = count+l.group.Count, max(wrong, l.wrong)
+	var wrong, hour int64
+	lines := s.lines(id)
+	for _, l := range lines {
+		wrong = max(wrong, l.wrong)
 		this, _ := l.group.hours(s.keeper.options.Now())
 		hour += this
 	}
 	w := writer{words: s.words, zone: s.keeper.options.Telegram.Timezone.Location, now: s.keeper.options.Now()}
-	if lines := s.lines(id); len(lines) > 0 {
+	heading := w.troubleName(id)
+	if len(lines) > 0 {
 		heading = w.heading(lines[0].group)
 		if len(lines) > 1 || c.Incident == life.Stream {
 			heading = w.incidentHeading(lines, c)
 		}
-	} else {
-		heading = w.troubleName(id)
 	}
 	since := w.moment(c.Opened, "15:04")
 	text, symbol := s.words.escalated(s.words.number(hour), since), "📈 "
