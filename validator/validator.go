@@ -66,11 +66,25 @@ func defaultAlerts() Alerts {
 	}
 }
 
+// times are these where they are set, and the defaults elsewhere.
 func (a *Alerts) times() life.Times {
 	t := life.DefaultTimes()
-	t.QuietAfter, t.OverAfter, t.OverValid, t.BackWithin = a.QuietAfter.Std(), a.OverAfter.Std(), a.OverValid, a.BackWithin.Std()
-	t.Flaps, t.FlapsWithin, t.HoldFlapping, t.RemindAfter = a.Flaps, a.FlapsWithin.Std(), a.HoldFlapping.Std(), a.RemindAfter.Std()
-	t.Burst, t.BurstWithin, t.SoundMost, t.SoundWithin = a.Burst, a.BurstWithin.Std(), a.SoundMost, a.SoundWithin.Std()
+	for set, d := range map[*time.Duration]config.Duration{
+		&t.QuietAfter: a.QuietAfter, &t.OverAfter: a.OverAfter, &t.BackWithin: a.BackWithin, &t.FlapsWithin: a.FlapsWithin,
+		&t.HoldFlapping: a.HoldFlapping, &t.RemindAfter: a.RemindAfter, &t.BurstWithin: a.BurstWithin, &t.SoundWithin: a.SoundWithin,
+	} {
+		if d > 0 {
+			*set = d.Std()
+		}
+	}
+	for set, n := range map[*int]int{&t.Flaps: a.Flaps, &t.Burst: a.Burst, &t.SoundMost: a.SoundMost} {
+		if n > 0 {
+			*set = n
+		}
+	}
+	if a.OverValid > 0 {
+		t.OverValid = a.OverValid
+	}
 	return t
 }
 

@@ -223,7 +223,7 @@ func (b *Board) sounds(now time.Time) map[int64][]time.Time {
 // room is how long until a chat takes one more message with sound; not positive is now. The last one of a window is for
 // what is critical.
 func (b *Board) room(sounded []time.Time, s event.Severity, now time.Time) time.Duration {
-	most := b.times.SoundMost
+	most := max(b.times.SoundMost, 1)
 	if s != event.Critical && most > 1 {
 		most--
 	}
