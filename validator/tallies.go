@@ -16,17 +16,17 @@ type tallies struct {
 
 func newTallies() *tallies { return &tallies{counts: map[string]control.Tally{}} }
 
-func (t *tallies) add(stream event.Stream, result verdict.Result) {
-	one := control.Tally{Unchecked: 1}
+func (t *tallies) add(stream event.Stream, result verdict.Result, n int) {
+	more := control.Tally{Unchecked: int64(n)}
 	switch result {
 	case verdict.Valid:
-		one = control.Tally{Valid: 1}
+		more = control.Tally{Valid: int64(n)}
 	case verdict.Invalid:
-		one = control.Tally{Invalid: 1}
+		more = control.Tally{Invalid: int64(n)}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.counts[string(stream)] = t.counts[string(stream)].Add(one)
+	t.counts[string(stream)] = t.counts[string(stream)].Add(more)
 }
 
 func (t *tallies) take() map[string]control.Tally {

@@ -25,8 +25,9 @@ type Options struct {
 	Metrics prometheus.Registerer
 	// Failed is told of what ends a session, and of nil when work goes on; default: nobody is.
 	Failed func(error)
-	// Judged is told of each event whose verdict is committed; default: nobody is.
-	Judged func(event.Stream, verdict.Result)
+	// Judged is told of events whose verdict is committed, of so many of one stream that came after each other; default:
+	// nobody is.
+	Judged func(s event.Stream, r verdict.Result, n int)
 }
 
 // Judge is one validator's share of the work.
@@ -47,7 +48,7 @@ func New(o Options) *Judge {
 		o.Failed = func(error) {}
 	}
 	if o.Judged == nil {
-		o.Judged = func(event.Stream, verdict.Result) {}
+		o.Judged = func(event.Stream, verdict.Result, int) {}
 	}
 	return &Judge{options: o, topics: broker.TopicsOf(o.Broker.TopicPrefix), metrics: newMetrics(o.Metrics), rows: wrongrows.New(), fast: newFastPaths()}
 }
@@ -184,8 +185,13 @@ func (j *Judge) records(r *broker.Record, v *event.Violation, changes []change) 
 }
 
 func (j *Judge) committed([]broker.Record, []broker.Record) {
-	for i := range j.tally.judged {
-		j.options.Judged(j.tally.judged[i].stream, j.tally.judged[i].result)
+	for all := j.tally.judged; len(all) > 0; {
+		n := 1
+		for n < len(all) && all[n].stream == all[0].stream && all[n].result == all[0].result {
+			n++
+		}
+		j.options.Judged(all[0].stream, all[0].result, n)
+		all = all[n:]
 	}
 	for _, at := range j.metrics.take(&j.tally) {
 		j.options.Log.Warn("a rule names old, and the source gives no before image: it isn't asked", "stream", at.stream, "rule", at.rule,
