@@ -41,15 +41,7 @@ func BenchmarkStage(b *testing.B) {
 		b.Fatal(err)
 	}
 	loadClean(b, c)
-	dir := b.TempDir()
-	file := filepath.Join(dir, string(ordersample.Stream)+".json")
-	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(ordersample.Schema), 0o644)); err != nil {
-		b.Fatal(err)
-	}
-	set, err := schemas.Load(dir)
-	if err != nil {
-		b.Fatal(err)
-	}
+	set := sampleSet(b)
 	share := 0.0
 	runs := map[string]func(context.Context, func(int)) error{
 		"bare": func(ctx context.Context, committed func(int)) error { return runBare(ctx, c, committed) },
@@ -75,6 +67,21 @@ func BenchmarkStage(b *testing.B) {
 	b.ReportMetric(rate("bare"), "bare-events/s")
 	b.ReportMetric(rate("ours")/rate("bare"), "of-bare")
 	b.ReportMetric(share, "fast-share")
+}
+
+// sampleSet is a schema folder with the sample's file.
+func sampleSet(t testing.TB) *schemas.Set {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, string(ordersample.Stream)+".json")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(ordersample.Schema), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	set, err := schemas.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
 }
 
 // measure runs until every event is committed, and gives how many were committed behind the first transaction, and in
@@ -167,7 +174,7 @@ func runBare(ctx context.Context, c config.Broker, committed func(int)) error {
 	topic := broker.TopicsOf(c.TopicPrefix).Clean
 	intake := make(chan *sarama.ConsumerMessage, 16)
 	var claims errgroup.Group
-	for partition := range int32(c.Partitions) {
+	for partition := range c.Partitions {
 		claim, err := consumer.ConsumePartition(topic, partition, sarama.OffsetOldest)
 		if err != nil {
 			return err
