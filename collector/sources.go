@@ -79,4 +79,5 @@ var _ source.Reporter = quiet{}
 
 func (quiet) State(source.State, string) {}
 func (quiet) Lag(float64)                {}
+func (quiet) Backlog(int64)              {}
 func (quiet) Gap(string)                 {}

@@ -49,6 +49,8 @@ func (c *capture) State(state source.State, reason string) {
 
 func (c *capture) Lag(float64) {}
 
+func (c *capture) Backlog(int64) {}
+
 func (c *capture) Gap(cause string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -58,6 +58,8 @@ func (c *capture) State(s source.State, _ string) {
 
 func (c *capture) Lag(float64) {}
 
+func (c *capture) Backlog(int64) {}
+
 func (c *capture) Gap(cause string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -24,6 +24,8 @@ const (
 	whenFullGrow    = "grow"
 )
 
+const minSnapshotRate = 64 << 10
+
 // Config is a source's section `postgres`.
 type Config struct {
 	// DSN reads: a URL or keywords and values. It needs no right on the watched tables.
@@ -36,6 +38,8 @@ type Config struct {
 	Exclude []string `yaml:"exclude"`
 	// Snapshot is never or initial: whether rows that are there already are read.
 	Snapshot string `yaml:"snapshot"`
+	// SnapshotRate bounds how fast a snapshot reads, by the size of rows as JSON; 0 is no limit.
+	SnapshotRate config.Bytes `yaml:"snapshot_max_bytes_per_second"`
 	// Capture is triggers or wal.
 	Capture string `yaml:"capture"`
 	// AllowUnboundedWAL lets wal run on a server whose max_slot_wal_keep_size is -1, where a collector that is away for long
@@ -59,7 +63,7 @@ type Outbox struct {
 // SetDefaults fills what the file may leave out.
 func (c *Config) SetDefaults() {
 	*c = Config{
-		Tables: []string{"public.*"}, Snapshot: snapshotNever, Capture: captureTriggers, ManageTriggers: true, OnError: onErrorFailOpen,
+		Tables: []string{"public.*"}, Snapshot: snapshotNever, SnapshotRate: 8 << 20, Capture: captureTriggers, ManageTriggers: true, OnError: onErrorFailOpen,
 		Outbox: Outbox{MaxBytes: 2 << 30, MaxAge: config.Duration(24 * time.Hour), WhenFull: whenFullStop},
 	}
 }
@@ -74,8 +78,8 @@ func (c *Config) Validate(p *config.Problems) {
 	validateGlobs(p, "tables", c.Tables)
 	validateGlobs(p, "exclude", c.Exclude)
 	p.OneOf("snapshot", c.Snapshot, snapshotNever, snapshotInitial)
-	if c.Snapshot == snapshotInitial {
-		p.Add("snapshot", "initial is not available yet", "never")
+	if rate := c.SnapshotRate; rate != 0 && rate < minSnapshotRate {
+		p.Add("snapshot_max_bytes_per_second", fmt.Sprintf("%s is too little", rate), "64KiB or more; 0 is no limit")
 	}
 	p.OneOf("capture", c.Capture, captureTriggers, captureWAL)
 	if c.Capture == captureWAL && c.Snapshot == snapshotInitial {

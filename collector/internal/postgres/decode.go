@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
 	"datawatch/pkg/normalize"
 )
@@ -20,6 +21,7 @@ type batch struct {
 	events []event.Raw
 	bytes  int
 	now    time.Time
+	also   source.Progress // to be committed with it: of snapshots
 }
 
 func (r *reader) newBatch(p progress) *batch {
@@ -269,6 +271,9 @@ func appendRowChange(b []byte, s *shape, p *pack, index int64, c change) []byte 
 	b = append(b, p.txid...)
 	b = append(b, `","transaction_index":`...)
 	b = strconv.AppendInt(b, index, 10)
+	if p.txid == "" { // read, and nobody's doing
+		return append(b, '}')
+	}
 	b = append(b, `,"actor":{`...)
 	b = appendText(b, "application", p.application)
 	b = append(b, ',')

@@ -167,6 +167,7 @@ func (s *Source) reclaim(ctx context.Context, db *pgx.Conn) error {
 		return err
 	}
 	s.metrics.bytes.Set(float64(bytes))
+	s.report.Backlog(bytes)
 	if err := s.rotate(ctx, db); err != nil {
 		var server *pgconn.PgError
 		if errors.As(err, &server) && server.Code == codeLockNotAvailable {

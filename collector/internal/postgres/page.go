@@ -36,6 +36,9 @@ type limits struct {
 	// A batch is committed when it has this much; a pack is never divided between batches.
 	batchEvents int
 	batchBytes  int
+	// What a snapshot reads at a time; 0 is chunkRows and chunkBytes.
+	chunkRows  int
+	chunkBytes int64
 }
 
 var defaultLimits = limits{pagePacks: 5000, pageBytes: 4 << 20, batchEvents: 5000, batchBytes: 16 << 20}

@@ -5,12 +5,14 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"datawatch/collector/internal/source"
+	"datawatch/collector/internal/source/backfill"
 )
 
 //go:embed sql/poll.sql
@@ -45,6 +47,9 @@ type reader struct {
 	cleanAt  time.Time // when nothing was known to be missing
 	lastRead time.Time
 	events   int64 // of the last tick
+
+	snapshots *backfill.Tracker
+	chunk     *chunk // that ends the open tick; nil where none does
 }
 
 // position is where the database is.
@@ -157,6 +162,15 @@ func (r *reader) open(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if r.chunk, err = r.readChunk(ctx); err != nil {
+		return false, err
+	}
+	if r.chunk != nil {
+		r.chunk.now.xid = now.xid
+		now = r.chunk.now
+	} else if err := r.settle(ctx); err != nil {
+		return false, err
+	}
 	if now.snapshot.xmax < r.p.Snapshot.xmax {
 		return false, errRewound
 	}
@@ -168,7 +182,7 @@ func (r *reader) open(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	r.last = now
-	if now.snapshot.equal(r.p.Snapshot) {
+	if r.chunk == nil && now.snapshot.equal(r.p.Snapshot) {
 		r.report.Lag(0)
 		return false, nil
 	}
@@ -193,8 +207,14 @@ func (r *reader) close(ctx context.Context, b *batch) error {
 	next := r.p
 	next.Open, next.Snapshot, next.At = nil, b.open.Snapshot, b.open.At
 	next.Marks = next.Marks.prune(b.open.Snapshot.xmin)
+	if r.chunk != nil {
+		if err := r.chunk.add(b); err != nil {
+			return err
+		}
+		r.chunk = nil
+	}
 	r.events = b.open.N
-	if b.open.N == 0 {
+	if b.open.N == 0 && b.also == nil {
 		r.p = next
 		r.report.Lag(0)
 		return nil
@@ -209,6 +229,7 @@ func (r *reader) commit(ctx context.Context, next progress, b *batch) error {
 	if err != nil {
 		return err
 	}
+	maps.Copy(state, b.also)
 	out := source.Batch{Events: b.events, Progress: state}
 	if err := r.emit(ctx, out); err != nil {
 		return fmt.Errorf("commit events: %w", err)

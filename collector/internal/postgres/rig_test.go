@@ -34,6 +34,7 @@ type rig struct {
 	events    []event.Raw
 	batches   int
 	fail      func(batch int) (before, after bool)
+	requested []source.SnapshotRequest // as the control topic holds them
 }
 
 var errBroker = errors.New("the broker is away")
@@ -75,6 +76,11 @@ func (r *rig) exec(sql string) {
 func (r *rig) source() *Source {
 	s := New("shop-db", r.config, r.opts)
 	s.limits = r.limits
+	requests := make(chan source.SnapshotRequest, 100)
+	for _, request := range r.open() {
+		requests <- request
+	}
+	s.TakeSnapshots(requests)
 	return s
 }
 
@@ -120,7 +126,13 @@ func (r *rig) progress() source.Progress {
 func (r *rig) start() (stop func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- r.source().Run(ctx, r.progress(), r.emit) }()
+	go func() {
+		err := r.source().Run(ctx, r.progress(), r.emit)
+		if ctx.Err() == nil {
+			r.t.Logf("run ended with %v", err)
+		}
+		done <- err
+	}()
 	var once sync.Once
 	var err error
 	stop = func() error {

@@ -36,9 +36,10 @@ type Source struct {
 	now     func() time.Time
 	limits  limits
 
-	told   chan told       // the latest progress that was committed; one place
-	logged map[string]bool // gaps; the reader's
-	looked time.Time       // when nothing was missing, by the database's clock; maintain's
+	requests <-chan source.SnapshotRequest // nil where nobody asks
+	told     chan told                     // the latest progress that was committed; one place
+	logged   map[string]bool               // gaps; the reader's
+	looked   time.Time                     // when nothing was missing, by the database's clock; maintain's
 }
 
 var _ source.Source = (*Source)(nil)
@@ -80,6 +81,9 @@ func (s *Source) Run(ctx context.Context, committed source.Progress, emit source
 	defer closeConn(ctx, db)
 	r, err := s.newReader(ctx, db, from, emit)
 	if err != nil {
+		return err
+	}
+	if r.snapshots, err = s.newTracker(committed); err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
@@ -135,4 +139,5 @@ type silent struct{}
 
 func (silent) State(source.State, string) {}
 func (silent) Lag(float64)                {}
+func (silent) Backlog(int64)              {}
 func (silent) Gap(string)                 {}

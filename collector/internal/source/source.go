@@ -9,6 +9,7 @@ package source
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"datawatch/pkg/event"
 )
@@ -52,12 +53,31 @@ type Checkpoint interface {
 	Close(ctx context.Context)
 }
 
+// Snapshotter is a source that can read what is there now, as op read, while it runs.
+type Snapshotter interface {
+	Source
+	// TakeSnapshots gives the source the requests that come while it runs. It is called once, before Run.
+	TakeSnapshots(requests <-chan SnapshotRequest)
+}
+
+// SnapshotRequest asks for what a stream, or each of the source's streams ("" is all), holds now.
+type SnapshotRequest struct {
+	ID     string
+	Stream event.Stream
+	At     time.Time
+	// Next is the offset behind the request in the control topic. It is a part of the source's progress: a request is taken
+	// once, whoever is killed when.
+	Next int64
+}
+
 // Reporter is told how a source fares, for metrics and /readyz.
 type Reporter interface {
 	// State tells what the source is doing now, with the reason where something is wrong.
 	State(state State, reason string)
 	// Lag is how far the source is behind its system, in seconds.
 	Lag(seconds float64)
+	// Backlog is what waits in the watched system itself (an outbox, a slot), in bytes.
+	Backlog(bytes int64)
 	// Gap tells of a stretch that was not captured; the event itself is in a batch.
 	Gap(cause string)
 }

@@ -17,9 +17,12 @@ type reporter struct {
 	log     *slog.Logger
 
 	mu    sync.Mutex
-	state source.State
-	lag   float64
-	since time.Time // when the emit that is under way began
+	state   source.State
+	reason  string
+	changed time.Time // when state became what it is
+	lag     float64
+	backlog *int64    // nil where the source tells none
+	since   time.Time // when the emit that is under way began
 }
 
 var _ source.Reporter = (*reporter)(nil)
@@ -34,7 +37,10 @@ func newReporter(name string, m *metrics, health *daemon.Health, log *slog.Logge
 func (r *reporter) State(state source.State, reason string) {
 	r.mu.Lock()
 	changed := state != r.state
-	r.state = state
+	if changed {
+		r.changed = time.Now()
+	}
+	r.state, r.reason = state, reason
 	r.mu.Unlock()
 	r.metrics.setState(r.name, state)
 	status, said := r.verdict(state, reason)
@@ -68,6 +74,13 @@ func (r *reporter) Lag(seconds float64) {
 
 // Gap implements source.Reporter.
 func (r *reporter) Gap(cause string) { r.metrics.gaps.WithLabelValues(r.name, cause).Inc() }
+
+// Backlog implements source.Reporter.
+func (r *reporter) Backlog(bytes int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.backlog = &bytes
+}
 
 // emitting tells that a batch is being committed, during which the source itself can't tell its lag.
 func (r *reporter) emitting(is bool) {

@@ -156,6 +156,9 @@ func (c *committed) Lag(seconds float64) {
 	}
 }
 
+// Backlog implements source.Reporter.
+func (c *committed) Backlog(int64) {}
+
 // Gap implements source.Reporter.
 func (c *committed) Gap(cause string) { c.broken(fmt.Errorf("a gap: %s", cause)) }
 

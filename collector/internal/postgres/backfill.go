@@ -1,0 +1,244 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"datawatch/collector/internal/source"
+	"datawatch/collector/internal/source/backfill"
+	"datawatch/pkg/event"
+	"datawatch/pkg/normalize"
+)
+
+var _ source.Snapshotter = (*Source)(nil)
+
+// TakeSnapshots implements source.Snapshotter.
+func (s *Source) TakeSnapshots(requests <-chan source.SnapshotRequest) { s.requests = requests }
+
+// Bounds of a chunk. A transaction is open for as long as one takes to read.
+const (
+	chunkRows  = 5000
+	chunkBytes = 1 << 20
+	// busyPause is how long a table that somebody locks is left alone.
+	busyPause = time.Second
+)
+
+func (l limits) chunk() (rows int, bytes int64) {
+	rows, bytes = l.chunkRows, l.chunkBytes
+	if rows == 0 {
+		rows = chunkRows
+	}
+	if bytes == 0 {
+		bytes = chunkBytes
+	}
+	return rows, bytes
+}
+
+// chunk is what was read of a table in a snapshot that ends a tick, and so comes behind all of the tick's changes: what
+// is changed later is in a later tick.
+type chunk struct {
+	now   position
+	shape *shape
+	rows  []walked
+	next  json.RawMessage
+	done  bool
+	bytes int64
+}
+
+// newTracker keeps account of the source's snapshots.
+func (s *Source) newTracker(committed source.Progress) (*backfill.Tracker, error) {
+	return backfill.NewTracker(committed, backfill.Options{
+		Initial: s.config.Snapshot == snapshotInitial, BytesPerSecond: int64(s.config.SnapshotRate),
+		Requests: s.requests, Reporter: s.report, Log: s.log, Now: s.now,
+	})
+}
+
+// readChunk reads the next chunk of the snapshot at work; nil where none is due.
+func (r *reader) readChunk(ctx context.Context) (*chunk, error) {
+	job := r.snapshots.Job()
+	if job == nil || !r.snapshots.Due() {
+		return nil, nil
+	}
+	if job.Began.IsZero() {
+		parts, err := r.partsOf(ctx, job)
+		if err != nil {
+			return nil, err
+		}
+		r.snapshots.Planned(parts)
+		return nil, nil
+	}
+	part := job.Current()
+	oid, err := strconv.ParseUint(part.Place, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("read the account of snapshots: %w", err)
+	}
+	var c *chunk
+	err = r.withRelation(ctx, r.db, uint32(oid), func(rel *relation) (err error) {
+		c, err = r.chunkOf(ctx, rel, part)
+		return err
+	})
+	switch {
+	case err == nil:
+		return c, nil
+	case errors.Is(err, errBusy):
+		r.snapshots.Postpone(busyPause)
+		return nil, nil
+	case errors.Is(err, errGone):
+		r.snapshots.LeaveOut(errGone.Error())
+		return nil, nil
+	}
+	if why := refusal(err); why != "" {
+		r.snapshots.LeaveOut(why)
+		return nil, nil
+	}
+	return nil, err
+}
+
+// chunkOf reads in the transaction that withRelation began. The position is of the same snapshot as the rows.
+func (r *reader) chunkOf(ctx context.Context, rel *relation, part *backfill.Part) (*chunk, error) {
+	c := &chunk{shape: rel.parsed}
+	var err error
+	if c.now, err = r.poll(ctx, false); err != nil {
+		return nil, err
+	}
+	from, fresh, err := rel.resume(part.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	if fresh && part.Cursor != nil {
+		r.log.Info("a table's snapshot begins anew: its key was altered, or the table rewritten", "table", rel.ident())
+	}
+	rows, bytes := r.limits.chunk()
+	if rate := int64(r.config.SnapshotRate); rate > 0 {
+		bytes = min(bytes, max(rate/8, minSnapshotRate/8))
+	}
+	if part.Rows > 0 { // as many as the bytes allow, by what was read so far
+		rows = int(min(int64(rows), 2+2*bytes*part.Rows/max(part.Bytes, 1)))
+	}
+	found, next, done, err := rel.chunk(ctx, r.db, from, rows, bytes, r.options.MaxRecordBytes)
+	if err != nil {
+		return nil, err
+	}
+	c.rows, c.done = found, done
+	for _, w := range found {
+		c.bytes += w.size
+	}
+	c.next, err = json.Marshal(next)
+	return c, err
+}
+
+// refusal is why the database doesn't let a table be read; "" where it is worth trying again. Classes of codes:
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
+func refusal(err error) string {
+	var server *pgconn.PgError
+	if !errors.As(err, &server) {
+		return ""
+	}
+	switch server.Code[:2] {
+	case "42":
+		if server.Code == "42501" {
+			return server.Message + ": a snapshot needs SELECT on the table, and no row security that hides rows, for the role of dsn"
+		}
+		return server.Message
+	case "0A", "22", "XX":
+		return server.Message
+	default:
+		return ""
+	}
+}
+
+// add makes the chunk's events, behind the tick's changes, and takes account of it.
+func (c *chunk) add(b *batch) error {
+	p := &pack{at: c.now.at, rows: 1, total: 1}
+	for _, w := range c.rows {
+		if w.row == nil {
+			b.tooLarge(p, c.shape, "the row at "+strings.Join(w.at, ", "))
+			continue
+		}
+		key, err := normalize.RowKey(c.shape.columns, c.shape.key, w.row)
+		if err != nil {
+			b.unreadable(p, c.shape, err)
+			continue
+		}
+		b.row(p, c.shape, 0, change{op: event.Read, key: key, after: w.row})
+	}
+	b.r.snapshots.Read(len(c.rows), c.bytes, c.next, c.done)
+	var err error
+	b.also, err = b.r.snapshots.Progress()
+	return err
+}
+
+// settle commits what only the account of snapshots has to say: a request that was taken, a plan, a table left out.
+func (r *reader) settle(ctx context.Context) error {
+	progress, err := r.snapshots.Progress()
+	if err != nil || progress == nil {
+		return err
+	}
+	if err := r.emit(ctx, source.Batch{Progress: progress}); err != nil {
+		return fmt.Errorf("commit the account of snapshots: %w", err)
+	}
+	return nil
+}
+
+// partsOf plans a snapshot: a part a table. A partition tree is walked by its root where that has a key, for then the rows
+// come in one order wherever they lie; else partition by partition.
+func (r *reader) partsOf(ctx context.Context, job *backfill.Job) ([]*backfill.Part, error) {
+	tables, _, err := r.tables(ctx, r.db)
+	if err != nil {
+		return nil, err
+	}
+	byKey := map[string]bool{} // roots
+	var parts []*backfill.Part
+	for _, rootFirst := range []bool{true, false} {
+		for _, t := range tables {
+			stream := event.StreamOf(r.name, event.TableEntity(t.rootSchema, t.rootName))
+			if !job.Wants(stream) || t.root != rootFirst || byKey[string(stream)] {
+				continue
+			}
+			keyed, leaf, estimate, err := r.walkable(ctx, t)
+			if err != nil {
+				return nil, err
+			}
+			if t.root && !keyed || !t.root && !leaf {
+				continue
+			}
+			part := &backfill.Part{Stream: stream, Place: strconv.FormatUint(uint64(t.oid), 10), Estimate: estimate}
+			if t.root {
+				byKey[string(stream)] = true
+			}
+			parsed, err := parseShape(r.name, "", t.shape)
+			if err != nil {
+				return nil, err
+			}
+			if len(parsed.key) == 0 {
+				part.Note = "without a key: no row is missing, but one that was changed while it was read may have come twice"
+			}
+			parts = append(parts, part)
+		}
+	}
+	return parts, nil
+}
+
+// walkable tells whether a table can be walked by a key, whether it holds rows itself, and about how many.
+func (r *reader) walkable(ctx context.Context, t *table) (keyed, leaf bool, estimate int64, err error) {
+	var columns, types, greater []string
+	err = r.db.QueryRow(ctx, walkSQL, t.oid).Scan(&columns, &types, &greater)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return false, false, 0, fmt.Errorf("find out how to walk %s: %w", t.ident(), err)
+	}
+	err = r.db.QueryRow(ctx, `select (select relkind = 'r' from pg_class where oid = $1),
+		(select coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint from pg_class c
+		 where c.oid = $1 or c.oid in (select relid from pg_partition_tree($1) where isleaf))`, t.oid).Scan(&leaf, &estimate)
+	if err != nil {
+		return false, false, 0, fmt.Errorf("find out how many rows %s has: %w", t.ident(), err)
+	}
+	return len(columns) > 0, leaf, estimate, nil
+}

@@ -1,0 +1,254 @@
+package postgres
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+//go:embed sql/walk.sql
+var walkSQL string
+
+// relation is a table, a partition or the root of a partition tree, as it is while its lock is held.
+type relation struct {
+	table
+	partitioned bool
+	parsed      *shape
+	filenode    uint32 // changes when the table is rewritten; 0 of a partition tree's root
+	blocks      int64
+	server      int // the server's version, as in 130022
+	// How it is walked: by a unique index, or by the place of rows where there is none.
+	columns, types, greater []string
+}
+
+// cursor is how far a relation was walked. What it was walked by is a part of it: where that changes, the walk begins anew.
+type cursor struct {
+	Columns []string `json:"columns,omitempty"`
+	Types   []string `json:"types,omitempty"`
+	Last    []string `json:"last"` // values of the columns, or the row's ctid
+	// Without an index:
+	Filenode uint32 `json:"filenode,omitempty"`
+	End      int64  `json:"end,omitempty"` // the block behind those that were there at the beginning
+}
+
+// walked is a row of a chunk.
+type walked struct {
+	at   []string // see cursor.Last
+	size int64
+	row  []byte // as to_json prints it; nil where it is too large to be fetched
+}
+
+// errBusy says that somebody has the table to himself at the moment.
+var errBusy = errors.New("the table is locked by somebody")
+
+// errGone says that the table is no more.
+var errGone = errors.New("the table is gone")
+
+// walkSettings are those of the functions that capture, so that a row that is read looks as one that was written. Row
+// security off makes a policy that would hide rows an error.
+const walkSettings = `begin isolation level repeatable read read only;
+set local search_path = pg_catalog, pg_temp;
+set local timezone = 'UTC'; set local datestyle = 'ISO, YMD'; set local intervalstyle = 'postgres'; set local bytea_output = 'hex';
+set local extra_float_digits = 1; set local lc_monetary = 'C'; set local xmlbinary = 'base64';
+set local row_security = off; set local lock_timeout = '200ms';
+`
+
+// withRelation runs do in a transaction of one snapshot that is taken behind a lock on the table, so that neither the
+// table's shape nor its rows can be of another time than the snapshot.
+func (s *Source) withRelation(ctx context.Context, db *pgx.Conn, oid uint32, do func(*relation) error) error {
+	rel := &relation{table: table{oid: oid}}
+	name := func() error {
+		err := db.QueryRow(ctx, `select n.nspname, c.relname, c.relkind = 'p', coalesce(pg_relation_filenode(c.oid), 0),
+			case when c.relkind = 'p' then 0 else pg_relation_size(c.oid) / current_setting('block_size')::bigint end, current_setting('server_version_num')::int
+			from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = $1`, oid).Scan(
+			&rel.schema, &rel.name, &rel.partitioned, &rel.filenode, &rel.blocks, &rel.server)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return errGone
+		}
+		return err
+	}
+	if err := name(); err != nil {
+		return err
+	}
+	before := rel.ident()
+	err := func() error {
+		if _, err := db.PgConn().Exec(ctx, walkSettings+"lock table "+before+" in access share mode").ReadAll(); err != nil {
+			var server *pgconn.PgError
+			if errors.As(err, &server) && server.Code == codeLockNotAvailable {
+				return errBusy
+			}
+			return err
+		}
+		if err := name(); err != nil {
+			return err
+		}
+		if rel.ident() != before {
+			return errBusy // renamed between the two: the next time
+		}
+		if err := s.survey(ctx, db, rel); err != nil {
+			return err
+		}
+		return do(rel)
+	}()
+	if _, end := db.Exec(context.WithoutCancel(ctx), "rollback"); err == nil {
+		err = end
+	}
+	return err
+}
+
+// survey finds out how the relation looks and can be walked.
+func (s *Source) survey(ctx context.Context, db *pgx.Conn, rel *relation) error {
+	if err := s.describe(ctx, db, &rel.table); err != nil {
+		return err
+	}
+	if rel.shape == nil {
+		return errGone
+	}
+	var database string
+	if err := db.QueryRow(ctx, "select current_database()").Scan(&database); err != nil {
+		return err
+	}
+	var err error
+	if rel.parsed, err = parseShape(s.name, database, rel.shape); err != nil {
+		return err
+	}
+	err = db.QueryRow(ctx, walkSQL, rel.oid).Scan(&rel.columns, &rel.types, &rel.greater)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("find out how to walk %s: %w", rel.ident(), err)
+	}
+	return nil
+}
+
+// begin is a cursor before the first row.
+func (rel *relation) begin() cursor {
+	c := cursor{Columns: rel.columns, Types: rel.types}
+	if len(rel.columns) == 0 {
+		c.Filenode, c.End, c.Last = rel.filenode, rel.blocks, []string{"(0,0)"}
+	}
+	return c
+}
+
+// resume is the cursor to go on from; fresh tells that the walk has to begin anew.
+func (rel *relation) resume(text json.RawMessage) (c cursor, fresh bool, err error) {
+	if len(text) == 0 {
+		return rel.begin(), true, nil
+	}
+	if err := json.Unmarshal(text, &c); err != nil {
+		return c, false, fmt.Errorf("read the cursor of a snapshot: %w", err)
+	}
+	if !slices.Equal(c.Columns, rel.columns) || !slices.Equal(c.Types, rel.types) || len(rel.columns) == 0 && c.Filenode != rel.filenode {
+		return rel.begin(), true, nil
+	}
+	return c, false, nil
+}
+
+// chunk reads on from c: at most so many rows, and about so many bytes. Of a row larger than largest only the place comes.
+func (rel *relation) chunk(ctx context.Context, db *pgx.Conn, c cursor, rows int, bytes, largest int64) (found []walked, next cursor, done bool, err error) {
+	next = c
+	var from string
+	var upTo int64 // the block behind those that are looked through
+	if len(rel.columns) == 0 {
+		from, upTo = rel.byPlace(c, rows)
+	} else {
+		from = rel.byKey(c, rows)
+	}
+	sql := fmt.Sprintf(`select k, size, case when size <= %d then j end, total from (
+  select n, k, j, size, count(*) over () as total, sum(size) over (order by n) - size as prior from (
+    select row_number() over () as n, k, j, octet_length(j)::bigint as size from (
+%s    ) found
+  ) numbered
+) measured where prior < %d order by n`, largest, from, bytes)
+	result, err := db.Query(ctx, sql, pgx.QueryExecModeExec)
+	if err != nil {
+		return nil, c, false, fmt.Errorf("read %s: %w", rel.ident(), err)
+	}
+	var total int
+	found, err = pgx.CollectRows(result, func(row pgx.CollectableRow) (walked, error) {
+		var w walked
+		return w, row.Scan(&w.at, &w.size, &w.row, &total)
+	})
+	if err != nil {
+		return nil, c, false, fmt.Errorf("read %s: %w", rel.ident(), err)
+	}
+	if n := len(found); n > 0 {
+		next.Last = found[n-1].at
+	}
+	done = len(found) == total && total < rows
+	if len(rel.columns) == 0 && done { // of these blocks
+		next.Last = []string{fmt.Sprintf("(%d,0)", upTo)}
+		done = upTo >= c.End
+	}
+	return found, next, done, nil
+}
+
+// byKey selects the rows behind the cursor in the order of the index.
+func (rel *relation) byKey(c cursor, rows int) string {
+	columns, texts := make([]string, len(rel.columns)), make([]string, len(rel.columns))
+	for i, name := range rel.columns {
+		columns[i] = "datawatch_row." + pgx.Identifier{name}.Sanitize()
+		texts[i] = "format('%s', " + columns[i] + ")"
+	}
+	where := ""
+	if len(c.Last) > 0 {
+		values := make([]string, len(columns))
+		for i, v := range c.Last {
+			values[i] = quote(v) + "::" + rel.types[i]
+		}
+		where = "where " + behind(columns, rel.greater, values)
+	}
+	return fmt.Sprintf("      select array[%s] as k, %s as j\n      from %s as datawatch_row %s order by %s limit %d\n",
+		strings.Join(texts, ", "), rowSQL("datawatch_row", rel.drop), rel.from(), where, strings.Join(columns, ", "), rows)
+}
+
+// behind compares several columns as rows, which an index can do at once, where their operators have one name.
+func behind(columns, greater, values []string) string {
+	if len(slices.Compact(slices.Clone(greater))) == 1 {
+		if len(columns) == 1 {
+			return columns[0] + " " + greater[0] + " " + values[0]
+		}
+		return "row(" + strings.Join(columns, ", ") + ") " + greater[0] + " row(" + strings.Join(values, ", ") + ")"
+	}
+	var either []string
+	same := ""
+	for i := range columns {
+		either = append(either, same+columns[i]+" "+greater[i]+" "+values[i])
+		same += "not " + columns[i] + " " + greater[i] + " " + values[i] + " and not " + values[i] + " " + greater[i] + " " + columns[i] + " and "
+	}
+	return "(" + strings.Join(either, " or ") + ")"
+}
+
+// blocksAtOnce is how many blocks are looked through at a time where there is no index.
+const blocksAtOnce = 64
+
+// byPlace selects the rows behind a ctid, in a run of blocks; upTo is the block behind them.
+func (rel *relation) byPlace(c cursor, rows int) (sql string, upTo int64) {
+	var block int64
+	if at, _, ok := strings.Cut(strings.TrimPrefix(c.Last[0], "("), ","); ok {
+		block, _ = strconv.ParseInt(at, 10, 64) // ours, or PostgreSQL's own
+	}
+	upTo = min(block+blocksAtOnce, max(c.End, block+1))
+	last := quote(c.Last[0]) + "::tid"
+	where := fmt.Sprintf("datawatch_row.ctid > %s and datawatch_row.ctid < '(%d,0)'::tid", last, upTo)
+	if rel.server < 140000 { // which would read the whole table for a range
+		where = fmt.Sprintf("datawatch_row.ctid = any(array(select format('(%%s,%%s)', b, i)::tid from generate_series(%d::bigint, %d) b, generate_series(1, 2 * current_setting('block_size')::int / 50) i)) and datawatch_row.ctid > %s",
+			block, upTo-1, last)
+	}
+	return fmt.Sprintf("      select array[datawatch_row.ctid::text] as k, %s as j\n      from %s as datawatch_row where %s order by datawatch_row.ctid limit %d\n",
+		rowSQL("datawatch_row", rel.drop), rel.from(), where, rows), upTo
+}
+
+// from is the relation with its partitions, and without the children that inherit from it: they are tables of their own.
+func (rel *relation) from() string {
+	if rel.partitioned {
+		return rel.ident()
+	}
+	return "only " + rel.ident()
+}
