@@ -22,7 +22,7 @@ func Service() daemon.Service[Config] {
 		Run:     Run,
 		Check:   check,
 		Commands: func(load func() (Config, error)) []*cobra.Command {
-			return []*cobra.Command{triggersCommand(load), recordCommand(load), compareCommand()}
+			return commands(load)
 		},
 	}
 }

@@ -63,7 +63,7 @@ func (a *assembler) regard(stream event.Stream) regard {
 func (a *assembler) take(ctx context.Context, r *event.Raw) {
 	regard := a.regard(r.Stream)
 	if s := glance(r); s.op != "" && regard.counted(a.pressed) {
-		t := a.transaction(r, s.transaction)
+		t := a.transaction(placeOf(r), s.transaction)
 		t.see(r.Stream, s)
 		t.show(regard.all)
 		a.finishAlone(t)
@@ -75,45 +75,61 @@ func (a *assembler) take(ctx context.Context, r *event.Raw) {
 		return
 	}
 	for _, c := range cleans {
-		if c.Change == nil || c.Change.Op == event.Read {
-			continue
-		}
-		t := a.transaction(r, c.Change.Origin.Transaction)
 		wanted := regard.matching(ctx, c)
-		c.Change = a.hidden.For(c.Stream).Change(c.Change)
-		if t.id == "" && t.kafka {
-			t.record = c
-			t.size = weight(c.Change)
-			t.table(c.Stream).tally.count(c.Change.Op, false, false)
-		} else {
-			t.add(c, wanted)
-		}
-		t.show(regard.all)
-		t.want(wanted)
-		a.finishAlone(t)
+		a.takeClean(placeOf(r), c, wanted, regard.all)
 	}
 }
 
+// takeClean takes one event as clean holds it: wanted follow it, and all are shown its transaction anyway.
+func (a *assembler) takeClean(at place, c *event.Clean, wanted, all []*viewer) {
+	if c.Change == nil || c.Change.Op == event.Read {
+		return
+	}
+	t := a.transaction(at, c.Change.Origin.Transaction)
+	c.Change = a.hidden.For(c.Stream).Change(c.Change)
+	if t.id == "" && t.kafka {
+		t.record = c
+		t.size = weight(c.Change)
+		t.table(c.Stream).tally.count(c.Change.Op, false, false)
+	} else {
+		t.add(c, wanted)
+	}
+	t.show(all)
+	t.want(wanted)
+	a.finishAlone(t)
+}
+
+// place is what is known of where and when an event happened.
+type place struct {
+	source, tick string // tick: the position without its last part
+	at           time.Time
+	kafka        bool
+}
+
+func placeOf(r *event.Raw) place {
+	return place{r.Stream.Source(), tickOf(r), r.Time, r.Kind == event.Kafka}
+}
+
 // transaction is the open one that an event belongs to, or a new one.
-func (a *assembler) transaction(r *event.Raw, id string) *transaction {
-	source, tick := r.Stream.Source(), tickOf(r)
+func (a *assembler) transaction(p place, id string) *transaction {
+	source, tick := p.source, p.tick
 	if id != "" && a.ticks[source] != tick {
 		a.completeSource(source)
 		a.ticks[source] = tick
 	}
 	t, ok := a.index[name{source, id}]
 	if !ok {
-		t = &transaction{source: source, id: id, tick: tick, first: r.Time, kafka: r.Kind == event.Kafka}
+		t = &transaction{source: source, id: id, tick: tick, first: p.at, kafka: p.kafka}
 		if id != "" {
 			a.index[name{source, id}] = t
 			a.open = append(a.open, t)
 		}
 	}
-	if r.Time.Before(t.first) {
-		t.first = r.Time
+	if p.at.Before(t.first) {
+		t.first = p.at
 	}
-	if r.Time.After(t.last) {
-		t.last = r.Time
+	if p.at.After(t.last) {
+		t.last = p.at
 	}
 	t.touched = time.Now()
 	for len(a.open) > maxOpen {

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"datawatch/collector/internal/source"
@@ -68,7 +67,7 @@ func (r *reader) readChunk(ctx context.Context) (*chunk, error) {
 		return nil, nil
 	}
 	if job.Began.IsZero() {
-		parts, err := r.partsOf(ctx, job)
+		parts, err := r.partsOf(ctx, r.db, job.Wants)
 		if err != nil {
 			return nil, err
 		}
@@ -186,59 +185,4 @@ func (r *reader) settle(ctx context.Context) error {
 		return fmt.Errorf("commit the account of snapshots: %w", err)
 	}
 	return nil
-}
-
-// partsOf plans a snapshot: a part a table. A partition tree is walked by its root where that has a key, for then the rows
-// come in one order wherever they lie; else partition by partition.
-func (r *reader) partsOf(ctx context.Context, job *backfill.Job) ([]*backfill.Part, error) {
-	tables, _, err := r.tables(ctx, r.db)
-	if err != nil {
-		return nil, err
-	}
-	byKey := map[string]bool{} // roots
-	var parts []*backfill.Part
-	for _, rootFirst := range []bool{true, false} {
-		for _, t := range tables {
-			stream := event.StreamOf(r.name, event.TableEntity(t.rootSchema, t.rootName))
-			if !job.Wants(stream) || t.root != rootFirst || byKey[string(stream)] {
-				continue
-			}
-			keyed, leaf, estimate, err := r.walkable(ctx, t)
-			if err != nil {
-				return nil, err
-			}
-			if t.root && !keyed || !t.root && !leaf {
-				continue
-			}
-			part := &backfill.Part{Stream: stream, Place: strconv.FormatUint(uint64(t.oid), 10), Estimate: estimate}
-			if t.root {
-				byKey[string(stream)] = true
-			}
-			parsed, err := parseShape(r.name, "", t.shape)
-			if err != nil {
-				return nil, err
-			}
-			if len(parsed.key) == 0 {
-				part.Note = "without a key: no row is missing, but one that was changed while it was read may have come twice"
-			}
-			parts = append(parts, part)
-		}
-	}
-	return parts, nil
-}
-
-// walkable tells whether a table can be walked by a key, whether it holds rows itself, and about how many.
-func (r *reader) walkable(ctx context.Context, t *table) (keyed, leaf bool, estimate int64, err error) {
-	var columns, types, greater []string
-	err = r.db.QueryRow(ctx, walkSQL, t.oid).Scan(&columns, &types, &greater)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return false, false, 0, fmt.Errorf("find out how to walk %s: %w", t.ident(), err)
-	}
-	err = r.db.QueryRow(ctx, `select (select relkind = 'r' from pg_class where oid = $1),
-		(select coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint from pg_class c
-		 where c.oid = $1 or c.oid in (select relid from pg_partition_tree($1) where isleaf))`, t.oid).Scan(&leaf, &estimate)
-	if err != nil {
-		return false, false, 0, fmt.Errorf("find out how many rows %s has: %w", t.ident(), err)
-	}
-	return len(columns) > 0, leaf, estimate, nil
 }

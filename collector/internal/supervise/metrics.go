@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"datawatch/collector/internal/source"
+	"datawatch/collector/internal/source/backfill"
 	"datawatch/pkg/event"
 )
 
@@ -17,6 +18,9 @@ type metrics struct {
 	letters        *prometheus.CounterVec
 	gaps           *prometheus.CounterVec
 	state          *prometheus.GaugeVec
+	snapshotRows   *prometheus.GaugeVec
+	snapshotOf     *prometheus.GaugeVec
+	snapshotsOpen  *prometheus.GaugeVec
 }
 
 func newMetrics(registerer prometheus.Registerer) *metrics {
@@ -39,6 +43,9 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 		letters:        counter("events_deadlettered_total", "Events too large for the raw topic, written to deadletter; those of a batch that failed come again.", "stream"),
 		gaps:           counter("gaps_total", "Stretches that were not captured.", "source", "cause"),
 		state:          gauge("source_state", "1 for the state that the source is in.", "source", "state"),
+		snapshotRows:   gauge("snapshot_rows_read", "Rows that the snapshot at work, or the last one, has read.", "source"),
+		snapshotOf:     gauge("snapshot_rows_estimated", "Rows that there are to read, about.", "source"),
+		snapshotsOpen:  gauge("snapshots_open", "Snapshots that wait or are at work.", "source"),
 	}
 }
 
@@ -64,6 +71,30 @@ func (m *metrics) published(events []event.Raw) {
 }
 
 func (m *metrics) deadLettered(stream event.Stream) { m.letters.WithLabelValues(string(stream)).Inc() }
+
+// snapshots shows how far snapshots are, where a batch's progress tells.
+func (m *metrics) snapshots(name string, progress source.Progress) {
+	if progress[backfill.Entry] == nil {
+		return
+	}
+	account, err := backfill.Parse(progress)
+	if err != nil {
+		return // written by the source a moment ago
+	}
+	m.snapshotsOpen.WithLabelValues(name).Set(float64(len(account.Jobs)))
+	var job *backfill.Job
+	switch {
+	case len(account.Jobs) > 0:
+		job = account.Jobs[0]
+	case len(account.Ended) > 0:
+		job = account.Ended[len(account.Ended)-1]
+	default:
+		return
+	}
+	read, estimate := job.Rows()
+	m.snapshotRows.WithLabelValues(name).Set(float64(read))
+	m.snapshotOf.WithLabelValues(name).Set(float64(estimate))
+}
 
 // eachStream goes through runs of events of one stream, which is what batches are made of.
 func eachStream(events []event.Raw, each func(stream string, n int, newest time.Time)) {

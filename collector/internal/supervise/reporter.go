@@ -2,9 +2,11 @@ package supervise
 
 import (
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
+	"datawatch/collector/internal/remote"
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/daemon"
 )
@@ -16,7 +18,7 @@ type reporter struct {
 	health  *daemon.Health
 	log     *slog.Logger
 
-	mu    sync.Mutex
+	mu      sync.Mutex
 	state   source.State
 	reason  string
 	changed time.Time // when state became what it is
@@ -80,6 +82,25 @@ func (r *reporter) Backlog(bytes int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.backlog = &bytes
+}
+
+// status is what the state topic is told.
+func (r *reporter) status(now time.Time) remote.Status {
+	lag := r.lagNow()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return remote.Status{
+		State: r.state, Reason: r.reason, Since: r.changed.UTC(), Host: host(), At: now.UTC(), LagSeconds: lag, BacklogBytes: r.backlog,
+	}
+}
+
+// host is this machine's name, for people; "" where it has none.
+func host() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return name
 }
 
 // emitting tells that a batch is being committed, during which the source itself can't tell its lag.

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"datawatch/collector/internal/remote"
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/broker"
 	"datawatch/pkg/daemon"
@@ -55,7 +56,13 @@ func (r *runner) session(ctx context.Context) (committed bool, err error) {
 		return false, err
 	}
 	group, running := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.runSource(running, progress) })
+	src := s.unit.New(s.report)
+	if snapshotter, ok := src.(source.Snapshotter); ok {
+		requests := make(chan source.SnapshotRequest)
+		snapshotter.TakeSnapshots(requests)
+		group.Go(func() error { return s.listen(running, progress, requests) })
+	}
+	group.Go(func() error { return s.runSource(running, src, progress) })
 	group.Go(func() error { return s.showLife(running) })
 	err = group.Wait()
 	s.mu.Lock()
@@ -63,18 +70,18 @@ func (r *runner) session(ctx context.Context) (committed bool, err error) {
 	if s.failed != nil { // whatever the source made of it
 		err = s.failed
 	} else {
-		s.withdraw(ctx)
+		s.withdraw(ctx, err)
 	}
 	return s.committed.Load(), err
 }
 
-func (s *session) runSource(ctx context.Context, progress source.Progress) (err error) {
+func (s *session) runSource(ctx context.Context, src source.Source, progress source.Progress) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	err = s.unit.New(s.report).Run(ctx, progress, s.emit)
+	err = src.Run(ctx, progress, s.emit)
 	if err == nil {
 		err = errors.New("the source ended, which no source may")
 	}
@@ -98,6 +105,7 @@ func (s *session) emit(ctx context.Context, batch source.Batch) error {
 	}
 	s.committed.Store(true)
 	s.metrics.published(events)
+	s.metrics.snapshots(s.unit.Name, batch.Progress)
 	if s.unit.Feed != nil && len(events) > 0 {
 		s.unit.Feed.Offer(events)
 	}
@@ -114,7 +122,7 @@ func (s *session) publish(ctx context.Context, records []broker.Record) error {
 	now := time.Now()
 	beats := now.Sub(s.beaten) >= s.times.beat
 	if beats {
-		records = append(records, leaseRecord(s.topics.State, s.unit.Name, s.holder, now))
+		records = append(records, leaseRecord(s.topics.State, s.unit.Name, s.holder, now), s.report.status(now).Record(s.topics.State, s.unit.Name))
 	}
 	if err := s.publisher.Publish(ctx, records); err != nil {
 		s.failed = err
@@ -153,15 +161,23 @@ func (s *session) showLife(ctx context.Context) error {
 // withdrawTimeout bounds what a stop spends on telling others.
 const withdrawTimeout = 3 * time.Second
 
-// withdraw takes the sign of life back, so that a collector that stands by needn't wait for it to fall silent.
-func (s *session) withdraw(ctx context.Context) {
+// withdraw takes the sign of life back, so that a collector that stands by needn't wait for it to fall silent. Where the
+// source failed and is run again, it only says so.
+func (s *session) withdraw(ctx context.Context, because error) {
+	now := time.Now()
+	status := s.report.status(now)
+	var records []broker.Record
 	if ctx.Err() == nil {
-		return // the source failed and is run again
+		status.State, status.Reason = source.Failed, because.Error()
+	} else {
+		status.State, status.Reason, status.Since = remote.Stopped, "", now.UTC()
+		records = append(records, broker.Record{Topic: s.topics.State, Key: []byte(leaseKey(s.unit.Name))})
 	}
+	records = append(records, status.Record(s.topics.State, s.unit.Name))
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTimeout)
 	defer cancel()
-	if err := s.publisher.Publish(ctx, []broker.Record{{Topic: s.topics.State, Key: []byte(leaseKey(s.unit.Name))}}); err != nil {
-		s.log.Debug("withdraw the sign of life", "error", err)
+	if err := s.publisher.Publish(ctx, records); err != nil {
+		s.log.Debug("say that the source runs no more", "error", err)
 	}
 }
 

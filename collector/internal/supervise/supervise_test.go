@@ -45,7 +45,7 @@ type collector struct {
 
 var shortTimes = times{
 	firstPause: 20 * time.Millisecond, longPause: 100 * time.Millisecond, beat: 200 * time.Millisecond,
-	watch: 50 * time.Millisecond, takeover: time.Second,
+	watch: 50 * time.Millisecond, takeover: time.Second, ask: 20 * time.Millisecond,
 }
 
 func start(t *testing.T, c config.Broker, units ...Unit) *collector {

@@ -54,6 +54,7 @@ type times struct {
 	beat                  time.Duration // between signs of life
 	watch                 time.Duration // between looks at another's
 	takeover              time.Duration // how long another's may be silent
+	ask                   time.Duration // between looks at what people ask for
 }
 
 // New prepares the units; until Run is called they are not ready.
@@ -65,7 +66,7 @@ func New(o Options) *Supervisor {
 		Options: o,
 		metrics: newMetrics(o.Metrics),
 		holder:  uuid.NewString(),
-		times:   times{firstPause: 500 * time.Millisecond, longPause: 30 * time.Second, beat: 3 * time.Second, watch: 2 * time.Second, takeover: 12 * time.Second},
+		times:   times{firstPause: 500 * time.Millisecond, longPause: 30 * time.Second, beat: 3 * time.Second, watch: 2 * time.Second, takeover: 12 * time.Second, ask: askEvery},
 	}
 }
 

@@ -140,3 +140,19 @@ func Percent(read, estimate int64) int64 {
 	}
 	return min(99, 100*read/estimate)
 }
+
+// Read tells whether a snapshot has read the whole stream, and began when it had to.
+func (a *Account) Read(stream event.Stream, began func(time.Time) bool) bool {
+	return slices.ContainsFunc(a.Ended, func(j *Job) bool {
+		some := false
+		for _, p := range j.Parts {
+			if p.Stream == stream {
+				if p.Problem != "" {
+					return false
+				}
+				some = true
+			}
+		}
+		return some && began(j.Began)
+	})
+}

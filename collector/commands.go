@@ -1,0 +1,100 @@
+package collector
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"datawatch/pkg/daemon"
+	"datawatch/pkg/event"
+)
+
+// commands are the collector's own.
+func commands(load func() (Config, error)) []*cobra.Command {
+	return []*cobra.Command{
+		triggersCommand(load), recordCommand(load), compareCommand(), statusCommand(load), snapshotCommand(load), gapsCommand(load), tailCommand(load), verifyCommand(load),
+	}
+}
+
+// usage is a command line that can't be understood.
+func usage(cmd *cobra.Command, format string, args ...any) error {
+	return daemon.UsageError{Err: fmt.Errorf("%s: %s", cmd.CommandPath(), fmt.Sprintf(format, args...))}
+}
+
+// outputFlag is --output of commands whose result is data.
+type outputFlag string
+
+func (o *outputFlag) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar((*string)(o), "output", "text", "text or json")
+}
+
+func (o *outputFlag) check(cmd *cobra.Command) error {
+	if *o != "text" && *o != "json" {
+		return usage(cmd, "--output %s: text or json", *o)
+	}
+	return nil
+}
+
+func (o *outputFlag) json() bool { return *o == "json" }
+
+// sourceNamed is the source of the configuration with that name.
+func sourceNamed(c Config, name string) (Source, error) {
+	var known []string
+	for _, s := range c.Collector.Sources {
+		if s.Name == name {
+			return s, nil
+		}
+		known = append(known, s.Name)
+	}
+	return Source{}, fmt.Errorf("the configuration has no source %q: it has %s", name, strings.Join(known, ", "))
+}
+
+// checkStream tells whether a flag's stream could be one.
+func checkStream(cmd *cobra.Command, stream event.Stream) error {
+	if stream != "" && (stream.Source() == "" || stream.Entity() == "") {
+		return usage(cmd, "%q is no stream: <source>/<entity>, as in shop-db/public.orders", stream)
+	}
+	return nil
+}
+
+// terminal shows how far a command is in one line of a terminal; on anything else it shows a line now and then.
+type terminal struct {
+	w     io.Writer
+	live  bool
+	shown time.Time
+	last  string
+}
+
+const plainEvery = 10 * time.Second
+
+func newTerminal(w io.Writer) *terminal {
+	file, ok := w.(*os.File)
+	if !ok {
+		return &terminal{w: w}
+	}
+	info, err := file.Stat()
+	return &terminal{w: w, live: err == nil && info.Mode()&os.ModeCharDevice != 0}
+}
+
+func (t *terminal) show(line string) {
+	if line == t.last || !t.live && time.Since(t.shown) < plainEvery {
+		return
+	}
+	t.last, t.shown = line, time.Now()
+	if t.live {
+		_, _ = fmt.Fprint(t.w, "\r\x1b[K"+line)
+	} else {
+		_, _ = fmt.Fprintln(t.w, line)
+	}
+}
+
+// end takes the line away.
+func (t *terminal) end() {
+	if t.live && t.last != "" {
+		_, _ = fmt.Fprint(t.w, "\r\x1b[K")
+	}
+}

@@ -1,0 +1,230 @@
+package postgres
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"datawatch/pkg/event"
+	"datawatch/pkg/normalize"
+)
+
+// Table is a stream's table as it is, for whoever compares it with what was captured.
+type Table struct {
+	source *Source
+	db     *pgx.Conn
+	stream event.Stream
+	places []uint32 // what it is walked by
+	root   uint32
+
+	estimate int64
+}
+
+// ErrNoKey says that a table's rows can't be told apart.
+var ErrNoKey = errors.New("the table has no key: its rows can't be told apart")
+
+// OpenTable connects to the database. Whoever called closes the table.
+func (s *Source) OpenTable(ctx context.Context, stream event.Stream) (*Table, error) {
+	db, err := s.connectReader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t := &Table{source: s, db: db, stream: stream}
+	if err := t.find(ctx); err != nil {
+		t.Close(ctx)
+		return nil, err
+	}
+	return t, nil
+}
+
+// Close ends the connection.
+func (t *Table) Close(ctx context.Context) { closeConn(ctx, t.db) }
+
+func (t *Table) find(ctx context.Context) error {
+	parts, err := t.source.partsOf(ctx, t.db, func(s event.Stream) bool { return s == t.stream })
+	if err != nil {
+		return err
+	}
+	if len(parts) == 0 {
+		return fmt.Errorf("the configuration selects no table that is %s", t.stream)
+	}
+	for _, p := range parts {
+		oid, err := strconv.ParseUint(p.Place, 10, 32)
+		if err != nil {
+			return err
+		}
+		if p.Note != "" {
+			return fmt.Errorf("%s: %w", t.stream, ErrNoKey)
+		}
+		t.places = append(t.places, uint32(oid))
+		t.estimate += p.Estimate
+	}
+	err = t.db.QueryRow(ctx, "select coalesce(pg_partition_root($1)::oid, $1)", t.places[0]).Scan(&t.root)
+	if err != nil {
+		return fmt.Errorf("find the table of %s: %w", t.stream, err)
+	}
+	return nil
+}
+
+// Size is about how many rows there are; 0 where nobody knows.
+func (t *Table) Size() int64 { return t.estimate }
+
+// Walk hands over all rows, as raw reads, chunk by chunk in the order of the key. Each chunk is read in a transaction of its
+// own: rows that change meanwhile come as they were at some moment of the walk.
+func (t *Table) Walk(ctx context.Context, each func([]event.Raw) error) error {
+	for _, oid := range t.places {
+		var at json.RawMessage
+		for done := false; !done; {
+			var rows []event.Raw
+			err := t.source.withRelation(ctx, t.db, oid, func(rel *relation) error {
+				from, _, err := rel.resume(at)
+				if err != nil {
+					return err
+				}
+				found, next, end, err := rel.chunk(ctx, t.db, from, chunkRows, chunkBytes, t.source.options.MaxRecordBytes)
+				if err != nil {
+					return err
+				}
+				for _, w := range found {
+					if w.row == nil {
+						continue // no record could hold it, and a gap said so
+					}
+					raw, err := rel.read(t.source.name, w.row)
+					if err != nil {
+						return err
+					}
+					rows = append(rows, raw)
+				}
+				done = end
+				at, err = json.Marshal(next)
+				return err
+			})
+			if errors.Is(err, errBusy) {
+				if err := pause(ctx, busyPause); err != nil {
+					return err
+				}
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if err := each(rows); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// Row reads the row with the key, which is as clean has it; nil where there is none.
+func (t *Table) Row(ctx context.Context, key json.RawMessage) (*event.Raw, error) {
+	for {
+		var raw *event.Raw
+		err := t.source.withRelation(ctx, t.db, t.root, func(rel *relation) error {
+			row, err := rel.find(ctx, t.db, key)
+			if err != nil || row == nil {
+				return err
+			}
+			read, err := rel.read(t.source.name, row)
+			raw = &read
+			return err
+		})
+		if !errors.Is(err, errBusy) {
+			return raw, err
+		}
+		if err := pause(ctx, busyPause); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// read is a row as a raw read.
+func (rel *relation) read(source string, row []byte) (event.Raw, error) {
+	key, err := normalize.RowKey(rel.parsed.columns, rel.parsed.key, row)
+	if err != nil {
+		return event.Raw{}, err
+	}
+	return event.Raw{
+		Type: event.RawType, Kind: event.Postgres, ID: event.ID(source, "now"), Stream: rel.parsed.stream,
+		RecordKey: event.RecordKey(rel.parsed.stream, key), Key: key,
+		Value: appendRowChange(nil, rel.parsed, &pack{}, 0, change{op: event.Read, key: key, after: row}),
+	}, nil
+}
+
+// find reads a row by its key. Where a column's type is an extension's, so is its equality: it is found by that schema.
+func (rel *relation) find(ctx context.Context, db *pgx.Conn, key json.RawMessage) ([]byte, error) {
+	values, err := rel.keyValues(key)
+	if err != nil {
+		return nil, err
+	}
+	var schemas []string
+	err = db.QueryRow(ctx, `select coalesce(array_agg(distinct n.nspname::text), '{}') from pg_attribute a join pg_type t on t.oid = a.atttypid join pg_namespace n on n.oid = t.typnamespace
+		where a.attrelid = $1 and a.attname = any ($2) and n.nspname <> 'pg_catalog'`, rel.oid, rel.parsed.key).Scan(&schemas)
+	if err != nil {
+		return nil, fmt.Errorf("find out the types of %s: %w", rel.ident(), err)
+	}
+	path := []string{"pg_catalog"}
+	for _, s := range schemas {
+		path = append(path, pgx.Identifier{s}.Sanitize())
+	}
+	if _, err := db.Exec(ctx, "set local search_path = "+strings.Join(append(path, "pg_temp"), ", ")); err != nil {
+		return nil, err
+	}
+	var same []string
+	for _, name := range rel.parsed.key {
+		column := pgx.Identifier{name}.Sanitize()
+		same = append(same, "datawatch_row."+column+" = datawatch_key."+column)
+	}
+	var row []byte
+	err = db.QueryRow(ctx, fmt.Sprintf("select %s from %s as datawatch_row, json_populate_record(null::%s, %s) as datawatch_key where %s",
+		rowSQL("datawatch_row", rel.drop), rel.from(), rel.ident(), quote(string(values)), strings.Join(same, " and ")), pgx.QueryExecModeExec).Scan(&row)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read a row of %s: %w", rel.ident(), err)
+	}
+	return row, nil
+}
+
+// keyValues is a key as PostgreSQL reads it: bytea is hexadecimal there.
+func (rel *relation) keyValues(key json.RawMessage) (json.RawMessage, error) {
+	binary := func(c event.Column) bool { return c.Base == "bytea" && slices.Contains(rel.parsed.key, c.Name) }
+	if !slices.ContainsFunc(rel.parsed.columns, binary) {
+		return key, nil
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(key, &members); err != nil {
+		return nil, fmt.Errorf("read key %s: %w", key, err)
+	}
+	for _, c := range rel.parsed.columns {
+		var text string
+		if !binary(c) || json.Unmarshal(members[c.Name], &text) != nil {
+			continue
+		}
+		bytes, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			return nil, fmt.Errorf("read key %s: %w", key, err)
+		}
+		members[c.Name] = event.AppendString(nil, `\x`+hex.EncodeToString(bytes))
+	}
+	return json.Marshal(members)
+}

@@ -1,0 +1,281 @@
+package verify
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"slices"
+
+	"datawatch/pkg/event"
+)
+
+// Table is what is compared with clean.
+type Table interface {
+	// Walk hands over all rows as raw reads, each as it is at some moment of the walk.
+	Walk(ctx context.Context, each func([]event.Raw) error) error
+	// Row is the row with the key at this moment; nil where there is none.
+	Row(ctx context.Context, key json.RawMessage) (*event.Raw, error)
+}
+
+// Options are what a comparison works with.
+type Options struct {
+	Stream event.Stream
+	Table  Table
+	// Clean makes of a raw read what the pipeline would.
+	Clean func(ctx context.Context, raw *event.Raw) (*event.Clean, error)
+	// On reads on in clean: from its beginning, then from where it was.
+	On func(ctx context.Context, each func(*event.Clean) error) error
+	// Settle returns when everything that was committed in the table before the call is in clean.
+	Settle func(ctx context.Context) error
+	// Complete: every row that is in the table has an event in clean, for a snapshot read it.
+	Complete bool
+	// Sample is how many rows of Estimate are compared, about; 0 is all.
+	Sample, Estimate int64
+	// Progress is told how many rows were compared; it may be nil.
+	Progress func(rows int64)
+}
+
+// Kinds of differences.
+const (
+	Missing   = "missing"   // in the table, and not in clean
+	Extra     = "extra"     // in clean, and not in the table
+	Different = "different" // in both, and not the same
+)
+
+// Result is what a comparison found.
+type Result struct {
+	Stream      event.Stream `json:"stream"`
+	Rows        int64        `json:"rows"` // compared, of the table
+	Sampled     bool         `json:"sampled,omitempty"`
+	Differences []Difference `json:"differences"`
+	// More tells that there are more differences than were looked at.
+	More bool `json:"more,omitempty"`
+	// Untold are rows of which clean holds no event: they were there before capture, or before what clean holds.
+	Untold int64 `json:"untold"`
+	// Unsettled are rows that changed at each look.
+	Unsettled int64 `json:"unsettled,omitempty"`
+}
+
+// Difference is one row that isn't the same.
+type Difference struct {
+	Key   json.RawMessage `json:"key"`
+	Kind  string          `json:"kind"`
+	Event string          `json:"event,omitempty"` // the latest in clean
+}
+
+// digest is what a row is, shortened; the zero digest is of no row.
+type digest [16]byte
+
+// known is the latest state of a key.
+type known struct {
+	id     string // of the event
+	image  digest
+	fields []string // that the event leaves out
+	seen   bool     // in the table
+}
+
+const (
+	// maxSuspects bounds what is looked at again: where more differ, the first say enough.
+	maxSuspects = 1000
+	// maxRounds is how often a row that keeps changing is looked at.
+	maxRounds = 5
+)
+
+// ErrMaskedKey says that rows can't be found again by what clean has for their key.
+var ErrMaskedKey = errors.New("mask hides a column of the key: rows can't be told apart in clean")
+
+type comparison struct {
+	Options
+	share    uint64 // keys whose hash is above aren't compared
+	latest   map[string]*known
+	emptied  string // the position of the latest truncate
+	suspects map[string]*suspect
+	result   *Result
+}
+
+// suspect is a key whose row differs at first sight.
+type suspect struct {
+	was map[digest]bool // what clean held since the table was walked
+}
+
+// Run compares.
+func Run(ctx context.Context, o Options) (*Result, error) {
+	c := &comparison{
+		Options: o, share: math.MaxUint64, latest: map[string]*known{}, suspects: map[string]*suspect{},
+		result: &Result{Stream: o.Stream, Differences: []Difference{}},
+	}
+	if o.Sample > 0 && o.Estimate > o.Sample {
+		c.share, c.result.Sampled = math.MaxUint64/uint64(o.Estimate)*uint64(o.Sample), true
+	}
+	if err := c.On(ctx, c.take); err != nil {
+		return nil, err
+	}
+	if err := c.Table.Walk(ctx, func(rows []event.Raw) error { return c.compare(ctx, rows) }); err != nil {
+		return nil, err
+	}
+	for key, k := range c.latest {
+		if !k.seen && c.imageOf(key) != (digest{}) {
+			c.suspect(key)
+		}
+	}
+	if err := c.lookAgain(ctx); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(c.result.Differences, func(a, b Difference) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), bytes.Compare(a.Key, b.Key))
+	})
+	return c.result, nil
+}
+
+// wanted tells whether a key is in the sample: on both sides the same keys are.
+func (c *comparison) wanted(key []byte) bool {
+	if c.share == math.MaxUint64 {
+		return true
+	}
+	h := fnv.New64a()
+	_, _ = h.Write(key) // never fails
+	x := h.Sum64()      // whose upper bits hardly differ for short keys: mixed as splitmix64 does
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x^x>>31 <= c.share
+}
+
+// take keeps the latest state of each key.
+func (c *comparison) take(e *event.Clean) error {
+	if e.Change == nil || e.Stream != c.Stream {
+		return nil
+	}
+	if e.Change.Op == event.Truncate {
+		c.emptied = max(c.emptied, event.PositionOf(e.ID))
+		for _, s := range c.suspects {
+			s.was[digest{}] = true
+		}
+		return nil
+	}
+	if !c.wanted(e.Change.Key) {
+		return nil
+	}
+	var image digest
+	var fields []string
+	if e.Change.Op != event.Delete {
+		if e.Change.Incomplete != nil {
+			fields = e.Change.Incomplete.Fields
+		}
+		var err error
+		if image, err = digestOf(e.Change.After, fields); err != nil {
+			return fmt.Errorf("event %s: %w", e.ID, err)
+		}
+	}
+	key := string(e.Change.Key)
+	k := c.latest[key]
+	if k == nil {
+		k = &known{}
+		c.latest[key] = k
+	}
+	k.id, k.image, k.fields = e.ID, image, fields
+	if s := c.suspects[key]; s != nil {
+		s.was[image] = true
+	}
+	return nil
+}
+
+// imageOf is what clean holds of a key: a row that was there before the table was emptied is none.
+func (c *comparison) imageOf(key string) digest {
+	k := c.latest[key]
+	if k == nil || event.PositionOf(k.id) < c.emptied {
+		return digest{}
+	}
+	return k.image
+}
+
+// compare compares rows of the table.
+func (c *comparison) compare(ctx context.Context, rows []event.Raw) error {
+	for i := range rows {
+		if !c.wanted(rows[i].Key) {
+			continue
+		}
+		key, image, err := c.read(ctx, &rows[i])
+		if err != nil {
+			return err
+		}
+		c.result.Rows++
+		k := c.latest[key]
+		switch {
+		case k != nil && c.imageOf(key) == image:
+			k.seen = true
+		case k == nil && !c.Complete:
+			c.suspect(key) // an event of it may be on its way
+		default:
+			if k != nil {
+				k.seen = true
+			}
+			c.suspect(key)
+		}
+	}
+	if c.Progress != nil {
+		c.Progress(c.result.Rows)
+	}
+	return nil
+}
+
+// read is a row as clean would have it, without what the latest event leaves out.
+func (c *comparison) read(ctx context.Context, raw *event.Raw) (key string, image digest, err error) {
+	was := string(raw.Key)
+	e, err := c.Clean(ctx, raw)
+	if err != nil {
+		return "", digest{}, err
+	}
+	if key = string(e.Change.Key); key != was {
+		return "", digest{}, ErrMaskedKey
+	}
+	var fields []string
+	if k := c.latest[key]; k != nil {
+		fields = k.fields
+	}
+	image, err = digestOf(e.Change.After, fields)
+	return key, image, err
+}
+
+func digestOf(row json.RawMessage, without []string) (digest, error) {
+	if len(without) > 0 {
+		var members map[string]json.RawMessage
+		if err := json.Unmarshal(row, &members); err != nil {
+			return digest{}, err
+		}
+		for _, name := range without {
+			delete(members, name)
+		}
+		var err error
+		if row, err = json.Marshal(members); err != nil {
+			return digest{}, err
+		}
+	}
+	text, err := event.Canonical(row)
+	if err != nil {
+		return digest{}, err
+	}
+	sum := sha256.Sum256(text)
+	return digest(sum[:16]), nil
+}
+
+func (c *comparison) suspect(key string) {
+	if c.suspects[key] != nil {
+		return
+	}
+	if !c.Complete && c.latest[key] == nil {
+		if len(c.suspects) >= maxSuspects { // most likely one more that was never told
+			c.result.Untold++
+			return
+		}
+	} else if len(c.suspects) >= maxSuspects {
+		c.result.More = true
+		return
+	}
+	c.suspects[key] = &suspect{was: map[digest]bool{c.imageOf(key): true}}
+}
