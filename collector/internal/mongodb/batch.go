@@ -98,7 +98,8 @@ func (b *batch) flush(ctx context.Context) error {
 		}
 		events = b.append(events, h, now)
 	}
-	return b.r.commit(ctx, b.next, events)
+	b.r.chunk.pass(b.pending)
+	return b.r.commit(ctx, b.next, events, nil)
 }
 
 func (b *batch) append(events []event.Raw, h *happening, now time.Time) []event.Raw {

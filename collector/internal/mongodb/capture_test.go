@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -69,7 +70,7 @@ func (c *capture) Gap(cause string) {
 func (c *capture) copyProgress() source.Progress {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return source.Progress{entry: c.progress[entry]}
+	return maps.Clone(c.progress)
 }
 
 // run runs a source until stop is called, which gives how it ended. It returns when the source streams.

@@ -22,6 +22,8 @@ type Config struct {
 	Exclude     []string `yaml:"exclude"`
 	// Snapshot is never or initial: whether documents that are there already are read.
 	Snapshot string `yaml:"snapshot"`
+	// SnapshotRate bounds how fast a snapshot reads, by the size of documents as BSON; 0 is no limit.
+	SnapshotRate config.Bytes `yaml:"snapshot_max_bytes_per_second"`
 	// OnGap says what happens where the deployment no longer holds the changes: continue (behind a gap event) or stop.
 	OnGap string `yaml:"on_gap"`
 	// ManagePreImages: the source switches pre-images on (MongoDB 6.0 and later) for the captured collections, for which it
@@ -38,7 +40,9 @@ const (
 )
 
 // SetDefaults sets what stands where the file says nothing.
-func (c *Config) SetDefaults() { *c = Config{Snapshot: snapshotNever, OnGap: gapContinue} }
+func (c *Config) SetDefaults() {
+	*c = Config{Snapshot: snapshotNever, SnapshotRate: 8 << 20, OnGap: gapContinue}
+}
 
 // Validate checks what can be checked without the deployment.
 func (c *Config) Validate(p *config.Problems) {
@@ -49,8 +53,8 @@ func (c *Config) Validate(p *config.Problems) {
 	validateGlobs(p, "collections", c.Collections)
 	validateGlobs(p, "exclude", c.Exclude)
 	p.OneOf("snapshot", c.Snapshot, snapshotNever, snapshotInitial)
-	if c.Snapshot == snapshotInitial {
-		p.Add("snapshot", "initial is not available for MongoDB in this version yet", "never")
+	if rate := c.SnapshotRate; rate != 0 && rate < 64<<10 {
+		p.Add("snapshot_max_bytes_per_second", fmt.Sprintf("%s is too little", rate), "64KiB or more; 0 is no limit")
 	}
 	p.OneOf("on_gap", c.OnGap, gapContinue, gapStop)
 }

@@ -102,7 +102,7 @@ func (r *reader) lose(ctx context.Context, cause string, because error) error {
 		events = append(events, r.gap(r.stream(n), next.place(d.now), g, now))
 	}
 	r.log.Warn("gap", "cause", g.Cause, "from", g.From, "to", g.To, "streams", len(events), "remedy", remedy)
-	if err := r.commit(ctx, next, events); err != nil {
+	if err := r.commit(ctx, next, events, nil); err != nil {
 		return err
 	}
 	r.report.Gap(cause)

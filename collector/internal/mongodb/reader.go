@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
 
 	"datawatch/collector/internal/source"
+	"datawatch/collector/internal/source/backfill"
 	"datawatch/pkg/event"
 )
 
@@ -23,6 +25,9 @@ type reader struct {
 	p          progress           // as committed
 	known      map[namespace]bool // captured collections that there are
 	told       time.Time          // when progress was last committed
+
+	snapshots *backfill.Tracker
+	chunk     *chunk // that was read, and waits for the stream; nil where none does
 }
 
 // survey finds the collections that are there.
@@ -70,6 +75,7 @@ func (r *reader) open(ctx context.Context) error {
 		_ = stream.Close(closing) // the server forgets it anyway
 	}()
 	r.report.State(source.Streaming, "")
+	r.chunk = nil // it may be of another deployment
 	return r.follow(ctx, stream)
 }
 
@@ -90,6 +96,9 @@ func (r *reader) follow(ctx context.Context, stream *mongo.ChangeStream) error {
 			if err := r.rest(ctx, stream.ResumeToken()); err != nil {
 				return err
 			}
+			if err := r.backfill(ctx, stream.ResumeToken()); err != nil {
+				return err
+			}
 			continue
 		}
 		whole, err := b.add(stream.Current)
@@ -107,6 +116,9 @@ func (r *reader) follow(ctx context.Context, stream *mongo.ChangeStream) error {
 		}
 		r.keepPreImages(ctx, b.arrived)
 		if err := r.readRenamed(ctx); err != nil {
+			return err
+		}
+		if err := r.backfill(ctx, nil); err != nil {
 			return err
 		}
 		b = r.newBatchBehind(b)
@@ -130,15 +142,16 @@ func (r *reader) rest(ctx context.Context, token bson.Raw) error {
 	}
 	next := r.p
 	next.resumed(bytes.Clone(token))
-	return r.commit(ctx, next, nil)
+	return r.commit(ctx, next, nil, nil)
 }
 
-// commit hands events and the progress behind them to the broker.
-func (r *reader) commit(ctx context.Context, next progress, events []event.Raw) error {
+// commit hands events and the progress behind them to the broker; also is what else has progressed.
+func (r *reader) commit(ctx context.Context, next progress, events []event.Raw, also source.Progress) error {
 	state, err := next.source()
 	if err != nil {
 		return err
 	}
+	maps.Copy(state, also)
 	if err := r.emit(ctx, source.Batch{Events: events, Progress: state}); err != nil {
 		return fmt.Errorf("commit events: %w", err)
 	}

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 
 	"datawatch/collector/internal/source"
@@ -29,24 +31,45 @@ func (r *reader) readRenamed(ctx context.Context) error {
 	return nil
 }
 
-// readChunk commits a chunk. It finds its place by the index's bounds, for a comparison in a query only finds values of
-// one type.
+// readChunk commits a chunk.
 func (r *reader) readChunk(ctx context.Context) error {
 	next, at := r.p, *r.p.Reading
-	byID := bson.D{{Key: "_id", Value: 1}}
-	o := options.Find().SetSort(byID).SetHint(byID).SetLimit(r.limits.chunk + 1)
-	if at.Last != nil {
-		o.SetMin(bson.Raw(at.Last)) // inclusive
-	}
-	cursor, err := r.client.Database(at.Database).Collection(at.Collection).Find(ctx, bson.D{}, o)
+	n := namespace{at.Database, at.Collection}
+	docs, done, err := r.ahead(ctx, r.client.Database(at.Database).Collection(at.Collection), at.Last)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = cursor.Close(context.WithoutCancel(ctx)) }() // it only read
 	b := &batch{r: r, next: next}
 	var events []event.Raw
-	now, n, size := r.now(), namespace{at.Database, at.Collection}, 0
-	more := true
+	now := r.now()
+	for _, d := range docs {
+		at.Last = d.id
+		events = append(events, b.read(n, d, r.p.Time, now))
+	}
+	b.next.Reading = &at
+	if done {
+		b.next.Reading = nil
+	}
+	return r.commit(ctx, b.next, events, nil)
+}
+
+// found is a document of a chunk.
+type found struct{ id, doc bson.Raw } // id: {_id: …}, as a change stream gives it
+
+// ahead reads on behind an _id (nil is the beginning): a chunk in the order of _id. done tells that it was the last one. It
+// finds its place by the index's bounds, for a comparison in a query only finds values of one type.
+func (r *reader) ahead(ctx context.Context, c *mongo.Collection, last bson.Raw) (docs []found, done bool, err error) {
+	byID := bson.D{{Key: "_id", Value: 1}}
+	o := options.Find().SetSort(byID).SetHint(byID).SetLimit(r.limits.chunk + 1)
+	if last != nil {
+		o.SetMin(last) // inclusive
+	}
+	cursor, err := c.Find(ctx, bson.D{}, o)
+	if err != nil {
+		return nil, false, err
+	}
+	defer func() { _ = cursor.Close(context.WithoutCancel(ctx)) }() // it only read
+	more, size := true, 0
 	for size < r.limits.bytes {
 		if more = cursor.Next(ctx); !more {
 			break
@@ -54,28 +77,27 @@ func (r *reader) readChunk(ctx context.Context) error {
 		doc := bytes.Clone(cursor.Current)
 		id, err := idOf(doc)
 		if err != nil {
-			return err
+			return nil, false, err
 		}
-		if bytes.Equal(id, at.Last) {
+		if bytes.Equal(id, last) {
 			continue
 		}
-		at.Last, size = id, size+len(doc)
-		h := &happening{op: opRename, ns: n, key: id, at: r.p.At, time: r.p.Time, size: len(doc)}
-		key, err := normalize.DocumentKey(id)
-		if err != nil {
-			events = append(events, r.unreadable(h, b.next.place(h.at), err, now))
-			continue
-		}
-		events = append(events, b.raw(h, n, event.DocumentChange{Op: event.Read, Key: id, After: doc}, key, now))
+		docs, size = append(docs, found{id, doc}), size+len(doc)
 	}
 	if err := cursor.Err(); err != nil {
-		return err
+		return nil, false, err
 	}
-	b.next.Reading = &at
-	if !more && int64(len(events)) < r.limits.chunk {
-		b.next.Reading = nil
+	return docs, !more && int64(len(docs)) < r.limits.chunk, nil
+}
+
+// read is the event of a document that was read, behind all events so far.
+func (b *batch) read(n namespace, d found, at time.Time, now time.Time) event.Raw {
+	h := &happening{op: opRename, ns: n, key: d.id, at: b.next.At, time: at, size: len(d.doc)}
+	key, err := normalize.DocumentKey(d.id)
+	if err != nil {
+		return b.r.unreadable(h, b.next.place(h.at), err, now)
 	}
-	return r.commit(ctx, b.next, events)
+	return b.raw(h, n, event.DocumentChange{Op: event.Read, Key: d.id, After: d.doc}, key, now)
 }
 
 // idOf is the document's key, as a change stream gives it.

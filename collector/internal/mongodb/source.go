@@ -31,6 +31,7 @@ type Source struct {
 	selection selection
 	now       func() time.Time
 	limits    limits
+	requests  <-chan source.SnapshotRequest // nil where nobody asks
 }
 
 // limits bound what is held, and how often an idle stream's token is committed.
@@ -86,12 +87,15 @@ func (s *Source) run(ctx context.Context, committed source.Progress, emit source
 		return err
 	}
 	r := &reader{Source: s, client: client, deployment: d, emit: emit, known: map[namespace]bool{}}
+	if r.snapshots, err = s.newTracker(committed); err != nil {
+		return err
+	}
 	if err := r.survey(ctx); err != nil {
 		return err
 	}
 	switch {
 	case from == nil:
-		err = r.commit(ctx, begin(s.now(), "", d.now), nil)
+		err = r.commit(ctx, begin(s.now(), "", d.now), nil, nil)
 	case d.now.before(from.At):
 		r.p = *from
 		err = r.lose(ctx, gapRewound, fmt.Errorf("its latest operation, of %s, is before the last one that was read, of %s", d.now.time(), from.At.time()))

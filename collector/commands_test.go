@@ -1,0 +1,228 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"datawatch/collector/internal/postgres"
+	"datawatch/pkg/broker"
+	"datawatch/pkg/config"
+	"datawatch/pkg/daemon"
+	"datawatch/pkg/event"
+	"datawatch/pkg/normalize"
+	"datawatch/pkg/testrig"
+)
+
+// shop is a database, a collector that captures it, and what stands in for the preprocessor.
+type shop struct {
+	t      *testing.T
+	config Config
+	yaml   string
+	db     *pgx.Conn
+}
+
+func newShop(t *testing.T, sql ...string) *shop {
+	t.Helper()
+	dsn := testrig.Postgres(t).Database(t)
+	db, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close(context.Background()) })
+	s := &shop{t: t, db: db}
+	s.exec(sql...)
+	addr := testrig.Embedded(t)
+	c := configuration(t, addr, addr, "none")
+	var p postgres.Config
+	p.SetDefaults()
+	p.DSN = config.Secret(dsn)
+	c.Collector.Sources = []Source{{Name: "shop-db", Postgres: &p}}
+	s.config = c
+	s.yaml = fmt.Sprintf("broker: {addresses: [%q], topic_prefix: %s, partitions: %d}\ncollector: {sources: [{name: shop-db, postgres: {dsn: %q}}]}\n",
+		addr, c.Broker.TopicPrefix, c.Broker.Partitions, dsn)
+	return s
+}
+
+func (s *shop) exec(sql ...string) {
+	s.t.Helper()
+	for _, one := range sql {
+		if _, err := s.db.PgConn().Exec(s.t.Context(), one).ReadAll(); err != nil {
+			s.t.Fatalf("%s: %v", one, err)
+		}
+	}
+}
+
+// normalizes does the preprocessor's work until the test ends.
+func (s *shop) normalizes() {
+	topics := broker.TopicsOf(s.config.Broker.TopicPrefix)
+	n := normalize.New(normalize.Options{})
+	stage := broker.Stage{
+		Broker: s.config.Broker, Name: "test-preprocessor", Group: s.config.Broker.TopicPrefix + "-preprocessor", Topic: topics.Raw,
+		Log: slog.New(slog.DiscardHandler),
+		Process: func(ctx context.Context, batch []broker.Record) (out []broker.Record, err error) {
+			for _, r := range batch {
+				raw, err := event.ParseRaw(r.Key, r.Value, r.Headers)
+				if err != nil {
+					return nil, err
+				}
+				events, err := n.Events(ctx, raw)
+				if err != nil {
+					return nil, err
+				}
+				for _, e := range events {
+					out = append(out, broker.Record{Topic: topics.Clean, Key: e.RecordKey(), Value: e.AppendJSON(nil)})
+				}
+			}
+			return out, nil
+		},
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- stage.Run(ctx) }()
+	s.t.Cleanup(func() {
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			s.t.Errorf("the stage ended with %v", err)
+		}
+	})
+}
+
+// does runs a command, which has to exit so.
+func (s *shop) does(exit int, args ...string) (stdout, stderr string) {
+	s.t.Helper()
+	code, stdout, stderr := run(s.t, s.yaml, args...)
+	if code != exit {
+		s.t.Fatalf("%v exits with %d, not %d: %s%s", args, code, exit, stdout, stderr)
+	}
+	return stdout, stderr
+}
+
+func contains(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("it doesn't say %q:\n%s", part, text)
+		}
+	}
+}
+
+// TestVerifyFindsWhatWasBrokenAndNothingElse: verify says so where clean can't know; after a snapshot it agrees while
+// writes go on; it finds rows that were changed behind the triggers' back.
+func TestVerifyFindsWhatWasBrokenAndNothingElse(t *testing.T) {
+	s := newShop(t, `create table orders (id int primary key, total numeric(12,2), note text)`,
+		`insert into orders select g, g * 1.5, 'note' from generate_series(1, 300) g`)
+	start(t, s.config)
+	s.normalizes()
+	stream := "shop-db/public.orders"
+	s.exec(`update orders set total = 7 where id <= 10`)
+	out, errs := s.does(daemon.ExitTooFar, "verify", "--stream", stream)
+	contains(t, out, "300 rows compared, 0 differ, 290 of which clean holds no event")
+	contains(t, errs, "collector snapshot --stream "+stream)
+
+	out, _ = s.does(daemon.ExitOK, "snapshot", "--source", "shop-db")
+	contains(t, out, stream+": 300 rows\n")
+	out, _ = s.does(daemon.ExitOK, "status")
+	contains(t, out, "shop-db: streaming since ", "outbox ", "snapshot of everything: ended ", "300 rows")
+
+	writing, stop := context.WithCancel(t.Context())
+	var writers sync.WaitGroup
+	for i := range 2 {
+		db, err := pgx.Connect(t.Context(), s.config.Collector.Sources[0].Postgres.DSN.Reveal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close(context.Background()) })
+		writers.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(i), 1))
+			for writing.Err() == nil {
+				id := 1 + rng.IntN(200)
+				_, _ = db.Exec(writing, []string{
+					`update orders set total = total + 1, note = 'written' where id = $1`,
+					`delete from orders where id = $1`,
+					`insert into orders values ($1, 3.10, 'new') on conflict (id) do update set note = 'again'`,
+				}[rng.IntN(3)], id)
+			}
+		})
+	}
+	out, _ = s.does(daemon.ExitOK, "verify", "--stream", stream)
+	contains(t, out, "0 differ")
+
+	s.exec(`begin; set local session_replication_role = replica; update orders set note = 'behind' where id = 250; delete from orders where id = 251;
+		insert into orders values (1000, 1, 'hidden'); commit`)
+	out, _ = s.does(daemon.ExitFailed, "verify", "--stream", stream, "--output", "json")
+	stop()
+	writers.Wait()
+	for _, want := range []string{`"id": 250`, `"id": 251`, `"id": 1000`, `"kind": "different"`, `"kind": "extra"`, `"kind": "missing"`} {
+		contains(t, out, want)
+	}
+	if n := strings.Count(out, `"kind"`); n != 3 {
+		t.Errorf("%d differences: %s", n, out)
+	}
+	out, _ = s.does(daemon.ExitFailed, "verify", "--stream", stream)
+	contains(t, out, `different  {"id":250}`, `extra      {"id":251}`, `missing    {"id":1000}`, "3 differ")
+}
+
+// TestSnapshotNeedsACollector: without one, the command says so, and asks nothing of the next.
+func TestSnapshotNeedsACollector(t *testing.T) {
+	s := newShop(t, `create table orders (id int primary key)`, `insert into orders values (1)`)
+	running := start(t, s.config)
+	s.does(daemon.ExitOK, "snapshot", "--stream", "shop-db/public.orders")
+	_, errs := s.does(daemon.ExitFailed, "snapshot", "--stream", "shop-db/public.nothing")
+	contains(t, errs, "not everything could be read")
+	running.stop()
+	_, errs = s.does(daemon.ExitFailed, "snapshot", "--source", "shop-db")
+	contains(t, errs, "no collector runs this source", "start `collector`")
+	out, _ := s.does(daemon.ExitFailed, "status")
+	contains(t, out, "shop-db: stopped since", "remedy: its collector was stopped")
+	if n := len(awaitRaw(t, s.config, 1)); n != 1 {
+		t.Errorf("%d events", n)
+	}
+}
+
+// TestTailShowsTheFeedAndGapsListsGaps: tail gives the feed's own text, of what its arguments pick.
+func TestTailShowsTheFeedAndGapsListsGaps(t *testing.T) {
+	s := newShop(t, `create table orders (id int primary key, total numeric(12,2))`, `create table other (id int primary key)`)
+	start(t, s.config)
+	s.normalizes()
+	out, errs := s.does(daemon.ExitOK, "gaps")
+	contains(t, out, "no gaps")
+	contains(t, errs, "clean holds no events")
+	s.does(daemon.ExitTooFar, "gaps", "--since", "1h")
+	s.does(daemon.ExitTooFar, "tail", "--since", "1h")
+
+	s.exec(`begin; set datawatch.tag = 'checkout-test'; insert into orders values (1, 10.00); insert into other values (5); commit; set datawatch.tag = ''`,
+		`update orders set total = 12.50 where id = 1`, `insert into orders values (2, 1.00)`)
+	s.exec(`create table fresh as select 1 as id`)
+	testrig.Eventually(t, 60*time.Second, func() error {
+		if out, _ := s.does(daemon.ExitOK, "gaps"); !strings.Contains(out, "shop-db/public.fresh: table_new") {
+			return fmt.Errorf("no gap yet: %s", out)
+		}
+		if out, _ := s.does(daemon.ExitOK, "tail", "--no-follow", "--output", "json"); strings.Count(out, "\n") < 5 {
+			return fmt.Errorf("not all is there yet: %s", out)
+		}
+		return nil
+	})
+	out, _ = s.does(daemon.ExitOK, "gaps", "--stream", "shop-db/public.fresh")
+	contains(t, out, "from:   ", "to:     ", "remedy: A table")
+	out, _ = s.does(daemon.ExitOK, "tail", "--no-follow")
+	contains(t, out, "🔹 shop-db · 2 changes · ", "orders 1  + total 10.00\nother 5  +\n", "tag checkout-test", "orders 1  total 10.00 → 12.50  (+2.50)")
+	for args, want := range map[string]int{
+		"shop-db/public.other": 1, "shop-db/public.o*": 3, "--tag checkout-test": 1, "--where self.total>5": 2, "--where old.total==10.0": 1,
+	} {
+		out, _ := s.does(daemon.ExitOK, append([]string{"tail", "--no-follow"}, strings.Fields(args)...)...)
+		if n := strings.Count(out, "🔹"); n != want {
+			t.Errorf("tail %s shows %d transactions:\n%s", args, n, out)
+		}
+	}
+	s.does(daemon.ExitConfig, "tail", "--where", "self.total >")
+	s.does(daemon.ExitConfig, "verify")
+}
