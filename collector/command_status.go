@@ -88,8 +88,10 @@ func sourcesOf(names []string, seen map[string]remote.Seen, now time.Time) []sou
 		case s.Status.State == remote.Stopped:
 			one.Remedy = "its collector was stopped: start `collector` with this configuration"
 		case !s.Status.Running(now):
-			one.Reason = fmt.Sprintf("its collector said %q last, and is silent since", s.Status.State)
-			one.State = remote.Stopped
+			silent := *s.Status
+			silent.State, silent.Since = remote.Stopped, s.Status.At
+			silent.Reason = fmt.Sprintf("its collector said %q last, and is silent since", s.Status.State)
+			one.Status = &silent
 			one.Remedy = "start `collector` with this configuration; its log tells how the last one ended"
 		default:
 			one.Captured, one.Remedy = captured(s.Status.State)

@@ -38,7 +38,7 @@ func TestWrongConfigurationSaysWhereAndWhat(t *testing.T) {
 		"mongodb":         {`collector: {sources: [{name: a, mongodb: {uri: "mongodb://m"}}]}`, "collector.sources[0].mongodb.collections: missing"},
 		"a mongodb URI":   {`collector: {sources: [{name: a, mongodb: {uri: "http://m", collections: ["a.*"]}}]}`, "mongodb.uri: not a MongoDB address"},
 		"a mongodb glob":  {`collector: {sources: [{name: a, mongodb: {uri: "mongodb://m", collections: ["a"]}}]}`, "mongodb.collections[0]: \"a\" is not database.collection"},
-		"read at first":   {`collector: {sources: [{name: a, mongodb: {uri: "mongodb://m", collections: ["a.*"], snapshot: initial}}]}`, "mongodb.snapshot: initial is not available"},
+		"a slow snapshot": {`collector: {sources: [{name: a, mongodb: {uri: "mongodb://m", collections: ["a.*"], snapshot: initial, snapshot_max_bytes_per_second: 10}}]}`, "64KiB or more; 0 is no limit"},
 		"no address":      {`collector: {sources: [{name: a, kafka: {topics: ["*"]}}]}`, "collector.sources[0].kafka.addresses: missing"},
 		"bad glob":        {`collector: {sources: [{name: a, kafka: {addresses: ["k:1"], topics: ["[a"]}}]}`, `kafka.topics[0]: "[a" is not a glob`},
 		"shards":          {`collector: {sources: [{name: a, kafka: {addresses: ["k:1"], shards: 2}}]}`, "kafka.shards: 2"},

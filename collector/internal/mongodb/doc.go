@@ -21,7 +21,18 @@
 // Drop and dropDatabase are a truncate of their streams, rename one of the old stream and of the new one, which then
 // begins with a read of every document, by _id, and resumes where it was cut off.
 //
-// Order and loss: one goroutine reads and emits, so a waiting emit stops reading; at most one batch of the server's and one
+// # Snapshots
+//
+// A chunk of existing documents is read with read concern majority, then the deployment's time is asked for, and the chunk
+// waits until the stream has passed that time. A document of which the stream told anything between the read and that moment
+// goes from the chunk: its event has the state by right. No event of the others lies between, for what a majority has is
+// never undone and the stream tells all of it, so what was read is their state at the place where they are then told: behind
+// every event so far, before every later one. A drop or rename empties the chunk. A chunk that wasn't told is read again by
+// the next run.
+//
+// # Order and loss
+//
+// One goroutine reads and emits, so a waiting emit stops reading; at most one batch of the server's and one
 // of ours are held. The driver resumes the stream by itself after elections and cut connections; what it gives up on ends
 // Run, and the next run goes on from the token.
 package mongodb

@@ -83,7 +83,7 @@ var remedies = map[string]string{
 
 // lose begins a new epoch at the present, with a gap in every stream; or stops.
 func (r *reader) lose(ctx context.Context, cause string, because error) error {
-	remedy := remedies[cause] + "Compare what clean holds with the collections, and touch what differs (an update that sets a field to itself) so that it is captured again."
+	remedy := remedies[cause] + "`collector snapshot` reads the documents as they are now; of deleted ones, compare what clean holds with the collections."
 	if r.config.OnGap == gapStop {
 		return &StoppedError{Cause: fmt.Sprintf("%s: %v (%s)", cause, because, remedy)}
 	}

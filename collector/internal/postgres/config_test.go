@@ -40,14 +40,14 @@ func TestTheContractsSectionIsRead(t *testing.T) {
 
 func TestWhatIsWrongIsToldWithWhatWouldBeRight(t *testing.T) {
 	for text, want := range map[string]string{
-		`{}`:                                                   "dsn: missing",
-		`{dsn: "postgres://u:secret@h:x/d"}`:                   "not a PostgreSQL address",
-		`{dsn: "postgres://h/d", capture: wall}`:               `"wall" is not allowed`,
-		`{dsn: "postgres://h/d", snapshot: initial}`:           "initial is not available yet",
-		`{dsn: "postgres://h/d", on_error: ignore}`:            `"ignore" is not allowed`,
-		`{dsn: "postgres://h/d", tables: [orders]}`:            `"orders" is not schema.table`,
-		`{dsn: "postgres://h/d", outbox: {max_bytes: 1MiB}}`:   "1MiB is too small",
-		`{dsn: "postgres://h/d", outbox: {when_full: "drop"}}`: `"drop" is not allowed`,
+		`{}`:                                     "dsn: missing",
+		`{dsn: "postgres://u:secret@h:x/d"}`:     "not a PostgreSQL address",
+		`{dsn: "postgres://h/d", capture: wall}`: `"wall" is not allowed`,
+		`{dsn: "postgres://h/d", snapshot_max_bytes_per_second: 10}`: "64KiB or more; 0 is no limit",
+		`{dsn: "postgres://h/d", on_error: ignore}`:                  `"ignore" is not allowed`,
+		`{dsn: "postgres://h/d", tables: [orders]}`:                  `"orders" is not schema.table`,
+		`{dsn: "postgres://h/d", outbox: {max_bytes: 1MiB}}`:         "1MiB is too small",
+		`{dsn: "postgres://h/d", outbox: {when_full: "drop"}}`:       `"drop" is not allowed`,
 	} {
 		_, err := parse("postgres: " + text)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {

@@ -39,6 +39,15 @@
 // that the statement changes: it is told before the statement. Of the targets of one statement (upsert, MERGE, a WITH that
 // writes) what triggers do is behind all of them.
 //
+// # Snapshots
+//
+// A chunk of existing rows is read in the very snapshot s2 that ends a tick, behind a lock that no ALTER or TRUNCATE passes,
+// and its reads stand at the end of that tick: behind all that s2 sees, before all that it doesn't. So a read is never older
+// than a change before it, nor newer than one behind it. Chunks follow a unique btree index, by the operators of its own
+// operator classes; where none has the order of ORDER BY, they follow the place of rows (ctid). Then a row that moves while
+// it is read is missed by the walk, but not by its triggers, or is met twice: told twice, which matters where the table has
+// no key. A table that was rewritten (VACUUM FULL, CLUSTER) or whose index changed is walked anew.
+//
 // # New tables
 //
 // Every two seconds a query over the catalog looks for tables without triggers. What a new table, or a partition of one,

@@ -11,8 +11,8 @@ import (
 )
 
 // recapture is what a person can do about rows that weren't captured.
-const recapture = "Rows are captured again, as they are now, by an UPDATE that sets a column to itself (update t set c = c where ...); " +
-	"of deleted rows, compare the table's keys with those that were told."
+const recapture = "`collector snapshot --stream ...` reads the rows as they are now; `collector verify --stream ...` tells which are missing, " +
+	"and which were deleted meanwhile."
 
 // gap appends a gap to its stream, at this place in the order, and names it in the log.
 func (b *batch) gap(stream event.Stream, g event.Gap) {

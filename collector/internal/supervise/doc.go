@@ -16,6 +16,9 @@
 //	     │                         error ──> failed┘──> (pause, longer each time) ──> connecting
 //	     └── standby <── fenced ───┘
 //
+// What people ask for lies in the control topic: the session hands it to the source, whose progress says what was taken. With
+// each sign of life goes a status of the source, for people's commands (package remote).
+//
 // An event that can't be masked, or is larger than the internal topics take, is replaced by a gap event: it neither gets
 // out nor stops its source. One that is too large becomes a dead letter besides, cut to what fits, with its true size.
 package supervise
