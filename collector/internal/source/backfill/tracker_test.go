@@ -1,0 +1,93 @@
+package backfill_test
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"datawatch/collector/internal/source"
+	"datawatch/collector/internal/source/backfill"
+)
+
+type quiet struct{}
+
+func (quiet) State(source.State, string) {}
+func (quiet) Lag(float64)                {}
+func (quiet) Backlog(int64)              {}
+func (quiet) Gap(string)                 {}
+
+func tracker(t *testing.T, p source.Progress, now *time.Time, requests ...source.SnapshotRequest) *backfill.Tracker {
+	t.Helper()
+	waiting := make(chan source.SnapshotRequest, len(requests))
+	for _, r := range requests {
+		waiting <- r
+	}
+	tr, err := backfill.NewTracker(p, backfill.Options{
+		Initial: true, BytesPerSecond: 1000, Requests: waiting, Reporter: quiet{}, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return *now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+func progress(t *testing.T, tr *backfill.Tracker) source.Progress {
+	t.Helper()
+	p, err := tr.Progress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestAccountGoesOnWhereItWasCommitted: a run begins with what progress holds: the part that was read, the requests that
+// wait, and no initial snapshot twice. A request that was taken isn't taken again, nor one that nobody waits for any more.
+func TestAccountGoesOnWhereItWasCommitted(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	one := source.SnapshotRequest{ID: "one", Stream: "shop-db/public.b", At: now, Next: 7}
+	tr := tracker(t, nil, &now, one, source.SnapshotRequest{ID: "old", At: now.Add(-2 * time.Hour), Next: 8})
+	if j := tr.Job(); j.ID != backfill.InitialID || !j.Began.IsZero() {
+		t.Fatalf("%+v", j)
+	}
+	tr.Planned([]*backfill.Part{{Stream: "shop-db/public.a", Estimate: 10}, {Stream: "shop-db/public.b"}})
+	tr.Read(4, 2000, []byte(`{"last":4}`), false)
+	if tr.Due() {
+		t.Error("2,000 bytes at 1,000 a second are read, and the next chunk is due at once")
+	}
+	now = now.Add(2 * time.Second)
+	if !tr.Due() {
+		t.Error("two seconds later, it isn't due")
+	}
+	committed := progress(t, tr)
+	if p := progress(t, tr); p != nil {
+		t.Errorf("nothing changed, and progress is %s", p[backfill.Entry])
+	}
+
+	tr = tracker(t, committed, &now, one)
+	j := tr.Job()
+	if part := j.Current(); j.ID != backfill.InitialID || part.Rows != 4 || string(part.Cursor) != `{"last":4}` || j.String() != "reading shop-db/public.a: 4 of about 10 rows, 40%" {
+		t.Errorf("%s, %+v", j, part)
+	}
+	tr.Read(1, 1, nil, true)
+	tr.LeaveOut("permission denied")
+	if j := tr.Job(); j.ID != "one" {
+		t.Fatalf("the next is %s", j.ID)
+	}
+	tr.Planned(nil)
+	if j := tr.Job(); j != nil {
+		t.Fatalf("there is one more: %s", j.ID)
+	}
+	account, err := backfill.Parse(progress(t, tr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(account.Ended) != 2 || account.Control != 8 || fmt.Sprint(account.Ended[0].Problems()) != "[shop-db/public.b: permission denied]" ||
+		fmt.Sprint(account.Ended[1].Problems()) != "[the source has no such stream: shop-db/public.b]" {
+		t.Errorf("%+v: %v, %v", account, account.Ended[0].Problems(), account.Ended[1].Problems())
+	}
+	always := func(time.Time) bool { return true }
+	if !account.Read("shop-db/public.a", always) || account.Read("shop-db/public.b", always) || account.Read("shop-db/public.a", func(time.Time) bool { return false }) {
+		t.Error("what was read isn't told from what wasn't")
+	}
+}
