@@ -11,8 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"datawatch/collector/internal/clean"
+	"datawatch/collector/internal/record"
 	"datawatch/collector/internal/remote"
 	"datawatch/collector/internal/verify"
+	"datawatch/pkg/broker"
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/event"
 	"datawatch/pkg/normalize"
@@ -86,12 +88,15 @@ type verifier struct {
 	stream   event.Stream
 	table    verifyTable
 	clean    *clean.Reader
-	pipeline *remote.Pipeline
+	pipeline record.Pipeline
 	mask     *normalize.Masker
 	rows     *normalize.Normalizer
 	complete bool
 	terminal *terminal
 }
+
+// settleTimeout is how long collector and preprocessor are waited for.
+const settleTimeout = 2 * time.Minute
 
 // verifyTable is a table that is open.
 type verifyTable interface {
@@ -126,7 +131,13 @@ func openVerifier(ctx context.Context, c Config, stream event.Stream, t *termina
 		return nil, err
 	}
 	v.complete = seen[s.Name].Snapshots.Read(stream, func(began time.Time) bool { return v.clean.Whole() || !began.Before(v.clean.HeldSince) })
-	if v.pipeline, err = remote.OpenPipeline(c.Broker, s.Name); err != nil {
+	scanner, err := broker.NewScanner(c.Broker, remote.ClientID)
+	if err != nil {
+		v.close(ctx)
+		return nil, err
+	}
+	v.pipeline.Scanner = scanner
+	if v.pipeline, err = pipelineOf(c, scanner, []string{s.Name}); err != nil {
 		v.close(ctx)
 		return nil, err
 	}
@@ -141,8 +152,8 @@ func (v *verifier) close(ctx context.Context) {
 	if v.table != nil {
 		v.table.Close(ctx)
 	}
-	if v.pipeline != nil {
-		v.pipeline.Close()
+	if v.pipeline.Scanner != nil {
+		_ = v.pipeline.Scanner.Close() // it only read
 	}
 	v.clean.Close()
 }
@@ -162,7 +173,9 @@ func (v *verifier) run(ctx context.Context, sample int64) (*verify.Result, error
 		Progress: func(rows int64) { v.terminal.show(fmt.Sprintf("%d rows compared", rows)) },
 		Settle: func(ctx context.Context) error {
 			v.terminal.show("waiting for collector and preprocessor, to look again at what differs")
-			return v.pipeline.Settle(ctx)
+			ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+			defer cancel()
+			return v.pipeline.InClean(ctx)
 		},
 	})
 }

@@ -282,32 +282,3 @@ func (s *Scanner) CheckGroup(group string) error {
 	}
 	return nil
 }
-
-// Consumed tells whether a consumer group has committed everything of a partition before an offset, but for what holds no
-// record, as the marks that end transactions.
-func (s *Scanner) Consumed(ctx context.Context, group, topic string, partition int32, before int64) (bool, error) {
-	coordinator, err := s.client.Coordinator(group)
-	if err != nil {
-		return false, fmt.Errorf("find the coordinator of group %s: %w", group, err)
-	}
-	request := sarama.NewOffsetFetchRequest(s.client.Config().Version, group, map[string][]int32{topic: {partition}})
-	response, err := coordinator.FetchOffset(request)
-	if err != nil {
-		return false, fmt.Errorf("ask how far group %s is: %w", group, err)
-	}
-	block := response.GetBlock(topic, partition)
-	if block == nil || !errors.Is(block.Err, sarama.ErrNoError) {
-		return false, nil
-	}
-	from, err := s.Oldest(topic, partition)
-	if err != nil {
-		return false, err
-	}
-	from = max(from, block.Offset)
-	some := errors.New("some")
-	err = s.Scan(ctx, topic, partition, from, before, func(Record) error { return some })
-	if errors.Is(err, some) {
-		return false, nil
-	}
-	return err == nil, err
-}

@@ -24,6 +24,14 @@ type Pipeline struct {
 // Arrive returns when everything that the systems hold now has been captured, is in clean, and was judged. When ctx ends
 // before, the error says where it stands.
 func (p Pipeline) Arrive(ctx context.Context) error {
+	if err := p.InClean(ctx); err != nil {
+		return err
+	}
+	return p.Scanner.AwaitGroup(ctx, broker.GroupsOf(p.Broker.TopicPrefix).Validator, broker.TopicsOf(p.Broker.TopicPrefix).Clean)
+}
+
+// InClean returns when everything that the systems hold now has been captured and is in clean.
+func (p Pipeline) InClean(ctx context.Context) error {
 	topics := broker.TopicsOf(p.Broker.TopicPrefix)
 	waiting := map[string]source.Checkpoint{}
 	defer func() {
@@ -60,11 +68,7 @@ func (p Pipeline) Arrive(ctx context.Context) error {
 			return fmt.Errorf("not everything was captured of %s: does a collector run, and keep up? %w", strings.Join(names(waiting), ", "), err)
 		}
 	}
-	groups := broker.GroupsOf(p.Broker.TopicPrefix)
-	if err := p.Scanner.AwaitGroup(ctx, groups.Preprocessor, topics.Raw); err != nil {
-		return err
-	}
-	return p.Scanner.AwaitGroup(ctx, groups.Validator, topics.Clean)
+	return p.Scanner.AwaitGroup(ctx, broker.GroupsOf(p.Broker.TopicPrefix).Preprocessor, topics.Raw)
 }
 
 func wait(ctx context.Context) error {
