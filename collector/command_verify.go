@@ -136,7 +136,6 @@ func openVerifier(ctx context.Context, c Config, stream event.Stream, t *termina
 		v.close(ctx)
 		return nil, err
 	}
-	v.pipeline.Scanner = scanner
 	if v.pipeline, err = pipelineOf(c, scanner, []string{s.Name}); err != nil {
 		v.close(ctx)
 		return nil, err
