@@ -128,7 +128,7 @@ func (p *picker) takes(ctx context.Context, e *event.Clean) (bool, error) {
 	}
 	matches, applies, err := p.where.Match(ctx, e)
 	if err != nil && ctx.Err() == nil {
-		return false, nil //nolint:nilerr // a field that this stream's rows don't have: it isn't what was looked for
+		return false, nil // a field that this stream's rows don't have: it isn't what was looked for
 	}
 	return matches && applies, err
 }

@@ -146,7 +146,7 @@ func TestSnapshotUnderWritesGivesTheTables(t *testing.T) {
 	}
 	run := func(ctx context.Context) {
 		r.limits = limits{
-			pagePacks: 1 + rng.IntN(50), pageBytes: 4 << 20, batchEvents: 1 + rng.IntN(500), batchBytes: 1 << 20,
+			pagePacks: 100 + rng.IntN(2000), pageBytes: 4 << 20, batchEvents: 50 + rng.IntN(1000), batchBytes: 1 << 20,
 			windowRows: 1 << 20, windowBytes: 256 << 20, chunkRows: 20 + rng.IntN(200),
 		}
 		err := r.source().Run(ctx, r.progress(), r.emit)

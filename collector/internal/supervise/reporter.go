@@ -84,6 +84,13 @@ func (r *reporter) Backlog(bytes int64) {
 	r.backlog = &bytes
 }
 
+// changedAfter tells whether the state changed since then.
+func (r *reporter) changedAfter(t time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.changed.After(t)
+}
+
 // status is what the state topic is told.
 func (r *reporter) status(now time.Time) remote.Status {
 	lag := r.lagNow()

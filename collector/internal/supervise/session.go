@@ -120,7 +120,7 @@ func (s *session) publish(ctx context.Context, records []broker.Record) error {
 		return err // the publisher stays fit for withdraw
 	}
 	now := time.Now()
-	beats := now.Sub(s.beaten) >= s.times.beat
+	beats := s.due(now)
 	if beats {
 		records = append(records, leaseRecord(s.topics.State, s.unit.Name, s.holder, now), s.report.status(now).Record(s.topics.State, s.unit.Name))
 	}
@@ -136,9 +136,14 @@ func (s *session) publish(ctx context.Context, records []broker.Record) error {
 	return nil
 }
 
+// due tells whether a sign of life is to be given: now and then, and when the source's state has changed.
+func (s *session) due(now time.Time) bool {
+	return now.Sub(s.beaten) >= s.times.beat || s.report.changedAfter(s.beaten)
+}
+
 // showLife has a collector whose source is idle heard of, and hear of its own fencing.
 func (s *session) showLife(ctx context.Context) error {
-	ticker := time.NewTicker(s.times.beat)
+	ticker := time.NewTicker(s.times.beat / 6)
 	defer ticker.Stop()
 	for {
 		select {
@@ -147,7 +152,7 @@ func (s *session) showLife(ctx context.Context) error {
 		case <-ticker.C:
 		}
 		s.mu.Lock()
-		due := time.Since(s.beaten) >= s.times.beat
+		due := s.due(time.Now())
 		s.mu.Unlock()
 		if !due {
 			continue
