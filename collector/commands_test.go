@@ -18,6 +18,7 @@ import (
 	"datawatch/pkg/config"
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/event"
+	"datawatch/pkg/hide"
 	"datawatch/pkg/normalize"
 	"datawatch/pkg/testrig"
 )
@@ -221,6 +222,15 @@ func TestTailShowsTheFeedAndGapsListsGaps(t *testing.T) {
 		out, _ := s.does(daemon.ExitOK, append([]string{"tail", "--no-follow"}, strings.Fields(args)...)...)
 		if n := strings.Count(out, "🔹"); n != want {
 			t.Errorf("tail %s shows %d transactions:\n%s", args, n, out)
+		}
+	}
+	if _, err := hide.Publish(t.Context(), s.config.Broker, "test", []hide.File{{Stream: "shop-db/public.orders", Hide: []string{"/total"}}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, output := range []string{"text", "json"} {
+		out, _ = s.does(daemon.ExitOK, "tail", "--no-follow", "--where", "self.total == 12.5", "--output", output)
+		if strings.Contains(out, "12.50") || !strings.Contains(out, "orders") {
+			t.Errorf("a hidden field is shown, or nothing is: %s", out)
 		}
 	}
 	s.does(daemon.ExitConfig, "tail", "--where", "self.total >")

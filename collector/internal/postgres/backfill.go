@@ -159,7 +159,10 @@ func (c *chunk) add(b *batch) error {
 	p := &pack{at: c.now.at, rows: 1, total: 1}
 	for _, w := range c.rows {
 		if w.row == nil {
-			b.tooLarge(p, c.shape, "the row at "+strings.Join(w.at, ", "))
+			b.gap(c.shape.stream, event.Gap{
+				From: p.at, To: p.at, Cause: causeTooLarge, Lost: &p.rows,
+				Remedy: fmt.Sprintf("A snapshot found the row at %s larger than broker.max_record_bytes: raise it. %s", strings.Join(w.at, ", "), recapture),
+			})
 			continue
 		}
 		key, err := normalize.RowKey(c.shape.columns, c.shape.key, w.row)

@@ -147,7 +147,7 @@ func TestSnapshotUnderWritesGivesTheTables(t *testing.T) {
 	run := func(ctx context.Context) {
 		r.limits = limits{
 			pagePacks: 100 + rng.IntN(2000), pageBytes: 4 << 20, batchEvents: 50 + rng.IntN(1000), batchBytes: 1 << 20,
-			windowRows: 1 << 20, windowBytes: 256 << 20, chunkRows: 20 + rng.IntN(200),
+			chunkRows: 20 + rng.IntN(200),
 		}
 		err := r.source().Run(ctx, r.progress(), r.emit)
 		if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, errBroker) {
@@ -164,7 +164,7 @@ func TestSnapshotUnderWritesGivesTheTables(t *testing.T) {
 	}
 	writers.Wait()
 	r.fail = nil
-	r.limits = limits{pagePacks: 5000, pageBytes: 4 << 20, batchEvents: 5000, batchBytes: 1 << 20, windowRows: 1 << 20, windowBytes: 256 << 20, chunkRows: 500}
+	r.limits = limits{pagePacks: 5000, pageBytes: 4 << 20, batchEvents: 5000, batchBytes: 1 << 20, chunkRows: 500}
 	r.exec(`create table done (id int primary key)`)
 	r.install()
 	r.exec(`insert into done values (1)`)

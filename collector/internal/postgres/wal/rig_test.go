@@ -112,6 +112,8 @@ func (r *rig) State(state source.State, reason string) {
 	defer r.mu.Unlock()
 	r.states = append(r.states, string(state)+" "+reason)
 }
+func (r *rig) Backlog(int64) {}
+
 func (r *rig) Lag(float64) {}
 func (r *rig) Gap(string)  {}
 

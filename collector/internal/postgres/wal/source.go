@@ -320,4 +320,5 @@ type silent struct{}
 
 func (silent) State(source.State, string) {}
 func (silent) Lag(float64)                {}
+func (silent) Backlog(int64)              {}
 func (silent) Gap(string)                 {}
