@@ -57,21 +57,7 @@ clean events themselves, one a line.`,
 				return err
 			}
 			defer r.Close()
-			switch {
-			case since != "":
-				from, err := parseSince(since, time.Now())
-				if err != nil {
-					return usage(cmd, "%v", err)
-				}
-				if err := r.Since(from); err != nil {
-					return err
-				}
-			case once:
-				cmd.PrintErrln(r.Held())
-			default:
-				err = r.FromNow()
-			}
-			if err != nil {
+			if err := beginTail(cmd, r, since, once); err != nil {
 				return err
 			}
 			if pick.hidden, err = remote.Hidden(cmd.Context(), c.Broker); err != nil {
@@ -94,6 +80,23 @@ clean events themselves, one a line.`,
 	cmd.Flags().BoolVar(&once, "no-follow", false, "end at the present")
 	output.add(cmd)
 	return cmd
+}
+
+// beginTail sets where tail begins: at a time, at the beginning of what is held, or now.
+func beginTail(cmd *cobra.Command, r *clean.Reader, since string, once bool) error {
+	switch {
+	case since != "":
+		from, err := parseSince(since, time.Now())
+		if err != nil {
+			return usage(cmd, "%v", err)
+		}
+		return r.Since(from)
+	case once:
+		cmd.PrintErrln(r.Held())
+		return nil
+	default:
+		return r.FromNow()
+	}
 }
 
 // picker decides what tail shows.
