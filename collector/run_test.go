@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -40,9 +41,12 @@ type running struct {
 	stop   func()
 }
 
-func start(t *testing.T, c Config) *running {
+func start(t *testing.T, c Config) *running { return startLogging(t, c, t.Output()) }
+
+// startLogging starts a collector that logs to a writer.
+func startLogging(t *testing.T, c Config, log io.Writer) *running {
 	t.Helper()
-	env := daemon.NewEnv(slog.New(slog.NewTextHandler(t.Output(), nil)))
+	env := daemon.NewEnv(slog.New(slog.NewTextHandler(log, nil)))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- Run(ctx, c, env) }()

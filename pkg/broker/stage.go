@@ -44,6 +44,10 @@ type Stage struct {
 	// during the Process of a later one; a batch that was processed and isn't committed comes again, behind Assigned.
 	Ahead bool
 
+	// Wake has Process called with an empty batch when it yields something while no record waits: for work that isn't a
+	// record's. What it gives is committed as ever, fenced by the group's generation. May be nil.
+	Wake <-chan struct{}
+
 	// OneMember gives all partitions to one member of the group; the others stand by and take over when it leaves.
 	OneMember bool
 

@@ -21,7 +21,8 @@ type worker struct {
 	cancel    context.CancelFunc
 	done      chan struct{}
 	failure   error // of the last session
-	committed bool  // whether the last session committed anything
+	places    *places
+	committed bool // whether the last session committed anything
 }
 
 var _ sarama.ConsumerGroupHandler = (*worker)(nil)
@@ -38,6 +39,7 @@ func (w *worker) Setup(session sarama.ConsumerGroupSession) error {
 		}
 	}
 	ctx, cancel := context.WithCancel(session.Context())
+	w.places = newPlaces()
 	w.intake, w.done, w.cancel = make(chan *sarama.ConsumerMessage, 16), make(chan struct{}), cancel
 	go func() {
 		defer close(w.done)
@@ -78,6 +80,7 @@ func (w *worker) open(ctx context.Context, partitions []int32) error {
 
 // ConsumeClaim passes a partition's messages on. Returning ends the session for all partitions.
 func (w *worker) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	w.places.begin(claim.Partition(), claim.InitialOffset())
 	for {
 		select {
 		case <-session.Context().Done():
@@ -117,7 +120,10 @@ func (w *worker) takeFailure() error {
 }
 
 // processed is a batch and what became of it.
-type processed struct{ batch, written []Record }
+type processed struct {
+	batch, written []Record
+	next           map[int32]int64 // the offsets behind it
+}
 
 // work commits batch after batch until ctx ends or one fails; its error is never nil. While one is processed and committed
 // the next is collected, never more than that one; where the stage works ahead, it is processed too.
@@ -139,11 +145,11 @@ func (w *worker) work(ctx context.Context, session sarama.ConsumerGroupSession) 
 	}
 	steps.Go(func() error {
 		return each(ctx, collected, func(batch []Record) error {
-			written, err := w.stage.Process(ctx, batch)
-			if err != nil {
+			p, some, err := w.become(ctx, batch)
+			if err != nil || !some {
 				return err
 			}
-			return w.commit(ctx, group, processed{batch, written})
+			return w.commit(ctx, group, p)
 		})
 	})
 	return steps.Wait()
@@ -163,14 +169,24 @@ func each[T any](ctx context.Context, from <-chan T, do func(T) error) error {
 	}
 }
 
+// become processes a batch; some is false where nothing is to be committed.
+func (w *worker) become(ctx context.Context, batch []Record) (p processed, some bool, err error) {
+	p = processed{batch: batch, next: w.places.behind(batch)}
+	if len(p.next) == 0 {
+		return p, false, nil // woken, and nothing was ever read: there is nothing to fence by
+	}
+	p.written, err = w.stage.Process(ctx, batch)
+	return p, err == nil && (len(batch) > 0 || len(p.written) > 0), err
+}
+
 // process hands on what becomes of a batch.
 func (w *worker) process(ctx context.Context, batch []Record, to chan<- processed) error {
-	written, err := w.stage.Process(ctx, batch)
-	if err != nil {
+	p, some, err := w.become(ctx, batch)
+	if err != nil || !some {
 		return err
 	}
 	select {
-	case to <- processed{batch, written}:
+	case to <- p:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -180,7 +196,7 @@ func (w *worker) process(ctx context.Context, batch []Record, to chan<- processe
 // commit commits what became of a batch with its offsets.
 func (w *worker) commit(ctx context.Context, group *sarama.ConsumerGroupMetadata, p processed) error {
 	err := w.producer.transact(ctx, p.written, func(producer sarama.AsyncProducer) error {
-		return producer.AddOffsetsToTxnWithGroupMetadata(w.offsets(p.batch), group)
+		return producer.AddOffsetsToTxnWithGroupMetadata(w.offsets(p.next), group)
 	})
 	if err != nil {
 		w.closeProducer()
@@ -197,7 +213,7 @@ func (w *worker) commit(ctx context.Context, group *sarama.ConsumerGroupMetadata
 }
 
 // collect waits for a message, takes what follows, and hands it all over once it has lingered, or is full: it grows for as
-// long as the batch before it takes. False: ctx has ended.
+// long as the batch before it takes. Where it is woken while there is none, it hands over nothing. False: ctx has ended.
 func (w *worker) collect(ctx context.Context, to chan<- []Record) bool {
 	var batch []Record
 	bytes := 0
@@ -209,6 +225,10 @@ func (w *worker) collect(ctx context.Context, to chan<- []Record) bool {
 			return false
 		case <-lingered:
 			ready, lingered = to, nil
+		case <-w.stage.Wake:
+			ready = to
+		case <-w.places.late:
+			ready = to
 		case m := <-intake:
 			r := fromSarama(m)
 			batch = append(batch, r)
@@ -226,12 +246,8 @@ func (w *worker) collect(ctx context.Context, to chan<- []Record) bool {
 	}
 }
 
-// offsets are the offsets behind the batch, a partition each.
-func (w *worker) offsets(batch []Record) map[string][]*sarama.PartitionOffsetMetadata {
-	next := map[int32]int64{}
-	for i := range batch {
-		next[batch[i].Partition] = batch[i].Offset + 1
-	}
+// offsets are the next offsets as a transaction takes them.
+func (w *worker) offsets(next map[int32]int64) map[string][]*sarama.PartitionOffsetMetadata {
 	all := make([]*sarama.PartitionOffsetMetadata, 0, len(next))
 	for partition, offset := range next {
 		all = append(all, &sarama.PartitionOffsetMetadata{Partition: partition, Offset: offset})

@@ -9,8 +9,10 @@ import (
 	"os/exec"
 	"testing"
 
+	"github.com/IBM/sarama"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
 	"datawatch/pkg/event"
 	"datawatch/pkg/testrig"
@@ -111,6 +113,8 @@ func TestKilledJudgeLosesAndDoublesNothing(t *testing.T) {
 		}
 	}
 	w.eachOnce(wrong)
+	w.tallied(int64(n-wrong), int64(wrong), 0)
+	w.settled()
 	// Of each row, what stands is what its newest event says.
 	want := map[string]bool{}
 	for i := 1; i <= n; i++ {
@@ -126,5 +130,43 @@ func TestKilledJudgeLosesAndDoublesNothing(t *testing.T) {
 			err = fmt.Errorf("standing: %v, want %v", got, want)
 		}
 		return err
+	})
+}
+
+// settled waits until the group's offsets are behind every event, and then finds that none was judged beside them.
+func (w *world) settled() {
+	w.t.Helper()
+	s, err := broker.ClientConfig(w.config.Cluster, "test")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	admin, err := sarama.NewClusterAdmin(w.config.Addresses, s)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = admin.Close() }()
+	partitions, err := w.scanner.Partitions(w.topics.Clean)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.eventually(func() error {
+		offsets, err := admin.ListConsumerGroupOffsets(w.config.TopicPrefix+"-validator", map[string][]int32{w.topics.Clean: partitions})
+		if err != nil {
+			return err
+		}
+		for _, p := range partitions {
+			newest := int64(-1)
+			end, err := w.scanner.End(w.topics.Clean, p)
+			if err != nil {
+				return err
+			}
+			if err := w.scanner.Scan(w.t.Context(), w.topics.Clean, p, 0, end, func(r broker.Record) error { newest = r.Offset; return nil }); err != nil {
+				return err
+			}
+			if block := offsets.GetBlock(w.topics.Clean, p); block == nil || newest >= 0 && block.Offset != newest+1 {
+				return fmt.Errorf("partition %d: committed %+v, the newest event is %d", p, block, newest)
+			}
+		}
+		return nil
 	})
 }

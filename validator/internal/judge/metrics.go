@@ -20,6 +20,7 @@ type metrics struct {
 	lastEvent  *prometheus.GaugeVec
 	unrunnable prometheus.Gauge
 	rows       *rowsCollector
+	stuck      *prometheus.CounterVec
 
 	set    *schemas.Set // to which cannot belongs
 	cannot map[streamRule]bool
@@ -53,9 +54,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 		rows: &rowsCollector{desc: prometheus.NewDesc("datawatch_validator_wrong_rows", "Rows that are wrong now, in this validator's partitions.",
 			[]string{"stream", "rule", "severity"}, nil)},
+		stuck: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "datawatch_validator_wrong_rows_not_judged_again_total",
+			Help: "Wrong rows that couldn't be judged again by a changed schema file, since clean no longer holds their event.",
+		}, []string{"stream"}),
 		cannot: map[streamRule]bool{},
 	}
-	reg.MustRegister(m.validated, m.violated, m.fastPath, m.latency, m.lastEvent, m.unrunnable, m.rows)
+	reg.MustRegister(m.validated, m.violated, m.fastPath, m.latency, m.lastEvent, m.unrunnable, m.rows, m.stuck)
 	return m
 }
 
@@ -79,8 +84,8 @@ func (c *rowsCollector) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// tally is what a batch adds to the metrics, once it is committed.
-type tally struct {
+// batch is what a batch of events adds to the metrics, once it is committed.
+type batch struct {
 	set    *schemas.Set
 	judged []judged
 }
@@ -94,10 +99,10 @@ type judged struct {
 	unrunnable []string
 }
 
-func (t *tally) begin(set *schemas.Set) { t.set, t.judged = set, t.judged[:0] }
+func (t *batch) begin(set *schemas.Set) { t.set, t.judged = set, t.judged[:0] }
 
 // add notes what the judge found.
-func (t *tally) add(stream event.Stream, v verdict.Verdict, fallback time.Time, clean *event.Clean) {
+func (t *batch) add(stream event.Stream, v verdict.Verdict, fallback time.Time, clean *event.Clean) {
 	j := judged{stream: stream, result: v.Result, at: fallback, unrunnable: v.Unrunnable}
 	if v.Violation != nil {
 		j.severity = v.Violation.Severity
@@ -111,7 +116,7 @@ func (t *tally) add(stream event.Stream, v verdict.Verdict, fallback time.Time, 
 	t.take(j)
 }
 
-func (t *tally) take(j judged) { t.judged = append(t.judged, j) }
+func (t *batch) take(j judged) { t.judged = append(t.judged, j) }
 
 // changedAt is when a change took place, as far as delay is measured from it.
 func changedAt(text string, op event.Op, fallback time.Time) time.Time {
@@ -125,7 +130,7 @@ func changedAt(text string, op event.Op, fallback time.Time) time.Time {
 }
 
 // take counts a batch, and returns rules that it is the first to show as unrunnable.
-func (m *metrics) take(t *tally) (unrunnable []streamRule) {
+func (m *metrics) take(t *batch) (unrunnable []streamRule) {
 	if t.set != m.set {
 		m.set = t.set
 		clear(m.cannot)

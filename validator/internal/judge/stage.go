@@ -5,14 +5,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
 	"datawatch/pkg/event"
 	"datawatch/validator/internal/schemas"
+	"datawatch/validator/internal/tally"
 	"datawatch/validator/internal/verdict"
 	"datawatch/validator/internal/wrongrows"
 )
@@ -28,6 +31,15 @@ type Options struct {
 	// Judged is told of events whose verdict is committed, of so many of one stream that came after each other; default:
 	// nobody is.
 	Judged func(s event.Stream, r verdict.Result, n int)
+	// Stuck is told of wrong rows that can't be judged again by a schema file that has changed; default: nobody is.
+	Stuck func(Stuck)
+}
+
+// Stuck are wrong rows that stand as an older version of their schema file said, until their next change.
+type Stuck struct {
+	Stream event.Stream
+	Rows   int       // in this validator's partitions
+	Since  time.Time // what clean still holds begins here; zero where it holds nothing of the partition
 }
 
 // Judge is one validator's share of the work.
@@ -36,10 +48,24 @@ type Judge struct {
 	topics  broker.Topics
 	metrics *metrics
 	scanner *broker.Scanner
-	rows    *wrongrows.Rows
-	tally   tally // of the batch that is being committed
-	fast    []*fastPath
-	glances []glance // at the batch
+	wake    chan struct{} // of capacity one
+	emptied *emptied
+
+	// What follows is the session's.
+	partitions []int32
+	rows       *wrongrows.Rows
+	counts     tally.Tally
+	touched    map[tallied]bool // counts that the batch has changed
+	set        *schemas.Set     // by which the rows were last looked at
+	works      []work
+	tally      batch // that is being committed
+	fast       []*fastPath
+	glances    []glance // at the batch
+}
+
+type tallied struct {
+	partition int32
+	stream    event.Stream
 }
 
 // New makes a judge. It connects when it runs.
@@ -50,7 +76,21 @@ func New(o Options) *Judge {
 	if o.Judged == nil {
 		o.Judged = func(event.Stream, verdict.Result, int) {}
 	}
-	return &Judge{options: o, topics: broker.TopicsOf(o.Broker.TopicPrefix), metrics: newMetrics(o.Metrics), rows: wrongrows.New(), fast: newFastPaths()}
+	if o.Stuck == nil {
+		o.Stuck = func(Stuck) {}
+	}
+	return &Judge{
+		options: o, topics: broker.TopicsOf(o.Broker.TopicPrefix), metrics: newMetrics(o.Metrics), rows: wrongrows.New(), counts: tally.Tally{},
+		wake: make(chan struct{}, 1), touched: map[tallied]bool{}, fast: newFastPaths(),
+	}
+}
+
+// Wake has the judge look at the schemas in force, though no event comes.
+func (j *Judge) Wake() {
+	select {
+	case j.wake <- struct{}{}:
+	default:
+	}
 }
 
 // Run judges until ctx is done and returns its error.
@@ -61,41 +101,61 @@ func (j *Judge) Run(ctx context.Context) error {
 	}
 	defer func() { _ = scanner.Close() }()
 	j.scanner = scanner
-	return j.stage().Run(ctx)
+	end, err := scanner.End(j.topics.State, 0)
+	if err != nil {
+		return fmt.Errorf("read state: %w", err)
+	}
+	j.emptied = newEmptied()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return j.followEmptied(ctx, end) })
+	group.Go(func() error { return j.stage().Run(ctx) })
+	return group.Wait()
 }
 
 func (j *Judge) stage() broker.Stage {
 	return broker.Stage{
 		Broker: j.options.Broker, Name: "datawatch-validator", Group: broker.GroupsOf(j.options.Broker.TopicPrefix).Validator,
 		Topic: j.topics.Clean, Process: j.process, Assigned: j.assigned, Committed: j.committed, Failed: j.options.Failed,
-		Log: j.options.Log,
+		Wake: j.wake, Log: j.options.Log,
 	}
 }
 
-// assigned learns what stands in the session's partitions. What was known before is forgotten: a transaction that
-// failed may have changed it.
+// assigned learns what stands in the session's partitions, and what was counted there. What was known before is forgotten:
+// a transaction that failed may have changed it.
 func (j *Judge) assigned(ctx context.Context, partitions []int32) error {
 	started := time.Now()
 	rows, err := wrongrows.Load(ctx, j.scanner, j.topics.Wrong, partitions)
 	if err != nil {
 		return err
 	}
-	j.rows = rows
+	counts, err := tally.Load(ctx, j.scanner, j.topics.State, partitions)
+	if err != nil {
+		return err
+	}
+	if err := j.loadEmptied(ctx); err != nil {
+		return err
+	}
+	j.partitions, j.rows, j.counts, j.set, j.works = partitions, rows, counts, nil, nil
 	j.metrics.rows.set(rows)
 	j.options.Log.Debug("wrong rows read", "partitions", partitions, "took", time.Since(started))
 	j.options.Failed(nil)
+	j.Wake()
 	return nil
 }
 
 func (j *Judge) process(ctx context.Context, batch []broker.Record) ([]broker.Record, error) {
 	set := j.options.Schemas()
+	if err := j.notice(ctx, set); err != nil {
+		return nil, err
+	}
 	j.tally.begin(set)
 	glances := j.look(ctx, set, batch)
 	var out []broker.Record
 	for i := range batch {
 		// Of a row of which something stands, the event is judged in full, so that it ends.
-		if glances[i].enough && len(j.rows.Standing(batch[i].Partition, batch[i].Key)) == 0 {
+		if glances[i].enough && !j.rows.Stands(batch[i].Partition, batch[i].Key) {
 			j.tally.take(glances[i].judged)
+			j.tell(batch[i].Partition, glances[i].judged.stream, glances[i].judged.result)
 			continue
 		}
 		records, err := j.one(ctx, set, &batch[i])
@@ -104,7 +164,50 @@ func (j *Judge) process(ctx context.Context, batch []broker.Record) ([]broker.Re
 		}
 		out = append(out, records...)
 	}
-	return out, nil
+	more, err := j.proceed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	counts, err := j.countRecords()
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(out, more, counts), nil
+}
+
+// count adds an event to what is told of its stream.
+func (j *Judge) count(r *broker.Record, stream event.Stream, v verdict.Verdict, clean *event.Clean) {
+	j.tally.add(stream, v, r.Timestamp, clean)
+	j.tell(r.Partition, stream, v.Result)
+}
+
+// tell counts an event in its stream's tally.
+func (j *Judge) tell(partition int32, stream event.Stream, result verdict.Result) {
+	var one tally.Count
+	switch result {
+	case verdict.Valid:
+		one.Valid = 1
+	case verdict.Invalid:
+		one.Invalid = 1
+	default:
+		one.Unvalidated = 1
+	}
+	j.counts.Add(partition, stream, one)
+	j.touched[tallied{partition, stream}] = true
+}
+
+// countRecords are the counts that the batch has changed.
+func (j *Judge) countRecords() ([]broker.Record, error) {
+	defer clear(j.touched)
+	records := make([]broker.Record, 0, len(j.touched))
+	for at := range j.touched {
+		r, err := j.counts.Record(j.topics.State, at.partition, at.stream)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, r)
+	}
+	return records, nil
 }
 
 // one judges one record.
@@ -115,7 +218,7 @@ func (j *Judge) one(ctx context.Context, set *schemas.Set, r *broker.Record) ([]
 	if err != nil {
 		j.options.Log.Warn("a record of clean can't be read", "partition", r.Partition, "offset", r.Offset, "error", err)
 		v := verdict.Unreadable(r.Key, position, now)
-		j.tally.add(v.Stream, verdict.Verdict{Result: verdict.Invalid, Violation: v}, r.Timestamp, nil)
+		j.count(r, v.Stream, verdict.Verdict{Result: verdict.Invalid, Violation: v}, nil)
 		return j.records(r, v, nil)
 	}
 	if clean.Change == nil {
@@ -126,7 +229,10 @@ func (j *Judge) one(ctx context.Context, set *schemas.Set, r *broker.Record) ([]
 	if err != nil {
 		return nil, err
 	}
-	j.tally.add(clean.Stream, v, r.Timestamp, clean)
+	j.count(r, clean.Stream, v, clean)
+	if clean.Change.Op == event.Truncate {
+		return j.empty(r, clean, v.Violation)
+	}
 	return j.records(r, v.Violation, j.stand(r, file, clean, v))
 }
 
@@ -138,15 +244,22 @@ type change struct {
 
 // stand tells what the event changes in what stands of its row.
 func (j *Judge) stand(r *broker.Record, file *schemas.File, clean *event.Clean, v verdict.Verdict) []change {
-	before := j.rows.Standing(r.Partition, r.Key)
-	gone := clean.Change.Op == event.Delete
-	if len(before) == 0 && len(v.Standing) == 0 || clean.Change.Op == event.Message || clean.Change.Key == nil || file == nil && !gone {
+	before, schema := j.rows.Standing(r.Partition, r.Key)
+	gone := clean.Change.Op == event.Delete || j.emptied.behind(clean)
+	standing := v.Standing
+	if gone {
+		standing = nil
+	}
+	if len(before) == 0 && len(standing) == 0 || clean.Change.Op == event.Message || clean.Change.Key == nil || file == nil && !gone {
 		return nil
+	}
+	if file != nil && !slices.ContainsFunc(before, func(s wrongrows.Standing) bool { return v.Unjudged[s.Rule] }) {
+		schema = file.SHA256
 	}
 	var changes []change
 	var now []wrongrows.Standing
 	for _, s := range before {
-		_, again := v.Standing[s.Rule]
+		_, again := standing[s.Rule]
 		switch {
 		case again:
 		case v.Unjudged[s.Rule] && !gone:
@@ -155,11 +268,14 @@ func (j *Judge) stand(r *broker.Record, file *schemas.File, clean *event.Clean, 
 			changes = append(changes, change{s.Rule, true})
 		}
 	}
-	for rule, severity := range v.Standing {
+	for rule, severity := range standing {
 		now = append(now, wrongrows.Standing{Rule: rule, Severity: severity})
 		changes = append(changes, change{rule, false})
 	}
-	j.rows.Set(r.Partition, clean.Stream, r.Key, now)
+	j.rows.Set(r.Partition, clean.Stream, r.Key, schema, now)
+	for _, w := range j.works {
+		w.passed(r, clean.Stream, changes)
+	}
 	return changes
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,7 +33,9 @@ type world struct {
 	config  config.Broker
 	topics  broker.Topics
 	scanner *broker.Scanner
-	set     *schemas.Set
+	set     atomic.Pointer[schemas.Set]
+	judges  []*judge.Judge
+	stuck   chan judge.Stuck
 	dir     string // of the schemas
 	log     *slog.Logger
 }
@@ -53,21 +56,39 @@ func newWorld(t *testing.T, addr string) *world {
 	}
 	t.Cleanup(func() { _ = scanner.Close() })
 	dir := t.TempDir() // of schemas
-	file := filepath.Join(dir, "shop-db", "public.orders.json")
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "shop-db"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	schema := `{"required": ["total"], "properties": {"total": {"type": "number"}, "status": {"type": "string"}}, "x-severity": "critical",
 		"x-rules": [{"id": "not-negative", "rule": "self.total >= 0", "message": "Negative total"},
 		            {"id": "stays-paid", "rule": "!(old.status.orValue('') == 'paid' && self.status.orValue('') == 'new')", "message": "A paid order became new"}]}`
-	if err := os.WriteFile(file, []byte(schema), 0o644); err != nil {
-		t.Fatal(err)
+	w := &world{t: t, config: c, topics: broker.TopicsOf(c.TopicPrefix), scanner: scanner, dir: dir, log: log, stuck: make(chan judge.Stuck, 10)}
+	w.schema(schema)
+	return w
+}
+
+// schema puts a file for the stream into force; none removes it.
+func (w *world) schema(text string) {
+	w.t.Helper()
+	file := filepath.Join(w.dir, "shop-db", "public.orders.json")
+	err := error(nil)
+	if text == "" {
+		err = os.Remove(file)
 	}
-	set, err := schemas.Load(dir)
+	if text != "" {
+		err = os.WriteFile(file, []byte(text), 0o644)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	set, err := schemas.Load(w.dir)
 	if err != nil || len(set.Problems()) > 0 {
-		t.Fatal(err, set.Problems())
+		w.t.Fatal(err, set.Problems())
 	}
-	return &world{t: t, config: c, topics: broker.TopicsOf(c.TopicPrefix), scanner: scanner, set: set, dir: dir, log: log}
+	w.set.Store(set)
+	for _, j := range w.judges {
+		j.Wake()
+	}
 }
 
 func change(n int, key int, op event.Op, before, after string) *event.Clean {
@@ -149,7 +170,9 @@ func (w *world) start() (registry *prometheus.Registry, stop func()) {
 	w.t.Helper()
 	registry = prometheus.NewRegistry()
 	ctx, cancel := context.WithCancel(w.t.Context())
-	j := judge.New(judge.Options{Broker: w.config, Schemas: func() *schemas.Set { return w.set }, Log: w.log, Metrics: registry})
+	j := judge.New(judge.Options{Broker: w.config, Schemas: w.set.Load, Log: w.log, Metrics: registry,
+		Stuck: func(s judge.Stuck) { w.stuck <- s }})
+	w.judges = append(w.judges, j)
 	ended := make(chan error, 1)
 	go func() { ended <- j.Run(ctx) }()
 	var once sync.Once
@@ -170,6 +193,26 @@ func (w *world) eventually(condition func() error) {
 	testrig.Eventually(w.t, 60*time.Second, condition)
 }
 
+// expect waits until these keys stand in wrong, and no others.
+func (w *world) expect(keys ...string) {
+	w.t.Helper()
+	w.eventually(func() error {
+		got, err := w.standing()
+		if err != nil {
+			return err
+		}
+		if len(got) != len(keys) {
+			return fmt.Errorf("standing: %v, want %q", got, keys)
+		}
+		for _, key := range keys {
+			if !got[key] {
+				return fmt.Errorf("standing: %v, want %q", got, keys)
+			}
+		}
+		return nil
+	})
+}
+
 func wrongKey(key int, rule string) string {
 	return fmt.Sprintf("%s\n{\"id\":%d}\n%s", stream, key, rule)
 }
@@ -184,24 +227,7 @@ func TestRowStandsAsWrongUntilALaterEventPassesOrItIsDeleted(t *testing.T) {
 			change(4, 4, event.Update, `{"total": 1, "status": "paid"}`, `{"total": 1, "status": "new"}`),
 		)
 		_, stop := w.start()
-		expect := func(keys ...string) {
-			t.Helper()
-			w.eventually(func() error {
-				got, err := w.standing()
-				if err != nil {
-					return err
-				}
-				if len(got) != len(keys) {
-					return fmt.Errorf("standing: %v, want %q", got, keys)
-				}
-				for _, key := range keys {
-					if !got[key] {
-						return fmt.Errorf("standing: %v, want %q", got, keys)
-					}
-				}
-				return nil
-			})
-		}
+		expect := w.expect
 		expect(wrongKey(1, "not-negative"), wrongKey(2, "schema"))
 		w.publish(change(5, 1, event.Update, `{"total": -1}`, `{"total": 5}`))
 		expect(wrongKey(2, "schema"))

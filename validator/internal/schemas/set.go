@@ -97,6 +97,12 @@ func (s *Set) Matching(stream event.Stream) []string {
 	return matching
 }
 
+// Broken tells whether the file that is meant for a stream can't be loaded, and there is no good version of it in force.
+func (s *Set) Broken(stream event.Stream) bool {
+	matching := s.Matching(stream)
+	return len(matching) > 0 && s.files[matching[0]] == nil
+}
+
 // Files are all files in force, by name.
 func (s *Set) Files() []*File {
 	files := make([]*File, 0, len(s.files))

@@ -11,6 +11,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
 	"datawatch/pkg/event"
+	"datawatch/pkg/hide"
 	"datawatch/validator/internal/schemas"
 )
 
@@ -214,11 +215,16 @@ func (j *judgement) violation(position event.ViolationPosition, now time.Time) *
 	return v
 }
 
-func (j *judgement) sample() json.RawMessage {
-	raw := j.change.After
+// sampled is the image that the sample shows.
+func (j *judgement) sampled() json.RawMessage {
 	if j.gone() {
-		raw = j.change.Before
+		return j.change.Before
 	}
+	return j.change.After
+}
+
+func (j *judgement) sample() json.RawMessage {
+	raw := j.sampled()
 	if raw == nil || tooDeep(raw) {
 		return nil
 	}
@@ -236,6 +242,13 @@ func (j *judgement) key() json.RawMessage {
 	m := mask{root: j.file.Schema, key: true}
 	if j.change.Key[0] == '{' {
 		m.pii = j.file.PII
+	}
+	if len(j.file.PII) > 0 && j.change.Key[0] == '"' { // a key that is a text may repeat what is hidden in the value
+		var text string
+		texts := hide.NewPlaces(j.file.PII).Texts(j.sampled())
+		if json.Unmarshal(j.change.Key, &text) == nil && texts[text] {
+			return json.RawMessage(`"` + hidden + `"`)
+		}
 	}
 	return m.sample(j.change.Key, nil, nil)
 }

@@ -68,6 +68,9 @@ func (m *mask) text(s string, at []*jsonschema.Schema, name string) string {
 }
 
 func showable(s string, at []*jsonschema.Schema, name string) bool {
+	if slices.ContainsFunc(at, func(schema *jsonschema.Schema) bool { return slices.Contains(telling, schema.Format) }) {
+		return false
+	}
 	if s == "" || selfEvident.MatchString(s) {
 		return true
 	}
@@ -76,12 +79,15 @@ func showable(s string, at []*jsonschema.Schema, name string) bool {
 			return isID(s) || slices.Contains(schema.Enum, any(s)) || slices.Contains(schema.Constant, any(s))
 		}
 		switch schema.Format {
-		case "date-time", "date", "time", "duration", "uuid", "objectid", "decimal", "currency":
+		case "date-time", "date", "time", "duration", "uuid", "objectid", "decimal", "money", "currency":
 			return isID(s)
 		}
 	}
 	return idName.MatchString(name) && isID(s)
 }
+
+// telling are formats of what says who somebody is, though it is made of digits.
+var telling = []string{"phone", "iban", "luhn", "email"}
 
 var (
 	// selfEvident are dates, times, UUIDs, ObjectIds and numbers written as text.

@@ -36,15 +36,21 @@ func (r *Rows) take(record broker.Record) error {
 	if err != nil {
 		return err
 	}
-	standing := slices.DeleteFunc(slices.Clone(r.Standing(record.Partition, key)), func(s Standing) bool { return s.Rule == rule })
+	before, schema := r.Standing(record.Partition, key)
+	standing := slices.DeleteFunc(slices.Clone(before), func(s Standing) bool { return s.Rule == rule })
 	if record.Value != nil {
 		var v event.Violation
 		if err := json.Unmarshal(record.Value, &v); err != nil {
 			return fmt.Errorf("wrong row at %s/%d/%d: %w", record.Topic, record.Partition, record.Offset, err)
 		}
+		if len(standing) > 0 && schema != v.Schema.SHA256 { // by two versions of the file
+			schema = ""
+		} else {
+			schema = v.Schema.SHA256
+		}
 		standing = append(standing, Standing{rule, severityOf(&v, rule)})
 	}
-	r.Set(record.Partition, stream, key, standing)
+	r.Set(record.Partition, stream, key, schema, standing)
 	return nil
 }
 

@@ -24,18 +24,19 @@ type Label struct {
 	Severity event.Severity
 }
 
-// row is a hash of a row's key in clean.
-type row [16]byte
+// ID is a hash of a row's key in clean.
+type ID [16]byte
 
-func hash(key []byte) row {
+// Hash is the ID of a key.
+func Hash(key []byte) ID {
 	sum := sha256.Sum256(key)
-	return row(sum[:16])
+	return ID(sum[:16])
 }
 
 // Rows are the rows that are wrong in some partitions.
 type Rows struct {
-	partitions map[int32]map[row]uint32 // rows to their combination
-	combos     []combo                  // by number; 0 is none
+	partitions map[int32]map[ID]uint32 // rows to their combination
+	combos     []combo                 // by number; 0 is none
 	numbers    map[string]uint32
 
 	mu     sync.Mutex
@@ -45,12 +46,14 @@ type Rows struct {
 // combo is a combination of rules of a stream: there are few, however many rows.
 type combo struct {
 	stream   event.Stream
+	schema   string     // SHA-256 of the file that found them; "" where it is to be asked again
 	standing []Standing // by rule
+	rows     int        // that stand so
 }
 
 // New knows of no wrong row.
 func New() *Rows {
-	return &Rows{partitions: map[int32]map[row]uint32{}, combos: make([]combo, 1), numbers: map[string]uint32{}, counts: map[Label]int{}}
+	return &Rows{partitions: map[int32]map[ID]uint32{}, combos: make([]combo, 1), numbers: map[string]uint32{}, counts: map[Label]int{}}
 }
 
 // Counts are the wrong rows by stream, rule and severity. It may be called at any time.
@@ -60,24 +63,32 @@ func (r *Rows) Counts() map[Label]int {
 	return maps.Clone(r.counts)
 }
 
-// Standing are the rules by which a row is wrong, by name. The result is not to be altered.
-func (r *Rows) Standing(partition int32, key []byte) []Standing {
+// Stands tells whether a row is wrong.
+func (r *Rows) Stands(partition int32, key []byte) bool {
 	rows := r.partitions[partition]
-	if len(rows) == 0 {
-		return nil
-	}
-	return r.combos[rows[hash(key)]].standing
+	return len(rows) > 0 && rows[Hash(key)] != 0
 }
 
-// Set says by which rules a row is wrong from now on; none ends it.
-func (r *Rows) Set(partition int32, stream event.Stream, key []byte, standing []Standing) {
+// Standing are the rules by which a row is wrong, by name, and the SHA-256 of the schema file that said so. The result is
+// not to be altered.
+func (r *Rows) Standing(partition int32, key []byte) (standing []Standing, schema string) {
+	rows := r.partitions[partition]
+	if len(rows) == 0 {
+		return nil, ""
+	}
+	c := r.combos[rows[Hash(key)]]
+	return c.standing, c.schema
+}
+
+// Set says by which rules a row is wrong from now on, and by which schema file; no rule ends it.
+func (r *Rows) Set(partition int32, stream event.Stream, key []byte, schema string, standing []Standing) {
 	rows := r.partitions[partition]
 	if rows == nil {
-		rows = map[row]uint32{}
+		rows = map[ID]uint32{}
 		r.partitions[partition] = rows
 	}
-	at := hash(key)
-	before, now := rows[at], r.number(stream, standing)
+	at := Hash(key)
+	before, now := rows[at], r.number(stream, schema, standing)
 	if before == now {
 		return
 	}
@@ -86,10 +97,40 @@ func (r *Rows) Set(partition int32, stream event.Stream, key []byte, standing []
 	} else {
 		rows[at] = now
 	}
+	r.combos[before].rows--
+	r.combos[now].rows++
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.count(before, -1)
 	r.count(now, 1)
+}
+
+// Outdated are the streams with rows that stand by another schema file than the one of the SHA-256 that schemaOf gives, by
+// name.
+func (r *Rows) Outdated(schemaOf func(event.Stream) string) []event.Stream {
+	found := map[event.Stream]bool{}
+	for _, c := range r.combos[1:] {
+		if c.rows > 0 && (c.schema == "" || c.schema != schemaOf(c.stream)) {
+			found[c.stream] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+// Streams are those with rows that are wrong, by name.
+func (r *Rows) Streams() []event.Stream {
+	return r.Outdated(func(event.Stream) string { return "none" })
+}
+
+// Outdate makes every row of a stream one that is to be judged again.
+func (r *Rows) Outdate(stream event.Stream) {
+	for i := range r.combos {
+		if r.combos[i].stream == stream {
+			r.combos[i].schema = ""
+		}
+	}
+	// Names led to the combinations by their schema: what comes now makes combinations of its own.
+	clear(r.numbers)
 }
 
 func (r *Rows) count(number uint32, by int) {
@@ -102,13 +143,13 @@ func (r *Rows) count(number uint32, by int) {
 	}
 }
 
-func (r *Rows) number(stream event.Stream, standing []Standing) uint32 {
+func (r *Rows) number(stream event.Stream, schema string, standing []Standing) uint32 {
 	if len(standing) == 0 {
 		return 0
 	}
 	standing = slices.SortedFunc(slices.Values(standing), func(a, b Standing) int { return cmp.Compare(a.Rule, b.Rule) })
 	var name strings.Builder
-	name.WriteString(string(stream))
+	name.WriteString(string(stream) + "\n" + schema)
 	for _, s := range standing {
 		name.WriteString("\n" + s.Rule + " " + string(s.Severity))
 	}
@@ -116,7 +157,18 @@ func (r *Rows) number(stream event.Stream, standing []Standing) uint32 {
 		return n
 	}
 	n := uint32(len(r.combos))
-	r.combos = append(r.combos, combo{stream, standing})
+	r.combos = append(r.combos, combo{stream: stream, schema: schema, standing: standing})
 	r.numbers[name.String()] = n
+	return n
+}
+
+// OutdatedRows counts the rows of a stream that stand by another schema file than that of the SHA-256.
+func (r *Rows) OutdatedRows(stream event.Stream, schema string) int {
+	n := 0
+	for _, c := range r.combos[1:] {
+		if c.stream == stream && c.schema != schema {
+			n += c.rows
+		}
+	}
 	return n
 }

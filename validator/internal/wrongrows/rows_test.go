@@ -27,10 +27,10 @@ func TestCountsFollowWhateverStands(t *testing.T) {
 			s := Standing{rules[i], severities[random.IntN(len(severities))]}
 			standing, want[s.Rule] = append(standing, s), s.Severity
 		}
-		rows.Set(partition, orders, []byte(key), standing)
+		rows.Set(partition, orders, []byte(key), "sha", standing)
 		model[key] = want
 		got := map[string]event.Severity{}
-		for _, s := range rows.Standing(partition, []byte(key)) {
+		for _, s := range stands(rows, partition, key) {
 			got[s.Rule] = s.Severity
 		}
 		if !maps.Equal(got, want) {
@@ -45,6 +45,37 @@ func TestCountsFollowWhateverStands(t *testing.T) {
 	}
 	if got := rows.Counts(); !maps.Equal(got, counts) {
 		t.Errorf("counts %v, want %v", got, counts)
+	}
+}
+
+func stands(rows *Rows, partition int32, key string) []Standing {
+	standing, _ := rows.Standing(partition, []byte(key))
+	return standing
+}
+
+func TestRowsThatStandByAnotherVersionOfTheFileAreKnown(t *testing.T) {
+	rows := New()
+	by := func(sha string) func(event.Stream) string { return func(event.Stream) string { return sha } }
+	outdated := func(want bool, sha string) {
+		t.Helper()
+		if got := rows.Outdated(by(sha)); (len(got) == 1) != want {
+			t.Errorf("outdated against %s: %v", sha, got)
+		}
+	}
+	standing := []Standing{{"schema", event.Warning}}
+	rows.Set(0, orders, []byte("a"), "v1", standing)
+	rows.Set(1, orders, []byte("b"), "v2", standing)
+	outdated(true, "v2")
+	rows.Set(0, orders, []byte("a"), "v2", standing)
+	outdated(false, "v2")
+	rows.Outdate(orders)
+	outdated(true, "v2")
+	rows.Set(0, orders, []byte("a"), "v2", standing)
+	outdated(true, "v2")
+	rows.Set(1, orders, []byte("b"), "v2", nil)
+	outdated(false, "v2")
+	if n := rows.Counts()[Label{orders, "schema", event.Warning}]; n != 1 {
+		t.Errorf("%d rows", n)
 	}
 }
 
@@ -70,7 +101,7 @@ func TestAMillionWrongRowsFitIntoSixtyFourMegabytes(t *testing.T) {
 	rows := New()
 	standing := []Standing{{"schema", event.Warning}}
 	for i := range 1_000_000 {
-		rows.Set(int32(i%6), orders, fmt.Appendf(nil, "%s\n{\"id\":%d}", orders, i), standing)
+		rows.Set(int32(i%6), orders, fmt.Appendf(nil, "%s\n{\"id\":%d}", orders, i), "sha", standing)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)

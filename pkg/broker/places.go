@@ -1,0 +1,46 @@
+package broker
+
+import (
+	"maps"
+	"sync"
+)
+
+// places are how far a session has come: the next offset of each partition, where one is known.
+type places struct {
+	late chan struct{} // of capacity one: says that a place is known where one was asked for in vain
+
+	mu    sync.Mutex
+	next  map[int32]int64
+	asked bool // in vain
+}
+
+func newPlaces() *places { return &places{next: map[int32]int64{}, late: make(chan struct{}, 1)} }
+
+// begin notes where a partition begins; a negative offset is none: nothing was ever committed there.
+func (p *places) begin(partition int32, offset int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, known := p.next[partition]; !known && offset >= 0 {
+		p.next[partition] = offset
+		if p.asked {
+			p.asked = false
+			p.late <- struct{}{}
+		}
+	}
+}
+
+// behind are the offsets behind a batch, of the partitions that it has records of; behind an empty one, all that are known.
+func (p *places) behind(batch []Record) map[int32]int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(batch) == 0 {
+		p.asked = p.asked || len(p.next) == 0 && len(p.late) == 0
+		return maps.Clone(p.next)
+	}
+	next := map[int32]int64{}
+	for i := range batch {
+		next[batch[i].Partition] = batch[i].Offset + 1
+	}
+	maps.Copy(p.next, next)
+	return next
+}
