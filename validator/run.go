@@ -22,9 +22,11 @@ import (
 func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
 	env.Health.Set("broker", daemon.NotReady, "connecting")
 	folder, hidden := newFolder(env), newHiding(cfg.Broker, env)
+	wake := func() {} // the judge, which works by what the watcher knows
 	watcher := schemas.NewWatcher(cfg.Validator.Schemas, env.Log, func(set *schemas.Set, err error) {
 		folder.changed(set, err)
 		hidden.wake()
+		wake()
 	})
 	hidden.current = watcher.Current
 	bot, err := daemon.OpenTelegram(cfg.Shared, "validator", env)
@@ -36,9 +38,12 @@ func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
 	defer func() { err = errors.Join(err, stack.Close()) }()
 
 	tallies := newTallies()
+	notices := newNotices(cfg.Telegram, bot, env.Log)
 	j := judge.New(judge.Options{
-		Broker: cfg.Broker, Schemas: watcher.Current, Log: env.Log, Metrics: env.Metrics, Failed: reporter(env, "broker"), Judged: tallies.add,
+		Broker: cfg.Broker, Schemas: watcher.Current, Log: env.Log, Metrics: env.Metrics, Failed: reporter(env, "broker"),
+		Judged: tallies.add, Stuck: notices.stuck,
 	})
+	wake = j.Wake
 	keeper := alerts.New(alerts.Options{
 		Broker: cfg.Broker, Telegram: cfg.Telegram, Messenger: messenger{bot, control.Options{Broker: cfg.Broker, Name: "alerts", Log: env.Log}}, Log: env.Log, Metrics: env.Metrics, Failed: reporter(env, "alerts"),
 		Failures: func() []schemas.Failure { return watcher.Current().Failures() },
@@ -61,6 +66,7 @@ func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
 		work, ctx := errgroup.WithContext(ctx)
 		work.Go(func() error { return hidden.run(ctx) })
 		work.Go(func() error { return daemon.Beat(ctx, cfg.Broker, "validator", env, tallies.take) })
+		work.Go(func() error { return notices.run(ctx) })
 		work.Go(func() error { return daemon.Insist(ctx, env, daemon.BrokerPart, func() error { return j.Run(ctx) }) })
 		work.Go(func() error { return daemon.Insist(ctx, env, "alerts", func() error { return keeper.Run(ctx) }) })
 		return work.Wait()

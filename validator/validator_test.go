@@ -21,6 +21,7 @@ import (
 	"datawatch/pkg/config"
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/event"
+	"datawatch/pkg/hide"
 	"datawatch/pkg/testrig"
 	"datawatch/validator"
 )
@@ -217,4 +218,68 @@ func TestConfigurationOfTheSectionIsChecked(t *testing.T) {
 			t.Errorf("no %q in:\n%v", want, err)
 		}
 	}
+}
+
+// TestChangeOfAFileReachesRowsAndFeedWithoutAnEvent runs the service: what x-pii hides, and what stands, follow the folder.
+func TestChangeOfAFileReachesRowsAndFeedWithoutAnEvent(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "shop-db", "public.orders.json")
+	writeFile(t, file, `{"x-pii": ["/email"], "x-rules": [{"id": "not-negative", "rule": "self.total >= 0", "message": "Negative"}]}`)
+	cfg := validator.DefaultConfig()
+	cfg.Broker.Addresses, cfg.Broker.TopicPrefix, cfg.Broker.Partitions = []string{testrig.Embedded(t)}, testrig.Prefix(t), 2
+	cfg.Validator = validator.Section{Listen: freeAddress(t), Schemas: dir}
+	env := daemon.NewEnv(slog.New(slog.NewTextHandler(t.Output(), nil)))
+	follower := hide.NewFollower(cfg.Broker, "test", env.Log)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = validator.Run(ctx, cfg, env) })
+	running.Go(func() { _ = follower.Run(ctx) })
+	defer running.Wait()
+	defer cancel()
+	testrig.Eventually(t, time.Minute, func() error {
+		if s := env.Health.Overall(); s != daemon.Ready {
+			return errors.New(string(s))
+		}
+		return nil
+	})
+	clean := &event.Clean{ID: "shop-db/1", Stream: "shop-db/public.orders", Type: event.ChangeType, Time: time.Now().UTC().Format(time.RFC3339Nano),
+		Change: &event.Change{Op: event.Insert, Key: json.RawMessage(`{"id":1}`), After: json.RawMessage(`{"id":1,"total":-5}`), Origin: event.Origin{Kind: event.Postgres}}}
+	p, err := broker.OpenPublisher(ctx, cfg.Broker, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	if err := p.Publish(ctx, []broker.Record{{Topic: broker.TopicsOf(cfg.Broker.TopicPrefix).Clean, Key: clean.RecordKey(), Value: clean.AppendJSON(nil)}}); err != nil {
+		t.Fatal(err)
+	}
+	wrongRows := func(metric string) {
+		t.Helper()
+		testrig.Eventually(t, time.Minute, func() error {
+			response, err := http.Get("http://" + cfg.Validator.Listen + "/metrics")
+			if err != nil {
+				return err
+			}
+			defer func() { _ = response.Body.Close() }()
+			body, err := io.ReadAll(response.Body)
+			if got := strings.Contains(string(body), "datawatch_validator_wrong_rows{"); err == nil && got != (metric != "") {
+				err = fmt.Errorf("wrong rows: %v", got)
+			}
+			return err
+		})
+	}
+	hides := func(place string) {
+		t.Helper()
+		testrig.Eventually(t, time.Minute, func() error {
+			got := follower.For("shop-db/public.orders").Change(&event.Change{After: json.RawMessage(`{"email":"e","phone":"p"}`)}).After
+			if want := strings.Replace(`{"email":"e","phone":"p"}`, `"`+place[:1]+`"`, `"•••"`, 1); string(got) != want {
+				return fmt.Errorf("shown: %s", got)
+			}
+			return nil
+		})
+	}
+	hides("email")
+	wrongRows("one")
+	writeFile(t, file, `{"x-pii": ["/phone"], "x-rules": [{"id": "not-negative", "rule": "self.total >= -10", "message": "Negative"}]}`)
+	hides("phone")
+	wrongRows("")
 }
