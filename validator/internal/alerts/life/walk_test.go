@@ -3,7 +3,6 @@ package life
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -23,7 +22,7 @@ type walk struct {
 
 // TestWhateverHappensTheInvariantsHold walks at random through errors, mended rows, decisions, restarts and time.
 func TestWhateverHappensTheInvariantsHold(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(10) {
 		w := &walk{scene: newScene(t), random: rand.New(rand.NewPCG(seed, 1)), open: map[string]bool{}, over: map[string]bool{}}
 		for range 1500 {
 			w.something()
@@ -187,5 +186,4 @@ func (w *walk) ends() {
 			w.t.Errorf("%s waits for ever: %s since %s", id, c.Owed, w.now.Sub(c.OwedSince))
 		}
 	}
-	_ = maps.Clone(w.open)
 }
