@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"datawatch/collector/internal/postgres/wal"
+	"datawatch/collector/internal/supervise"
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
 	"datawatch/pkg/daemon"
@@ -21,6 +22,8 @@ func Service() daemon.Service[Config] {
 		Listen:  func(c *Config) string { return c.Collector.Listen },
 		Run:     Run,
 		Check:   check,
+
+		RunReloading: RunReloading,
 		Commands: func(load func() (Config, error)) []*cobra.Command {
 			return commands(load)
 		},
@@ -30,7 +33,7 @@ func Service() daemon.Service[Config] {
 // check looks at the broker, its topics and every source; it creates nothing.
 func check(ctx context.Context, c Config) []daemon.Finding {
 	topics := broker.TopicsOf(c.Broker.TopicPrefix)
-	findings := daemon.CheckBroker(c.Broker, "datawatch-collector", "", topics.Raw, topics.State)
+	findings := daemon.CheckBroker(c.Broker, "datawatch-collector", supervise.Group(c.Broker.TopicPrefix), topics.Raw, topics.State)
 	for _, s := range c.Collector.Sources {
 		findings = append(findings, open(c, s, nowhere()).Check(ctx)...)
 		if s.Postgres != nil && !s.Postgres.CapturesWAL() {

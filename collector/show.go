@@ -14,6 +14,7 @@ import (
 	"datawatch/collector/internal/gapalert"
 	"datawatch/collector/internal/silence"
 	"datawatch/collector/internal/supervise"
+	"datawatch/collector/internal/trouble"
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
 	"datawatch/pkg/daemon"
@@ -24,17 +25,18 @@ import (
 	"datawatch/pkg/telegram"
 )
 
-// show is what people see of the collector: the live feed (nil where there is no chat for it), alerts of gaps, the desk that
-// hears commands, and the bot that all of them speak through.
+// show is what people see of the collector: the live feed (nil where there is no chat for it), alerts of gaps and of
+// trouble, the desk that hears commands, and the bot that all of them speak through.
 type show struct {
-	feed   *feed.Feed
-	gaps   *gapalert.Alerter
-	desk   *chat.Desk
-	hidden *hide.Follower
-	bot    *telegram.Client
-	chats  []telegram.Chat
-	broker config.Broker
-	env    daemon.Env
+	feed    *feed.Feed
+	gaps    *gapalert.Alerter
+	desk    *chat.Desk
+	hidden  *hide.Follower
+	trouble *trouble.Teller
+	bot     *telegram.Client
+	chats   []telegram.Chat
+	broker  config.Broker
+	env     daemon.Env
 }
 
 func openShow(c Config, env daemon.Env) (*show, error) {
@@ -45,8 +47,11 @@ func openShow(c Config, env daemon.Env) (*show, error) {
 	s := &show{bot: bot, chats: daemon.ChatsOf(c.Telegram.Feed, c.Telegram.Alerts), broker: c.Broker, env: env, gaps: gapalert.New(gapalert.Options{
 		Sender: bot, Chat: telegram.ChatOf(c.Telegram.Alerts), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log,
 	})}
+	s.trouble = trouble.New(trouble.Options{
+		Sender: bot, Chat: telegram.ChatOf(c.Telegram.Alerts), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log,
+	})
 	desk := chat.Options{
-		Broker: c.Broker, Bot: bot, Status: s.status, Arrive: func(ctx context.Context) error { return arrive(ctx, c) }, Ready: func() { env.Health.Set("commands", daemon.Ready, "") }, Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log,
+		Broker: c.Broker, Bot: bot, Status: s.status, Arrive: func(ctx context.Context) error { return arrive(ctx, c) }, Ready: func() { env.Health.Set(commandsPart, daemon.Ready, "") }, Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log,
 	}
 	if c.Telegram.Token != "" && c.Telegram.Feed.ID == 0 {
 		env.Log.Info("no live feed: telegram.feed.chat isn't set")
@@ -118,6 +123,7 @@ func (s *show) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.bot.AwaitReach(ctx, s.chats...) })
 	group.Go(func() error { return s.gaps.Run(ctx) })
+	group.Go(func() error { return s.trouble.Run(ctx) })
 	if s.feed != nil {
 		group.Go(func() error { return s.feed.Run(ctx) })
 	}
@@ -125,15 +131,24 @@ func (s *show) run(ctx context.Context) error {
 		if err := daemon.AwaitTopics(ctx, s.broker, s.env); err != nil {
 			return err
 		}
-		group, ctx := errgroup.WithContext(ctx)
-		group.Go(func() error { return daemon.Insist(ctx, s.env, "commands", func() error { return s.desk.Run(ctx) }) })
-		if s.feed != nil {
-			group.Go(func() error { return s.watchVerdicts(ctx) })
-			group.Go(func() error { return s.hidden.Run(ctx) })
+		if s.feed == nil {
+			return nil
 		}
+		group, ctx := errgroup.WithContext(ctx)
+		group.Go(func() error { return s.watchVerdicts(ctx) })
+		group.Go(func() error { return s.hidden.Run(ctx) })
 		return group.Wait()
 	})
 	return group.Wait()
+}
+
+// commandsPart is the desk's name in /readyz, and among what collectors share.
+const commandsPart = "commands"
+
+// hearCommands is done by one collector at a time: a bot has one poller.
+func (s *show) hearCommands(ctx context.Context) error {
+	s.env.Health.Set(commandsPart, daemon.NotReady, "connecting")
+	return daemon.Insist(ctx, s.env, commandsPart, func() error { return s.desk.Run(ctx) })
 }
 
 // watchVerdicts has the feed show what the validator finds.

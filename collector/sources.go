@@ -27,12 +27,13 @@ type place struct {
 	reporter source.Reporter
 	log      *slog.Logger
 	metrics  prometheus.Registerer
+	shard    int
 }
 
 // nowhere is the place of a source that is only asked.
-func nowhere() place { return place{quiet{}, slog.New(slog.DiscardHandler), nil} }
+func nowhere() place { return place{quiet{}, slog.New(slog.DiscardHandler), nil, 0} }
 
-// open makes a source of the configuration.
+// open makes a source of the configuration; of one that is split, its first shard.
 func open(c Config, s Source, at place) checker {
 	switch {
 	case s.Postgres != nil && s.Postgres.CapturesWAL():
@@ -40,7 +41,7 @@ func open(c Config, s Source, at place) checker {
 	case s.Postgres != nil:
 		return openPostgres(c, s, at)
 	case s.Kafka != nil:
-		return kafka.New(kafka.Options{Name: s.Name, Config: *s.Kafka, Internal: c.Broker, Reporter: at.reporter, Log: at.log})
+		return kafka.New(kafka.Options{Name: s.Name, Config: *s.Kafka, Shard: at.shard, Internal: c.Broker, Reporter: at.reporter, Log: at.log})
 	case s.MongoDB != nil:
 		return mongodb.New(mongodb.Options{Name: s.Name, Config: *s.MongoDB, Reporter: at.reporter, Log: at.log})
 	default:
@@ -60,14 +61,26 @@ func openWAL(c Config, s Source, at place) *wal.Source {
 	})
 }
 
-// units are the sources to run, each with its audience.
+// units are what one collector at a time does: each source or shard, with its audience, the desk, and the watch over the
+// validator.
 func units(c Config, shown *show, env daemon.Env) []supervise.Unit {
-	units := make([]supervise.Unit, len(c.Collector.Sources))
-	for i, s := range c.Collector.Sources {
-		units[i] = supervise.Unit{Name: s.Name, New: func(reporter source.Reporter) source.Source {
-			return open(c, s, place{reporter, env.Log, env.Metrics})
-		}}
-		units[i].Feed = shown.audience(s.Feed)
+	units := []supervise.Unit{
+		{Name: commandsPart, Do: shown.hearCommands},
+		{Name: "watch", Do: func(ctx context.Context) error { return shown.watch(ctx, c) }},
+	}
+	for _, s := range c.Collector.Sources {
+		shards := 0 // can't be split
+		if s.Kafka != nil {
+			shards = s.Kafka.Shards
+		}
+		for shard := range max(shards, 1) {
+			units = append(units, supervise.Unit{
+				Name: s.Name, Shard: shard, Shards: shards, Feed: shown.audience(s.Feed), Config: s,
+				New: func(reporter source.Reporter) source.Source {
+					return open(c, s, place{reporter, env.Log, env.Metrics, shard})
+				},
+			})
+		}
 	}
 	return units
 }

@@ -36,10 +36,18 @@ type Service[C any] struct {
 	Shared  func(*C) *config.Shared // the shared sections inside a C
 	Listen  func(*C) string         // where health and metrics are served
 	Run     func(ctx context.Context, c C, env Env) error
+	// RunReloading takes Run's place where it is set: reloads brings what the configuration has become at each SIGHUP.
+	RunReloading func(ctx context.Context, c C, reloads <-chan Reload[C], env Env) error
 	// Check finds out whether the service could work: connections and permissions. The configuration was read already.
 	Check func(ctx context.Context, c C) []Finding
 	// Commands are the service's own; load reads the configuration.
 	Commands func(load func() (C, error)) []*cobra.Command
+}
+
+// Reload is a configuration that was read anew, or what is wrong with it.
+type Reload[C any] struct {
+	Config C
+	Err    error
 }
 
 // Finding is one line of `check`.
@@ -77,7 +85,11 @@ func command[C any](s Service[C], stdout, stderr io.Writer) *cobra.Command {
 		}
 		env := NewEnv(NewLogger(stderr, s.Shared(&c).Log, s.Name))
 		env.Log.Info("starting", "version", Version(), "config", file)
-		err = s.Run(cmd.Context(), c, env)
+		if s.RunReloading != nil {
+			err = s.RunReloading(cmd.Context(), c, onHangup(cmd.Context(), load), env)
+		} else {
+			err = s.Run(cmd.Context(), c, env)
+		}
 		if cmd.Context().Err() != nil && errors.Is(err, context.Canceled) {
 			env.Log.Info("stopped")
 			return nil
@@ -210,6 +222,29 @@ func signalContext(parent context.Context) (context.Context, context.CancelFunc)
 		close(finished)
 		cancel()
 	}
+}
+
+// onHangup reads the configuration at each SIGHUP until ctx is done.
+func onHangup[C any](ctx context.Context, load func() (C, error)) <-chan Reload[C] {
+	signals, reloads := make(chan os.Signal, 1), make(chan Reload[C])
+	signal.Notify(signals, syscall.SIGHUP)
+	go func() {
+		defer signal.Stop(signals)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-signals:
+			}
+			c, err := load()
+			select {
+			case <-ctx.Done():
+				return
+			case reloads <- Reload[C]{c, err}:
+			}
+		}
+	}()
+	return reloads
 }
 
 func envOr(name, fallback string) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -72,6 +73,8 @@ func (k *cluster) open(b *sarama.Broker) error {
 	}
 	connected, err := b.Connected()
 	switch {
+	case err != nil && k.config.Net.SASL.Enable && isRefusal(err):
+		return fmt.Errorf("connect to %s: wrong password, or an unknown user: the broker refused %q by %s: %w", b.Addr(), k.config.Net.SASL.User, k.config.Net.SASL.Mechanism, err)
 	case err != nil:
 		return fmt.Errorf("connect to %s: %w", b.Addr(), err)
 	case !connected:
@@ -79,6 +82,12 @@ func (k *cluster) open(b *sarama.Broker) error {
 	default:
 		return nil
 	}
+}
+
+// isRefusal tells whether a connection failed where a user is refused. Some brokers say so, others just hang up; what the
+// network refuses looks otherwise.
+func isRefusal(err error) bool {
+	return errors.Is(err, sarama.ErrSASLAuthenticationFailed) || errors.Is(err, io.EOF)
 }
 
 // broker is the connection to a broker by its id.
@@ -136,6 +145,11 @@ func (k *cluster) topics(ctx context.Context) (map[string]topic, error) {
 type unansweredError struct{ Err error }
 
 func (e *unansweredError) Error() string { return e.Err.Error() }
+
+// Remedy is what to do about it.
+func (e *unansweredError) Remedy() string { return remedyUnanswered }
+
+const remedyUnanswered = "check addresses, network, tls and sasl of the source"
 
 // Unwrap gives what each connection failed with.
 func (e *unansweredError) Unwrap() error { return e.Err }

@@ -19,7 +19,8 @@ type Config struct {
 	Start string `yaml:"start"`
 	// OnGap says what happens where records can't be read any more: continue (behind a gap event) or stop.
 	OnGap string `yaml:"on_gap"`
-	// Shards is into how many units the source is split.
+	// Shards is into how many units the source's partitions are split, which several collectors share. It may be changed at
+	// any time.
 	Shards int `yaml:"shards"`
 	// MaxBytesPerSecond bounds what is read, counted as keys, values and headers; 0 is no bound.
 	MaxBytesPerSecond config.Bytes `yaml:"max_bytes_per_second"`
@@ -32,6 +33,9 @@ const (
 	gapContinue   = "continue"
 	gapStop       = "stop"
 )
+
+// maxShards bounds the connections that one source opens.
+const maxShards = 64
 
 // minBytesPerSecond keeps a fetch, which is at most a second's worth, from being smaller than usual records.
 const minBytesPerSecond = 64 << 10
@@ -51,8 +55,8 @@ func (c *Config) Validate(p *config.Problems) {
 	checkGlobs(p, "exclude", c.Exclude)
 	p.OneOf("start", c.Start, startLatest, startEarliest)
 	p.OneOf("on_gap", c.OnGap, gapContinue, gapStop)
-	if c.Shards != 1 {
-		p.Add("shards", fmt.Sprintf("%d: splitting a source is not available in this version yet", c.Shards), "shards: 1")
+	if c.Shards < 1 || c.Shards > maxShards {
+		p.Add("shards", fmt.Sprintf("%d is out of range", c.Shards), fmt.Sprintf("1 to %d", maxShards))
 	}
 	if c.MaxBytesPerSecond != 0 && c.MaxBytesPerSecond < minBytesPerSecond {
 		p.Add("max_bytes_per_second", fmt.Sprintf("%s is too little", c.MaxBytesPerSecond), "64KiB or more, or 0 for no bound")

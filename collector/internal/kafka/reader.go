@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -50,7 +51,7 @@ type reader struct {
 func newReader(s *Source, k *cluster, positions map[partition]position, emit source.Emit) *reader {
 	return &reader{
 		Source: s, cluster: k, emit: emit, positions: positions, board: newBoard(),
-		throttle: &throttle{rate: int64(s.Config.MaxBytesPerSecond)},
+		throttle: &throttle{rate: (int64(s.Config.MaxBytesPerSecond) + int64(s.Config.Shards) - 1) / max(int64(s.Config.Shards), 1)},
 		chunks:   make(chan chunk), lost: make(chan struct{}, 1), fetching: map[int32]bool{},
 		moved: map[partition]struct{}{}, state: source.Connecting,
 	}
@@ -111,6 +112,7 @@ func (r *reader) begin(ctx context.Context, first bool) error {
 	if err := r.flush(ctx); err != nil {
 		return err
 	}
+	maps.DeleteFunc(r.positions, func(p partition, _ position) bool { return !r.mine(p) })
 	r.tell(source.Streaming, "")
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -27,6 +28,9 @@ type StoppedError struct {
 	Cause string
 }
 
+// Remedy is what to do about it.
+func (e *StoppedError) Remedy() string { return "set on_gap: continue to have it go on behind the gap" }
+
 func (e *StoppedError) Error() string {
 	return e.Cause + "; on_gap: stop keeps the source here: set on_gap: continue to have it go on behind the gap"
 }
@@ -47,6 +51,9 @@ func (r *reader) reconcile(ctx context.Context, topics map[string]topic, first b
 		}
 		for id, leader := range t.leaders {
 			p := partition{name, id}
+			if !first && !r.mine(p) {
+				continue // at the first run, the first shard finds out for all where they begin
+			}
 			leaders[p] = leader
 			at, known := r.positions[p]
 			switch {
@@ -63,6 +70,7 @@ func (r *reader) reconcile(ctx context.Context, topics map[string]topic, first b
 	if err := r.place(ctx, topics, unplaced, first, now); err != nil {
 		return err
 	}
+	maps.DeleteFunc(leaders, func(p partition, _ int32) bool { return !r.mine(p) })
 	for p, leader := range leaders {
 		at, known := r.positions[p]
 		switch {
@@ -225,6 +233,6 @@ func (r *reader) fetch(broker int32) {
 	}
 	r.fetching[broker] = true
 	r.fetchers(&fetcher{
-		cluster: r.cluster, board: r.board, broker: broker, brokers: r.cluster.size(), chunks: r.chunks, throttle: r.throttle, lost: r.lost,
+		cluster: r.cluster, board: r.board, broker: broker, brokers: r.cluster.size() * max(r.Config.Shards, 1), chunks: r.chunks, throttle: r.throttle, lost: r.lost,
 	})
 }

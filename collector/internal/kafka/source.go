@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"log/slog"
 	"time"
 
@@ -18,6 +19,8 @@ import (
 type Options struct {
 	Name   string
 	Config Config
+	// Shard is which of Config.Shards this is, from 0.
+	Shard int
 	// Internal is datawatch's own broker: its topics are never read, and records larger than it takes become dead letters.
 	Internal config.Broker
 	Reporter source.Reporter
@@ -56,6 +59,9 @@ func (s *Source) Run(ctx context.Context, progress source.Progress, emit source.
 	if err != nil {
 		return err
 	}
+	if first && s.Shard > 0 {
+		return errNotBegun
+	}
 	group, running := errgroup.WithContext(ctx)
 	// Connections end before anybody is waited for: a call on them has no other way to be stopped.
 	connected, disconnect := context.WithCancel(running)
@@ -75,6 +81,18 @@ func (s *Source) Run(ctx context.Context, progress source.Progress, emit source.
 	return err
 }
 
+var errNotBegun = errors.New("the source has never run: its first shard finds out where the partitions begin, and hasn't yet")
+
+// mine tells whether this shard reads a partition. A topic's partitions go to the shards in turn.
+func (s *Source) mine(p partition) bool {
+	if s.Config.Shards <= 1 {
+		return true
+	}
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(p.topic)) // never fails
+	return int((int64(hash.Sum32())+int64(p.id))%int64(s.Config.Shards)) == s.Shard
+}
+
 // Check tells whether the cluster can be reached and what would be read.
 func (s *Source) Check(ctx context.Context) []daemon.Finding {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
@@ -89,7 +107,7 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 		}
 	}
 	finding.Err = err
-	finding.Remedy = "check addresses, network, tls and sasl of the source"
+	finding.Remedy = remedyUnanswered
 	return []daemon.Finding{finding}
 }
 

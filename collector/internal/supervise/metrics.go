@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,7 +12,7 @@ import (
 )
 
 type metrics struct {
-	registerer     prometheus.Registerer
+	lags           *lags
 	capturedTotal  *prometheus.CounterVec
 	publishedTotal *prometheus.CounterVec
 	lastEvent      *prometheus.GaugeVec
@@ -35,8 +36,13 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 		registerer.MustRegister(v)
 		return v
 	}
+	lags := &lags{
+		description: prometheus.NewDesc("datawatch_collector_source_lag_seconds", "How far capture is behind the source.", []string{"source"}, nil),
+		now:         map[string]func() float64{},
+	}
+	registerer.MustRegister(lags)
 	return &metrics{
-		registerer:     registerer,
+		lags:           lags,
 		capturedTotal:  counter("events_captured_total", "Events that came from sources; those of a batch that failed come again.", "stream"),
 		publishedTotal: counter("events_published_total", "Events committed to the raw topic.", "stream"),
 		lastEvent:      gauge("last_event_timestamp_seconds", "The source's time of the newest event committed.", "stream"),
@@ -49,12 +55,44 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 	}
 }
 
+// lags are the sources' lags, asked for at each scrape.
+type lags struct {
+	description *prometheus.Desc
+
+	mu  sync.Mutex
+	now map[string]func() float64
+}
+
+// Describe implements prometheus.Collector.
+func (l *lags) Describe(to chan<- *prometheus.Desc) { to <- l.description }
+
+// Collect implements prometheus.Collector.
+func (l *lags) Collect(to chan<- prometheus.Metric) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, now := range l.now {
+		to <- prometheus.MustNewConstMetric(l.description, prometheus.GaugeValue, now(), name)
+	}
+}
+
 // showLag has a source's lag asked for at each scrape.
 func (m *metrics) showLag(name string, lag func() float64) {
-	m.registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: "datawatch", Subsystem: "collector", Name: "source_lag_seconds",
-		Help: "How far capture is behind the source.", ConstLabels: prometheus.Labels{"source": name},
-	}, lag))
+	m.lags.mu.Lock()
+	defer m.lags.mu.Unlock()
+	m.lags.now[name] = lag
+}
+
+// hideLag has it told no more: another collector runs the source.
+func (m *metrics) hideLag(name string) {
+	m.lags.mu.Lock()
+	defer m.lags.mu.Unlock()
+	delete(m.lags.now, name)
+}
+
+// forget takes a source away that is in the configuration no more.
+func (m *metrics) forget(name string) {
+	m.hideLag(name)
+	m.state.DeletePartialMatch(prometheus.Labels{"source": name})
 }
 
 // seen counts what came from a source.

@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"sync"
@@ -16,6 +17,7 @@ type reporter struct {
 	name    string
 	metrics *metrics
 	health  *daemon.Health
+	watch   Watcher // may be nil
 	log     *slog.Logger
 
 	mu      sync.Mutex
@@ -29,14 +31,26 @@ type reporter struct {
 
 var _ source.Reporter = (*reporter)(nil)
 
-func newReporter(name string, m *metrics, health *daemon.Health, log *slog.Logger) *reporter {
-	r := &reporter{name: name, metrics: m, health: health, log: log}
+func newReporter(name string, m *metrics, health *daemon.Health, watch Watcher, log *slog.Logger) *reporter {
+	r := &reporter{name: name, metrics: m, health: health, watch: watch, log: log}
 	m.showLag(name, r.lagNow)
 	return r
 }
 
 // State implements source.Reporter.
-func (r *reporter) State(state source.State, reason string) {
+func (r *reporter) State(state source.State, reason string) { r.tell(state, reason, "") }
+
+// fail tells that the source's run has ended with an error, which may know its remedy.
+func (r *reporter) fail(err error) {
+	var known interface{ Remedy() string }
+	remedy := ""
+	if errors.As(err, &known) {
+		remedy = known.Remedy()
+	}
+	r.tell(source.Failed, err.Error(), remedy)
+}
+
+func (r *reporter) tell(state source.State, reason, remedy string) {
 	r.mu.Lock()
 	changed := state != r.state
 	if changed {
@@ -45,7 +59,13 @@ func (r *reporter) State(state source.State, reason string) {
 	r.state, r.reason = state, reason
 	r.mu.Unlock()
 	r.metrics.setState(r.name, state)
+	if r.watch != nil {
+		r.watch.State(r.name, state, reason, remedy)
+	}
 	status, said := r.verdict(state, reason)
+	if remedy != "" {
+		said += " (" + remedy + ")"
+	}
 	r.health.Set("source "+r.name, status, said)
 	if changed && state != source.Failed { // whoever finds a failure logs it
 		r.log.Info("source", "state", state, "reason", reason)
@@ -60,7 +80,7 @@ func (r *reporter) verdict(state source.State, reason string) (daemon.Status, st
 	switch state {
 	case source.Streaming, source.Snapshot:
 		return daemon.Ready, reason
-	case source.Stalled, source.Standby:
+	case source.Stalled:
 		return daemon.Degraded, said
 	default:
 		return daemon.NotReady, said

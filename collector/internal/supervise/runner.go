@@ -3,8 +3,10 @@ package supervise
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
 	"time"
 
 	"datawatch/collector/internal/source"
@@ -20,56 +22,63 @@ type runner struct {
 }
 
 func newRunner(s *Supervisor, u Unit) *runner {
-	r := &runner{Supervisor: s, unit: u, log: s.Log.With("source", u.Name)}
-	r.report = newReporter(u.Name, s.metrics, s.Health, r.log)
+	if u.Do != nil {
+		return &runner{Supervisor: s, unit: u, log: s.Log.With("part", u.Name)}
+	}
+	r := &runner{Supervisor: s, unit: u, log: s.Log.With("source", u.label())}
+	r.report = newReporter(u.label(), s.metrics, s.Health, s.Watch, r.log)
 	return r
 }
 
-func (r *runner) run(ctx context.Context) error {
+// run ends with ctx only.
+func (r *runner) run(ctx context.Context) {
 	wait := r.times.firstPause
 	for {
-		committed, err := r.session(ctx)
+		committed, err := r.once(ctx)
 		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if errors.Is(err, broker.ErrFenced) {
-			if err := r.standBy(ctx); err != nil {
-				return err
-			}
-			wait = r.times.firstPause
-			continue
+			return
 		}
 		if committed {
 			wait = r.times.firstPause
 		}
-		r.report.State(source.Failed, err.Error())
-		r.log.Error("source failed; it is run again", "error", err, "pause", wait)
-		if err := pause(ctx, wait/2+rand.N(wait)); err != nil {
-			return err
+		if r.report != nil && errors.Is(err, broker.ErrFenced) {
+			// Another collector runs it, as one does when this one was paused; or the broker gave up a transaction that took
+			// too long. The group knows: if it is another's, ctx ends.
+			r.report.State(source.Connecting, "its writer was fenced: another collector took over, or a transaction took too long")
+			r.log.Warn("the writer was fenced; the group of collectors is asked whose the source is")
+			if r.settle(ctx) != nil {
+				return
+			}
+		} else {
+			r.failed(err, wait)
+		}
+		if pause(ctx, wait/2+rand.N(wait)) != nil {
+			return
 		}
 		wait = min(2*wait, r.times.longPause)
 	}
 }
 
-// standBy returns when nobody else runs the source any more.
-func (r *runner) standBy(ctx context.Context) error {
-	r.report.State(source.Standby, "another collector runs this source; this one takes over when that one stops or is silent for "+r.times.takeover.String())
-	r.log.Warn("another collector took the source over; standing by", "takeover", r.times.takeover)
-	w := watcher{runner: r}
-	defer w.close()
-	for {
-		if err := pause(ctx, r.times.watch); err != nil {
-			return err
-		}
-		ended, err := w.look(ctx, time.Now())
-		if err != nil {
-			r.log.Debug("look at the other collector's sign of life", "error", err)
-		}
-		if ended {
-			r.log.Warn("the other collector runs the source no more; taking over")
-			return nil
-		}
+// once runs the unit until it fails; committed tells whether it got anywhere.
+func (r *runner) once(ctx context.Context) (committed bool, err error) {
+	if r.unit.Do == nil {
+		return r.session(ctx)
 	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return false, r.unit.Do(ctx)
+}
+
+func (r *runner) failed(err error, wait time.Duration) {
+	if r.report == nil {
+		r.log.Error("it failed, and is begun again", "error", err, "pause", wait)
+		return
+	}
+	r.report.fail(err)
+	r.log.Error("source failed; it is run again", "error", err, "pause", wait)
 }
 
 func pause(ctx context.Context, d time.Duration) error {

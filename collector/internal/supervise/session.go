@@ -35,7 +35,8 @@ type session struct {
 // whether a batch went through.
 func (r *runner) session(ctx context.Context) (committed bool, err error) {
 	r.report.State(source.Connecting, "")
-	publisher, err := broker.OpenPublisher(ctx, r.Broker, r.Broker.TopicPrefix+"-source-"+r.unit.Name)
+	var progress source.Progress
+	publisher, err := broker.OpenPublisher(ctx, r.Broker, transactionalID(r.Broker.TopicPrefix, r.unit.Name, r.unit.Shard, r.unit.Shards))
 	if err != nil {
 		r.brokerFailed(err)
 		return false, err
@@ -46,8 +47,10 @@ func (r *runner) session(ctx context.Context) (committed bool, err error) {
 			r.log.Debug("close publisher", "error", closeErr)
 		}
 	}()
-	// Behind the opening: from here on nobody else can commit progress of this source.
-	progress, err := r.progress(ctx)
+	// Behind the opening: from here on nobody else can commit this unit's progress.
+	if err = r.settleLayout(ctx); err == nil {
+		progress, err = r.progress(ctx)
+	}
 	if err != nil {
 		r.brokerFailed(err)
 		return false, err
@@ -122,7 +125,7 @@ func (s *session) publish(ctx context.Context, records []broker.Record) error {
 	now := time.Now()
 	beats := s.due(now)
 	if beats {
-		records = append(records, leaseRecord(s.topics.State, s.unit.Name, s.holder, now), s.report.status(now).Record(s.topics.State, s.unit.Name))
+		records = append(records, leaseRecord(s.topics.State, s.unit.label(), s.holder, now), s.report.status(now).Record(s.topics.State, s.unit.Name))
 	}
 	if err := s.publisher.Publish(ctx, records); err != nil {
 		s.failed = err
@@ -166,8 +169,7 @@ func (s *session) showLife(ctx context.Context) error {
 // withdrawTimeout bounds what a stop spends on telling others.
 const withdrawTimeout = 3 * time.Second
 
-// withdraw takes the sign of life back, so that a collector that stands by needn't wait for it to fall silent. Where the
-// source failed and is run again, it only says so.
+// withdraw takes the sign of life back: the source is run here no more. Where it failed and is run again, it only says so.
 func (s *session) withdraw(ctx context.Context, because error) {
 	now := time.Now()
 	status := s.report.status(now)
@@ -176,7 +178,7 @@ func (s *session) withdraw(ctx context.Context, because error) {
 		status.State, status.Reason = source.Failed, because.Error()
 	} else {
 		status.State, status.Reason, status.Since = remote.Stopped, "", now.UTC()
-		records = append(records, broker.Record{Topic: s.topics.State, Key: []byte(leaseKey(s.unit.Name))})
+		records = append(records, broker.Record{Topic: s.topics.State, Key: []byte(leaseKey(s.unit.label()))})
 	}
 	records = append(records, status.Record(s.topics.State, s.unit.Name))
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTimeout)
@@ -200,15 +202,10 @@ func progressKey(name, entry string) string {
 	return "source/" + name + "/" + entry
 }
 
-// progress reads what the source's last committed batch left in the state topic.
+// progress reads what the source's last committed batches left in the state topic.
 func (r *runner) progress(ctx context.Context) (source.Progress, error) {
-	scanner, err := broker.NewScanner(r.Broker, "datawatch-collector")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = scanner.Close() }() // it only read
 	own := progressKey(r.unit.Name, "")
-	state, err := scanner.State(ctx, broker.TopicsOf(r.Broker.TopicPrefix).State, own)
+	state, err := r.state(ctx, own)
 	if err != nil {
 		return nil, err
 	}
@@ -220,4 +217,14 @@ func (r *runner) progress(ctx context.Context) (source.Progress, error) {
 		}
 	}
 	return progress, nil
+}
+
+// state reads the state topic's values whose keys begin with prefix.
+func (r *runner) state(ctx context.Context, prefix string) (map[string][]byte, error) {
+	scanner, err := broker.NewScanner(r.Broker, "datawatch-collector")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = scanner.Close() }() // it only read
+	return scanner.State(ctx, broker.TopicsOf(r.Broker.TopicPrefix).State, prefix)
 }

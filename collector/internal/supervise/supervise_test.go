@@ -45,7 +45,7 @@ type collector struct {
 
 var shortTimes = times{
 	firstPause: 20 * time.Millisecond, longPause: 100 * time.Millisecond, beat: 200 * time.Millisecond,
-	watch: 50 * time.Millisecond, takeover: time.Second, ask: 20 * time.Millisecond,
+	ask: 20 * time.Millisecond,
 }
 
 func start(t *testing.T, c config.Broker, units ...Unit) *collector {
@@ -56,7 +56,7 @@ func start(t *testing.T, c config.Broker, units ...Unit) *collector {
 func startWith(t *testing.T, c config.Broker, mask Masker, spans times, units ...Unit) *collector {
 	t.Helper()
 	registry := prometheus.NewRegistry()
-	s := New(Options{Broker: c, Units: units, Mask: mask, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Metrics: registry, Health: daemon.NewHealth()})
+	s := New(Options{Broker: c, Units: units, Mask: mask, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})), Metrics: registry, Health: daemon.NewHealth()})
 	s.times = spans
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -224,53 +224,10 @@ func readyz(c *collector) string {
 	return w.Body.String()
 }
 
-func standsBy(c *collector) error {
-	if got := testutil.ToFloat64(c.metrics.state.WithLabelValues("one", string(source.Standby))); got != 1 {
-		return errors.New("not in standby")
-	}
-	if body := readyz(c); !strings.Contains(body, "another collector runs this source") {
-		return fmt.Errorf("/readyz doesn't say why: %s", body)
-	}
-	return nil
-}
-
-// TestFencedCollectorStandsByAndTakesOverWhenTheOtherStops also has both idle: the fenced one hears of it all the same.
-func TestFencedCollectorStandsByAndTakesOverWhenTheOtherStops(t *testing.T) {
-	testrig.EachBroker(t, func(t *testing.T, addr string) {
-		c, s := brokerConfig(t, addr), newSystem()
-		first := start(t, c, unit(s, "one", nil))
-		s.write(20)
-		awaitNumbers(t, c, "one", 20)
-		second := start(t, c, unit(s, "one", nil))
-		testrig.Eventually(t, 20*time.Second, func() error { return standsBy(first) })
-		s.write(20)
-		awaitNumbers(t, c, "one", 40)
-
-		// It doesn't fight back: the second stays where it is for longer than a takeover takes.
-		deadline := time.Now().Add(2 * first.times.takeover)
-		for time.Now().Before(deadline) {
-			if err := standsBy(first); err != nil {
-				t.Fatal(err)
-			}
-			if err := standsBy(second); err == nil {
-				t.Fatal("both stand by")
-			}
-			time.Sleep(50 * time.Millisecond)
-		}
-		if err := second.stop(); err != nil {
-			t.Fatal(err)
-		}
-		s.write(20)
-		awaitNumbers(t, c, "one", 60)
-	})
-}
-
-// TestWriterThatTheBrokerGaveUpIsOpenedAgain has nobody else there: standing by until takeover would be for nothing.
+// TestWriterThatTheBrokerGaveUpIsOpenedAgain has nobody else there.
 func TestWriterThatTheBrokerGaveUpIsOpenedAgain(t *testing.T) {
 	c, s := brokerConfig(t, testrig.Embedded(t)), newSystem()
-	patient := shortTimes
-	patient.watch, patient.takeover = time.Second, time.Hour
-	collector := startWith(t, c, nil, patient, unit(s, "one", nil))
+	collector := start(t, c, unit(s, "one", nil))
 	s.write(10)
 	awaitNumbers(t, c, "one", 10)
 	fence, err := broker.OpenPublisher(t.Context(), c, c.TopicPrefix+"-source-one")
@@ -278,28 +235,9 @@ func TestWriterThatTheBrokerGaveUpIsOpenedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = fence.Close() }()
-	testrig.Eventually(t, 10*time.Second, func() error { return standsBy(collector) })
 	s.write(10)
 	awaitNumbers(t, c, "one", 20)
-}
-
-func TestStandbyTakesOverFromACollectorThatFellSilent(t *testing.T) {
-	c, s := brokerConfig(t, testrig.Embedded(t)), newSystem()
-	first := start(t, c, unit(s, "one", nil))
-	s.write(20)
-	awaitNumbers(t, c, "one", 20)
-	killed, err := broker.OpenPublisher(t.Context(), c, c.TopicPrefix+"-source-one") // takes over, gives one sign of life, and is no more
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = killed.Close() }()
-	sign := leaseRecord(broker.TopicsOf(c.TopicPrefix).State, "one", "killed", time.Now())
-	if err := killed.Publish(t.Context(), []broker.Record{sign}); err != nil {
-		t.Fatal(err)
-	}
-	testrig.Eventually(t, 10*time.Second, func() error { return standsBy(first) })
-	s.write(20)
-	awaitNumbers(t, c, "one", 40)
+	testrig.Eventually(t, 10*time.Second, func() error { return streams(collector, "one") })
 }
 
 // secret masks values, but for those that it chokes on.

@@ -1,0 +1,53 @@
+package collector
+
+import (
+	"context"
+	"reflect"
+
+	"datawatch/collector/internal/trouble"
+	"datawatch/pkg/daemon"
+)
+
+// reloader brings a configuration that was read anew into force.
+type reloader struct {
+	c       Config
+	env     daemon.Env
+	trouble *trouble.Teller
+	change  func(Config)
+}
+
+// configurationPart is the configuration's name in /readyz.
+const configurationPart = "configuration"
+
+func followReloads(ctx context.Context, reloads <-chan daemon.Reload[Config], r reloader) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case reload := <-reloads:
+			r.take(reload)
+		}
+	}
+}
+
+func (r *reloader) take(reload daemon.Reload[Config]) {
+	r.trouble.Configuration(reload.Err)
+	if reload.Err != nil {
+		r.env.Log.Error("the configuration is wrong; the last good one stays in force", "error", reload.Err)
+		r.env.Health.Set(configurationPart, daemon.Degraded, "not loaded, the last good one stays in force: "+reload.Err.Error())
+		return
+	}
+	next := reload.Config
+	sources := next.Collector.Sources
+	next.Collector.Sources = r.c.Collector.Sources
+	if reflect.DeepEqual(next, r.c) {
+		r.env.Health.Set(configurationPart, daemon.Ready, "")
+	} else {
+		const waits = "what changed outside of collector.sources takes effect at the next start"
+		r.env.Log.Warn(waits)
+		r.env.Health.Set(configurationPart, daemon.Degraded, waits)
+	}
+	r.c.Collector.Sources = sources
+	r.env.Log.Info("configuration loaded", "sources", len(sources))
+	r.change(r.c)
+}
