@@ -30,11 +30,12 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 	}
 	findings := []daemon.Finding{{What: what + " connection", Detail: "MongoDB " + d.text}}
 	if err := d.usable(); err != nil {
-		remedy := "upgrade the deployment"
-		if errors.Is(err, errStandalone) {
-			remedy = "start mongod with --replSet and call rs.initiate(); one member is enough"
+		finding := daemon.Finding{What: what + " deployment", Err: err}
+		var unusable *unusableError
+		if errors.As(err, &unusable) {
+			finding.Remedy = unusable.Remedy()
 		}
-		return append(findings, daemon.Finding{What: what + " deployment", Err: err, Remedy: remedy})
+		return append(findings, finding)
 	}
 	findings = append(findings, s.checkStream(ctx, client, d))
 	return append(findings, s.checkCollections(ctx, client, d)...)

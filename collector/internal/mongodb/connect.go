@@ -58,15 +58,29 @@ var (
 	errNoClock    = errors.New("the server tells no cluster time: is its replica set initiated?")
 )
 
+// unusableError says why a deployment can have no change stream, and what to do about it.
+type unusableError struct {
+	Err    error
+	remedy string
+}
+
+func (e *unusableError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the reason.
+func (e *unusableError) Unwrap() error { return e.Err }
+
+// Remedy is what to do about it.
+func (e *unusableError) Remedy() string { return e.remedy }
+
 // usable tells why there can be no change stream here.
 func (d deployment) usable() error {
 	switch {
 	case d.set == "" && !d.sharded:
-		return errStandalone
+		return &unusableError{errStandalone, "start mongod with --replSet and call rs.initiate(); one member is enough"}
 	case !d.atLeast(4, 4):
-		return fmt.Errorf("%w: it is %s", errTooOld, d.text)
+		return &unusableError{fmt.Errorf("%w: it is %s", errTooOld, d.text), "upgrade the deployment"}
 	case d.now == (stamp{}):
-		return errNoClock
+		return &unusableError{errNoClock, "call rs.initiate()"}
 	default:
 		return nil
 	}
