@@ -73,8 +73,10 @@ func (k *cluster) open(b *sarama.Broker) error {
 	}
 	connected, err := b.Connected()
 	switch {
-	case err != nil && k.config.Net.SASL.Enable && isRefusal(err):
-		return fmt.Errorf("connect to %s: wrong password, or an unknown user: the broker refused %q by %s: %w", b.Addr(), k.config.Net.SASL.User, k.config.Net.SASL.Mechanism, err)
+	case errors.Is(err, sarama.ErrSASLAuthenticationFailed):
+		return fmt.Errorf("connect to %s: wrong password, or an unknown user: %q by %s: %w", b.Addr(), k.config.Net.SASL.User, k.config.Net.SASL.Mechanism, err)
+	case k.config.Net.SASL.Enable && errors.Is(err, io.EOF): // what some brokers do with a wrong password
+		return fmt.Errorf("connect to %s: it hung up on %q: wrong password, an unknown user, or a port that wants TLS: %w", b.Addr(), k.config.Net.SASL.User, err)
 	case err != nil:
 		return fmt.Errorf("connect to %s: %w", b.Addr(), err)
 	case !connected:
@@ -82,12 +84,6 @@ func (k *cluster) open(b *sarama.Broker) error {
 	default:
 		return nil
 	}
-}
-
-// isRefusal tells whether a connection failed where a user is refused. Some brokers say so, others just hang up; what the
-// network refuses looks otherwise.
-func isRefusal(err error) bool {
-	return errors.Is(err, sarama.ErrSASLAuthenticationFailed) || errors.Is(err, io.EOF)
 }
 
 // broker is the connection to a broker by its id.

@@ -9,6 +9,9 @@
 // recreated or truncated partition) is a gap event in the topic's stream, never
 // silence; what is larger than the internal broker takes says so, and becomes a dead letter. Topics of Kafka itself ("__…") and datawatch's own are never read.
 //
+// A source may be split into shards, each a Source of its own that reads its share of every topic's partitions. Where
+// partitions begin at the very first run is found out by the first shard for all.
+//
 // Who does what: one goroutine a broker fetches the partitions that it leads (fetch.go) and hands over one partition's
 // records at a time; a single goroutine (reader.go) turns them into events, decides where partitions begin, and emits.
 // While an emit waits, nothing more than one fetch a broker is held.

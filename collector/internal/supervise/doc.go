@@ -7,14 +7,24 @@
 //
 // # Several collectors
 //
-// Whoever starts a source last runs it. The collector that was fenced stands by: it doesn't fight back, but watches the
-// other's sign of life in the state topic and takes over once that is withdrawn (an orderly stop) or has been silent for
-// takeover. Two collectors thus never take a source from each other in turns.
+// Collectors with one configuration are members of one consumer group of the internal broker, and share what there is to
+// do (share.go): sources, the shards of a source that can be split, and what isn't a source, as hearing commands. Each is
+// done by one of them, evenly; what is done stays where it is, and what has to move is let go first. A collector that
+// stops is missed at once, one that is killed or cut off after broker.SessionTimeout. The group decides who runs a source,
+// but it is fencing that makes it safe: a collector that was paused and wakes up can commit nothing.
 //
-//	connecting ──> snapshot ──> streaming <──> stalled
-//	     ^  └──────────────────────┘│              │
-//	     │                         error ──> failed┘──> (pause, longer each time) ──> connecting
-//	     └── standby <── fenced ───┘
+//	             ┌──────────── assigned ───────────┐
+//	connecting ──> snapshot ──> streaming <──> stalled      standby
+//	     ^  └──────────────────────┘│              │           ^
+//	     │                         error ──> failed┘           │
+//	     │                                   │ (pause, longer each time)
+//	     └───────────────────────────────────┘──> not assigned ┘
+//
+// # Shards
+//
+// The writers of each number of shards have transactional ids of their own. Whoever finds another number in force than its
+// own writes down its own, fences every writer of the former, and only then reads progress (layout.go). Progress is kept
+// by partition, so it doesn't matter which shard wrote it.
 //
 // What people ask for lies in the control topic: the session hands it to the source, whose progress says what was taken. With
 // each sign of life goes a status of the source, for people's commands (package remote).
