@@ -150,7 +150,7 @@ func (t *Teller) due(now time.Time) []telegram.Message {
 		switch {
 		case !m.well.IsZero() && now.Sub(m.well) >= wellFor:
 			if m.told {
-				messages = append(messages, t.words.over(m, t.o.Zone))
+				messages = append(messages, t.words.over(m))
 			}
 			delete(t.cases, name)
 		case m.well.IsZero() && !m.told && now.Sub(m.since) >= lasting:

@@ -58,7 +58,7 @@ func (w words) trouble(m *matter, zone *time.Location) telegram.Message {
 	return telegram.NewMessage(append(blocks, telegram.Line(telegram.Plain(w.waits)), telegram.Line(telegram.Plain(w.do+" "+remedy)))...)
 }
 
-func (w words) over(m *matter, zone *time.Location) telegram.Message {
+func (w words) over(m *matter) telegram.Message {
 	if m.subject == configuration {
 		return telegram.NewMessage(telegram.Line(telegram.Plain("🟢 "), telegram.Bold(fmt.Sprintf(w.mended, m.subject))))
 	}
