@@ -41,7 +41,7 @@ func TestWrongConfigurationSaysWhereAndWhat(t *testing.T) {
 		"a slow snapshot": {`collector: {sources: [{name: a, mongodb: {uri: "mongodb://m", collections: ["a.*"], snapshot: initial, snapshot_max_bytes_per_second: 10}}]}`, "64KiB or more; 0 is no limit"},
 		"no address":      {`collector: {sources: [{name: a, kafka: {topics: ["*"]}}]}`, "collector.sources[0].kafka.addresses: missing"},
 		"bad glob":        {`collector: {sources: [{name: a, kafka: {addresses: ["k:1"], topics: ["[a"]}}]}`, `kafka.topics[0]: "[a" is not a glob`},
-		"shards":          {`collector: {sources: [{name: a, kafka: {addresses: ["k:1"], shards: 2}}]}`, "kafka.shards: 2"},
+		"shards":          {`collector: {sources: [{name: a, kafka: {addresses: ["k:1"], shards: 65}}]}`, "kafka.shards: 65"},
 		"start":           {`collector: {sources: [{name: a, kafka: {addresses: ["k:1"], start: end}}]}`, "latest | earliest"},
 		"on_gap":          {`collector: {sources: [{name: a, kafka: {addresses: ["k:1"], on_gap: skip}}]}`, "continue | stop"},
 		"a slow limit":    {`collector: {sources: [{name: a, kafka: {addresses: ["k:1"], max_bytes_per_second: 10}}]}`, "64KiB or more"},
