@@ -117,34 +117,13 @@ func looksGenerated(text string) bool {
 	return digits >= 4 || digits > 0 && digits == len(text)
 }
 
-// value is a JSON value of a stream with what was generated named; in is the name of the member that holds it, "" for a
-// key that is one value.
+// value is a JSON value of a stream with what was generated named.
 func (c *canonizer) value(stream event.Stream, in string, raw json.RawMessage) any {
-	if raw == nil {
-		return nil
-	}
-	switch raw[0] {
-	case '{':
-		members, err := membersOf(raw)
-		if err != nil {
-			return raw
-		}
-		out := fields{}
-		for _, m := range members {
-			out = append(out, pair{m.name, c.value(stream, m.name, m.value)})
-		}
-		return out
-	case '[':
-		var items []json.RawMessage
-		if json.Unmarshal(raw, &items) != nil {
-			return raw
-		}
-		out := make([]any, len(items))
-		for i, item := range items {
-			out[i] = c.value(stream, in, item)
-		}
-		return out
-	}
+	return tree(raw, in, func(in string, raw json.RawMessage) any { return c.leaf(stream, in, raw) })
+}
+
+// leaf is a value without parts; in is the name of the member that holds it, "" for a key that is one value.
+func (c *canonizer) leaf(stream event.Stream, in string, raw json.RawMessage) any {
 	text := plain(raw)
 	switch {
 	case raw[0] == '"' && moment.MatchString(text):
@@ -192,6 +171,38 @@ func (c *canonizer) called(word string) event.Stream {
 		}
 	}
 	return best
+}
+
+// tree is a JSON value with the members of objects in their order, and of each part that has none what leaf makes of it; in
+// is the name of the member that holds it. No value is nil.
+func tree(raw json.RawMessage, in string, leaf func(in string, raw json.RawMessage) any) any {
+	if len(raw) == 0 {
+		return nil
+	}
+	switch raw[0] {
+	case '{':
+		members, err := membersOf(raw)
+		if err != nil {
+			return raw
+		}
+		out := fields{}
+		for _, m := range members {
+			out = append(out, pair{m.name, tree(m.value, m.name, leaf)})
+		}
+		return out
+	case '[':
+		var items []json.RawMessage
+		if json.Unmarshal(raw, &items) != nil {
+			return raw
+		}
+		out := make([]any, len(items))
+		for i, item := range items {
+			out[i] = tree(item, in, leaf)
+		}
+		return out
+	default:
+		return leaf(in, raw)
+	}
 }
 
 // pair is a member, in the order in which it stood.

@@ -46,33 +46,7 @@ func ParseGolden(text []byte) ([]Line, error) {
 	}
 }
 
-// literal is a value as it stands, with the members of objects in their order.
+// literal is a value as it stands.
 func literal(raw json.RawMessage) any {
-	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
-		return nil
-	}
-	switch raw[0] {
-	case '{':
-		members, err := membersOf(raw)
-		if err != nil {
-			return raw
-		}
-		out := fields{}
-		for _, m := range members {
-			out = append(out, pair{m.name, literal(m.value)})
-		}
-		return out
-	case '[':
-		var items []json.RawMessage
-		if json.Unmarshal(raw, &items) != nil {
-			return raw
-		}
-		out := make([]any, len(items))
-		for i, item := range items {
-			out[i] = literal(item)
-		}
-		return out
-	default:
-		return raw
-	}
+	return tree(raw, "", func(_ string, raw json.RawMessage) any { return raw })
 }
