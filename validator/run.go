@@ -47,13 +47,8 @@ func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
 	keeper := alerts.New(alerts.Options{
 		Broker: cfg.Broker, Telegram: cfg.Telegram, Messenger: messenger{bot, control.Options{Broker: cfg.Broker, Name: "alerts", Log: env.Log}}, Log: env.Log, Metrics: env.Metrics, Failed: reporter(env, "alerts"),
 		Failures: func() []schemas.Failure { return watcher.Current().Failures() },
-		Loaded: func(stream event.Stream) (string, time.Time) {
-			if f := watcher.Current().For(stream); f != nil {
-				return f.SHA256, f.LoadedAt
-			}
-			return "", time.Time{}
-		},
-		Times: cfg.Validator.Alerts.times(), EditEvery: cfg.Validator.Alerts.EditEvery.Std(),
+		Loaded:   changedFile(watcher, time.Now()),
+		Times:    cfg.Validator.Alerts.times(), EditEvery: cfg.Validator.Alerts.EditEvery.Std(),
 	})
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return daemon.ServeHTTP(ctx, cfg.Validator.Listen, env) })
@@ -93,6 +88,18 @@ func (m messenger) Poll(ctx context.Context, h telegram.Handlers) error {
 			return ctx.Err()
 		case <-time.After(listenPause):
 		}
+	}
+}
+
+// changedFile tells which version of a file judges a stream, and since when, where it came into force after the start: of
+// files that were there before, nobody knows that they changed.
+func changedFile(w *schemas.Watcher, start time.Time) func(event.Stream) (sha256 string, at time.Time) {
+	return func(stream event.Stream) (string, time.Time) {
+		f := w.Current().For(stream)
+		if f == nil || !f.LoadedAt.After(start) {
+			return "", time.Time{}
+		}
+		return f.SHA256, f.LoadedAt
 	}
 }
 
