@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"strings"
@@ -16,6 +17,8 @@ import (
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/broker"
 	"datawatch/pkg/daemon"
+	"datawatch/pkg/event"
+	"datawatch/pkg/hide"
 )
 
 // recordFlags are those of `collector record`.
@@ -81,6 +84,11 @@ func (f *recordFlags) run(ctx context.Context, c Config, command []string, stdou
 		return err
 	}
 	topics := broker.TopicsOf(c.Broker.TopicPrefix)
+	hide, stop, err := hidden(ctx, c, stderr)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	from, err := f.arrived(ctx, pipeline)
 	if err != nil {
 		return fmt.Errorf("before the command: %w", err)
@@ -90,7 +98,7 @@ func (f *recordFlags) run(ctx context.Context, c Config, command []string, stdou
 	if err != nil {
 		return errors.Join(failed, err)
 	}
-	r, err := record.Collect(ctx, scanner, topics, from, to, record.Options{Tag: f.tag, Sources: f.named()})
+	r, err := record.Collect(ctx, scanner, topics, from, to, record.Options{Tag: f.tag, Sources: f.named(), Hide: hide})
 	if err != nil {
 		return errors.Join(failed, err)
 	}
@@ -98,6 +106,28 @@ func (f *recordFlags) run(ctx context.Context, c Config, command []string, stdou
 		return err
 	}
 	return errors.Join(failed, f.compare(r, stdout, stderr))
+}
+
+// hidden learns what no one may be shown, and follows it until stop.
+func hidden(ctx context.Context, c Config, stderr io.Writer) (show func(event.Stream, *event.Change) *event.Change, stop func(), err error) {
+	follower := hide.NewFollower(c.Broker, "datawatch-collector-tools", slog.New(slog.NewTextHandler(stderr, nil)))
+	running, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = follower.Run(running) // its only error is the context's
+	}()
+	stop = func() {
+		cancel()
+		<-ended
+	}
+	select {
+	case <-follower.Known():
+		return func(s event.Stream, change *event.Change) *event.Change { return follower.For(s).Change(change) }, stop, nil
+	case <-ctx.Done():
+		stop()
+		return nil, nil, ctx.Err()
+	}
 }
 
 // arrived is the place behind everything that is committed now.

@@ -50,8 +50,14 @@ func openShow(c Config, env daemon.Env) (*show, error) {
 	s.trouble = trouble.New(trouble.Options{
 		Sender: bot, Chat: telegram.ChatOf(c.Telegram.Alerts), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log,
 	})
+	s.hidden = hide.NewFollower(c.Broker, "datawatch-collector", env.Log)
 	desk := chat.Options{
-		Broker: c.Broker, Bot: bot, Status: s.status, Arrive: func(ctx context.Context) error { return arrive(ctx, c) }, Ready: func() { env.Health.Set(commandsPart, daemon.Ready, "") }, Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log,
+		Broker: c.Broker, Bot: bot, Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log,
+		Status: s.status, Ready: func() { env.Health.Set(commandsPart, daemon.Ready, "") },
+		Arrive: func(ctx context.Context) error { return arrive(ctx, c) },
+		Hide: func(stream event.Stream, change *event.Change) *event.Change {
+			return s.hidden.For(stream).Change(change)
+		},
 	}
 	if c.Telegram.Token != "" && c.Telegram.Feed.ID == 0 {
 		env.Log.Info("no live feed: telegram.feed.chat isn't set")
@@ -62,7 +68,6 @@ func openShow(c Config, env daemon.Env) (*show, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.hidden = hide.NewFollower(c.Broker, "datawatch-collector", env.Log)
 	s.feed, err = feed.New(feed.Options{
 		Normalizer: normalizer, Hidden: s.hidden,
 		Sender: bot, Chat: telegram.ChatOf(c.Telegram.Feed), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location,
@@ -131,11 +136,10 @@ func (s *show) run(ctx context.Context) error {
 		if err := daemon.AwaitTopics(ctx, s.broker, s.env); err != nil {
 			return err
 		}
-		if s.feed == nil {
-			return nil
-		}
 		group, ctx := errgroup.WithContext(ctx)
-		group.Go(func() error { return s.watchVerdicts(ctx) })
+		if s.feed != nil {
+			group.Go(func() error { return s.watchVerdicts(ctx) })
+		}
 		group.Go(func() error { return s.hidden.Run(ctx) })
 		return group.Wait()
 	})

@@ -15,6 +15,7 @@ import (
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
 	"datawatch/pkg/control"
+	"datawatch/pkg/event"
 	"datawatch/pkg/telegram"
 )
 
@@ -57,6 +58,8 @@ type Options struct {
 	Ready    func() // hears when commands are heard; may be nil
 	// Arrive waits until what was committed before has come to clean and was judged; recordings end with it. May be nil.
 	Arrive func(ctx context.Context) error
+	// Hide gives a change as it may be shown, in recordings. Nil hides nothing.
+	Hide func(event.Stream, *event.Change) *event.Change
 	// LongestRecording is when a recording that nobody stops ends by itself. Default 30 minutes.
 	LongestRecording time.Duration
 }

@@ -193,7 +193,7 @@ func (d *Desk) end(ctx context.Context, own *recordings, why string) error {
 }
 
 func (d *Desk) collect(ctx context.Context, s *broker.Scanner, r recording) (*record.Recording, error) {
-	return record.Collect(ctx, s, d.topics, r.From, r.To, record.Options{Name: r.Name, Tag: r.Tag})
+	return record.Collect(ctx, s, d.topics, r.From, r.To, record.Options{Name: r.Name, Tag: r.Tag, Hide: d.o.Hide})
 }
 
 // sendRecording sends a recording as JSON Lines and as a page.

@@ -93,6 +93,7 @@ func (f *Feed) Last(ctx context.Context, stream string, n int) (lines []telegram
 		}
 		for _, c := range cleans {
 			if c.Change != nil {
+				c.Change = f.options.Hidden.For(c.Stream).Change(c.Change)
 				lines = append(lines, f.writer.lastLine(c, events[i].Time))
 			}
 		}

@@ -49,6 +49,8 @@ type Options struct {
 	Tag  string // only what carries this tag; empty is everything
 	// Sources are recorded; none are all of them.
 	Sources []string
+	// Hide gives a change as it may be shown. Nil hides nothing.
+	Hide func(event.Stream, *event.Change) *event.Change
 }
 
 func (o Options) wants(e *event.Clean) bool {
@@ -102,6 +104,9 @@ func (c *collector) add(e *event.Clean) {
 		return
 	}
 	change := e.Change
+	if c.options.Hide != nil {
+		change = c.options.Hide(e.Stream, change)
+	}
 	size := len(change.Key) + len(change.Before) + len(change.After) + len(e.ID)
 	if c.bytes+size > MaxBytes {
 		c.recording.Beyond++
