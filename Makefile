@@ -29,6 +29,7 @@ build: ## Build the programs into bin/
 .PHONY: test
 test: ## Run every test of every module with -race, on real servers
 	go test -race -timeout 15m $(TESTFLAGS) work
+	go test -timeout 5m $(TESTFLAGS) -run '^TestWriterThatTheBrokerGaveUpIsOpenedAgain$$' datawatch/collector/internal/supervise
 
 .PHONY: test/postgres-versions
 test/postgres-versions: ## Run capture on each supported version of PostgreSQL, 13 to 18

@@ -226,6 +226,7 @@ func readyz(c *collector) string {
 
 // TestWriterThatTheBrokerGaveUpIsOpenedAgain has nobody else there.
 func TestWriterThatTheBrokerGaveUpIsOpenedAgain(t *testing.T) {
+	testrig.WithoutRaceDetector(t, "where a request for several partitions fails, the Kafka client reads its transaction manager's lastError unlocked")
 	c, s := brokerConfig(t, testrig.Embedded(t)), newSystem()
 	collector := start(t, c, unit(s, "one", nil))
 	s.write(10)
