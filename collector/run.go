@@ -19,6 +19,7 @@ func Run(ctx context.Context, c Config, env daemon.Env) error { return RunReload
 // stopped, and the others go on undisturbed. A configuration that is wrong changes nothing, and is told; what differs
 // elsewhere than in the sources waits for the next start.
 func RunReloading(ctx context.Context, c Config, reloads <-chan daemon.Reload[Config], env daemon.Env) error {
+	env.Health.Set("broker", daemon.NotReady, "connecting") // before anything else is ready
 	mask, err := normalize.NewMasker(c.Mask)
 	if err != nil {
 		return fmt.Errorf("mask: %w", err)
@@ -31,7 +32,6 @@ func RunReloading(ctx context.Context, c Config, reloads <-chan daemon.Reload[Co
 	supervisor := supervise.New(supervise.Options{
 		Broker: c.Broker, Units: units(c, show, env), Mask: mask, Watch: show.trouble, Log: env.Log, Metrics: env.Metrics, Health: env.Health,
 	})
-	env.Health.Set("broker", daemon.NotReady, "connecting")
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return daemon.ServeHTTP(ctx, c.Collector.Listen, env) })
 	group.Go(func() error { return show.run(ctx) })
