@@ -25,7 +25,6 @@ func group(c Config) string { return broker.GroupsOf(c.Broker.TopicPrefix).Prepr
 // Run works until ctx is done and returns its error. A broker that is away is waited for; a configuration that can't work
 // is an error at once.
 func Run(ctx context.Context, c Config, env daemon.Env) (err error) {
-	env.Health.Set(daemon.BrokerPart, daemon.NotReady, "connecting") // before anything else is ready
 	env.Health.Set(daemon.BrokerPart, daemon.NotReady, "connecting")
 	bot, err := daemon.OpenTelegram(c.Shared, "preprocessor", env)
 	if err != nil {
