@@ -102,6 +102,14 @@ func TestVerdictOnWhatWasSummedUpIsToldToWhoFollowsIt(t *testing.T) {
 	})
 }
 
+func TestVerdictOnTheWholeRowNamesNoPlace(t *testing.T) {
+	missing := event.ViolationError{Kind: event.SchemaError, InstanceLocation: "", Message: `"currency" is missing`}
+	blocks := writer{words: &english}.verdict(verdict{findings: FindingsOf(violationOf("101", missing))})
+	if got := telegram.NewMessage(blocks...).Plain(); got != `✗ "currency" is missing` {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestBoardForgetsTheOldest(t *testing.T) {
 	b := newBoard()
 	v := newAudience(telegram.Chat{}, b).of(telegram.Chat{})

@@ -20,7 +20,10 @@ func (w writer) verdict(v verdict) []telegram.Block {
 
 // finding is what was found, where it compared values, or in its own words.
 func (w writer) finding(f Finding) []telegram.Span {
-	out := []telegram.Span{telegram.Bold(telegram.Shorten(f.Rule, maxField)), telegram.Plain(": ")}
+	var out []telegram.Span
+	if f.Rule != "" { // what is wrong with the row as a whole has no place in it
+		out = []telegram.Span{telegram.Bold(telegram.Shorten(f.Rule, maxField)), telegram.Plain(": ")}
+	}
 	code := func(text string) telegram.Span { return telegram.Code(telegram.Shorten(text, maxField)) }
 	switch {
 	case f.Actual != "" && f.Expected != "":
