@@ -131,8 +131,8 @@ func TestSnapshotUnderWritesGivesTheTables(t *testing.T) {
 		return n == 0, n == 1
 	}
 	writing, stopWriting := context.WithTimeout(t.Context(), testrig.Soak())
-	defer stopWriting()
 	var writers sync.WaitGroup
+	defer func() { stopWriting(); writers.Wait() }()
 	for i := range 5 {
 		db, write := r.session(), writer
 		if i > 1 {
@@ -144,23 +144,15 @@ func TestSnapshotUnderWritesGivesTheTables(t *testing.T) {
 			}
 		})
 	}
-	run := func(ctx context.Context) {
-		r.limits = limits{
-			pagePacks: 100 + rng.IntN(2000), pageBytes: 4 << 20, batchEvents: 50 + rng.IntN(1000), batchBytes: 1 << 20,
-			chunkRows: 20 + rng.IntN(200),
-		}
-		err := r.source().Run(ctx, r.progress(), r.emit)
-		if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, errBroker) {
-			t.Fatalf("run ended with %v", err)
-		}
-	}
 	for writing.Err() == nil {
 		if len(r.account().Jobs) == 0 && r.account().Initial {
 			r.ask([]event.Stream{"", "shop-db/public.c", "shop-db/public.c", "shop-db/public.p"}[rng.IntN(4)])
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(800+rng.IntN(2500))*time.Millisecond)
-		run(ctx)
-		cancel()
+		r.limits = limits{
+			pagePacks: 100 + rng.IntN(2000), pageBytes: 4 << 20, batchEvents: 50 + rng.IntN(1000), batchBytes: 1 << 20,
+			chunkRows: 20 + rng.IntN(200),
+		}
+		r.runFor(time.Duration(800+rng.IntN(2500)) * time.Millisecond)
 	}
 	writers.Wait()
 	r.fail = nil

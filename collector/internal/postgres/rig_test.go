@@ -147,6 +147,18 @@ func (r *rig) start() (stop func() error) {
 }
 
 // captured is what was emitted so far.
+// runFor runs the source for a while; only the broker's failure may end it earlier.
+func (r *rig) runFor(d time.Duration) {
+	r.t.Helper()
+	end := time.Now().Add(d)
+	ctx, cancel := context.WithDeadline(r.t.Context(), end)
+	defer cancel()
+	err := r.source().Run(ctx, r.progress(), r.emit)
+	if time.Now().Before(end) && !errors.Is(err, errBroker) { // what the deadline cuts short has errors of many kinds
+		r.t.Fatalf("run ended with %v", err)
+	}
+}
+
 func (r *rig) captured() []event.Raw {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -175,8 +175,8 @@ func TestKilledCollectorLosesNothing(t *testing.T) {
 		return n == 0, n == 1
 	}
 	writing, stopWriting := context.WithTimeout(t.Context(), testrig.Soak())
-	defer stopWriting()
 	var writers sync.WaitGroup
+	defer func() { stopWriting(); writers.Wait() }()
 	for i := range 6 {
 		db := r.session()
 		writers.Go(func() {
