@@ -41,6 +41,10 @@ type Options struct {
 	// Standalone has it say that it is no replica set.
 	Standalone bool
 
+	// Mongod has the machine's own mongod run, where there is one on the PATH; else SecantusDB does. Its data is not the
+	// other's.
+	Mongod bool
+
 	// Log receives the server's output, a line at a time, at level Debug.
 	Log *slog.Logger
 }
@@ -48,7 +52,9 @@ type Options struct {
 // Server is a running server. Its methods are for one goroutine at a time, except URI.
 type Server struct {
 	options Options
-	env     string // the virtual environment
+	mongod  string // the machine's own, where that is what runs
+	env     string // else the virtual environment
+	set     string // the name of the replica set
 	dir     string
 	scratch *scratch.Dir // where dir is a temporary one
 	port    int
@@ -58,7 +64,7 @@ type Server struct {
 // Start starts a server and returns when it answers; ctx bounds that wait (and the fetching, where that is needed), not the
 // server's life.
 func Start(ctx context.Context, o Options) (*Server, error) {
-	s := &Server{options: o}
+	s := &Server{options: o, set: "secantus"}
 	err := s.prepare(ctx)
 	if err == nil {
 		err = s.runOnPorts(ctx)
@@ -70,8 +76,13 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 }
 
 func (s *Server) prepare(ctx context.Context) (err error) {
-	if s.env, err = Fetch(ctx); err != nil {
-		return err
+	if s.options.Mongod {
+		s.mongod = findMongod()
+	}
+	if s.mongod == "" {
+		if s.env, err = Fetch(ctx); err != nil {
+			return err
+		}
 	}
 	if s.options.Dir == "" {
 		if s.scratch, err = scratch.New("mongodb"); err != nil {
@@ -102,15 +113,21 @@ func (s *Server) runOnPorts(ctx context.Context) (err error) {
 }
 
 func (s *Server) run(ctx context.Context) (err error) {
-	args := []string{
+	path, args := interpreter(s.env), []string{
 		"-c", "import sys; from secantus.cli import main; sys.exit(main())",
 		"--host", "127.0.0.1", "--port", strconv.Itoa(s.port), "--storage-path", filepath.Join(s.dir, "data"), "--enable-test-commands",
 	}
 	if s.options.Standalone {
 		args = append(args, "--standalone")
 	}
+	if s.mongod != "" {
+		path = s.mongod
+		if args, err = s.mongodArguments(); err != nil {
+			return err
+		}
+	}
 	s.proc, err = process.Start(process.Spec{
-		Path: interpreter(s.env), Args: append(args, s.options.Arguments...), Env: os.Environ(), Dir: s.dir,
+		Path: path, Args: append(args, s.options.Arguments...), Env: os.Environ(), Dir: s.dir,
 		OrphanSignal: syscall.SIGKILL, Log: s.options.Log,
 	})
 	if err != nil {
@@ -135,7 +152,10 @@ func (s *Server) await(ctx context.Context) error {
 	for {
 		err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "ping", Value: 1}}).Err()
 		if err == nil {
-			return nil
+			if s.mongod == "" || s.options.Standalone {
+				return nil
+			}
+			return s.initiate(ctx, client)
 		}
 		select {
 		case <-s.proc.Done():
@@ -155,7 +175,7 @@ func (s *Server) URI() string {
 	if s.options.Standalone {
 		return "mongodb://" + s.Addr() + "/"
 	}
-	return "mongodb://" + s.Addr() + "/?replicaSet=secantus"
+	return "mongodb://" + s.Addr() + "/?replicaSet=" + s.set
 }
 
 // PID is the id of the server's process.
