@@ -15,7 +15,7 @@ help: ## List the targets
 ##@ Use
 
 .PHONY: demo
-demo: ## Run the whole pipeline with a shop, a Kafka, a PostgreSQL and a chat page (Ctrl-C ends it)
+demo: ## Run the whole pipeline with a shop, its PostgreSQL, Kafka and MongoDB, and a chat page (Ctrl-C ends it)
 	@cd deploy && go run ./cmd/demo
 
 .PHONY: build

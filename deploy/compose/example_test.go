@@ -14,6 +14,7 @@ import (
 func TestExampleConfigurationsAreRead(t *testing.T) {
 	t.Setenv("SHOP_DB_DSN", "postgres://shop@postgres/shop")
 	t.Setenv("SHOP_KAFKA", "kafka-shop:9092")
+	t.Setenv("SHOP_MONGO_URI", "mongodb://mongo/?replicaSet=rs0")
 	for _, path := range []string{"deploy/datawatch.example.yaml", "deploy/compose/datawatch.yaml"} {
 		c, p, v := collector.DefaultConfig(), preprocessor.DefaultConfig(), validator.DefaultConfig()
 		for _, target := range []any{&c, &p, &v} {

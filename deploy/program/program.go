@@ -124,6 +124,9 @@ func (p *Process) Tail() string {
 	return strings.Join(lines[max(0, len(lines)-15):], "\n")
 }
 
+// Reload has the service read its configuration again.
+func (p *Process) Reload() error { return p.cmd.Process.Signal(syscall.SIGHUP) }
+
 // Stop asks the process to end, and kills it when ctx is done before it has.
 func (p *Process) Stop(ctx context.Context) error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {

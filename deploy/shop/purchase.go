@@ -52,7 +52,7 @@ func (s *Shop) next() mistake {
 	return mistake(1 + (s.mistakes-1)%(numberOfMistakes-1))
 }
 
-// Purchase is one customer's way through the shop: an order in one transaction, its payment in another, and the messages
+// Purchase is one customer's way through the shop: a cart, an order in one transaction, its payment in another, and the messages
 // about them. Some orders are cancelled instead of paid.
 func (s *Shop) Purchase(ctx context.Context) error {
 	wrong := s.next()
@@ -62,10 +62,12 @@ func (s *Shop) Purchase(ctx context.Context) error {
 	if wrong == wrongTotal {
 		total.Add(total, big.NewRat(1, 100))
 	}
+	filled := s.fill(ctx, customers[wallet-1], lines)
 	order, err := s.order(ctx, wallet, lines, total)
 	if err != nil {
 		return fmt.Errorf("order: %w", err)
 	}
+	s.checkOut(ctx, filled, order)
 	if wrong == none && s.rand.IntN(8) == 0 {
 		return s.cancel(ctx, order)
 	}

@@ -1,5 +1,5 @@
-// Package shop is a made-up company for datawatch to watch: it sells things, takes money from wallets in PostgreSQL
-// transactions, tells about it in Kafka, and every so often makes one of the mistakes that real shops make.
+// Package shop is a made-up company for datawatch to watch: its customers fill carts in a MongoDB, where it has one; it
+// sells what is in them, takes money from wallets in PostgreSQL transactions, tells about it in Kafka, and every so often makes one of the mistakes that real shops make.
 //
 // It knows nothing of datawatch. Everything that it does is decided by its seed, but for ids and times.
 package shop
@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -39,11 +40,12 @@ const (
 //go:embed schema.sql
 var schema string
 
-// Shop is an open shop. It is for one goroutine.
+// Shop is an open shop. It is for one goroutine, but OpenCarts may be called from another.
 type Shop struct {
 	options  Options
 	db       *pgxpool.Pool
 	kafka    sarama.SyncProducer
+	carts    atomic.Pointer[carts] // nil in a shop without a MongoDB
 	rand     *rand.Rand
 	bought   int
 	mistakes int
@@ -118,10 +120,16 @@ func (s *Shop) connectKafka() error {
 // Close ends the connections.
 func (s *Shop) Close() error {
 	s.db.Close()
-	if s.kafka == nil {
-		return nil
+	var err error
+	if c := s.carts.Load(); c != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		err = c.client.Disconnect(ctx)
 	}
-	return s.kafka.Close()
+	if s.kafka == nil {
+		return err
+	}
+	return errors.Join(err, s.kafka.Close())
 }
 
 // Run sells until ctx is done, and then returns its error. A purchase that fails is told and the next one tried.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"datawatch/deploy/program"
@@ -19,12 +20,15 @@ import (
 
 // demo is the company, datawatch and the terminal that tells about them.
 type demo struct {
-	out    io.Writer
-	folder string
-	stack  daemon.Stack // what is to be stopped
+	out     io.Writer
+	telling sync.Mutex // one line at a time
+	folder  string
+	stack   daemon.Stack // what is to be stopped
 
 	place    place // the addresses of everything
 	telegram messenger
+	shop     *shop.Shop
+	carts    cartsPart
 	programs []string // in the order of program.Services, as services
 	services []*program.Process
 	log      *os.File
@@ -33,6 +37,7 @@ type demo struct {
 // place is where everything is; the configuration's template reads it.
 type place struct {
 	InternalKafka, CompanyKafka, ShopDSN string
+	ShopMongo                            string // empty while there is none
 	Telegram                             telegramPlace
 	Schemas                              string
 	Listen                               map[string]string // by service
@@ -65,7 +70,11 @@ func (d *demo) run(ctx context.Context) error {
 
 func (d *demo) close() error { return d.stack.Close() }
 
-func (d *demo) say(format string, args ...any) { _, _ = fmt.Fprintf(d.out, format+"\n", args...) }
+func (d *demo) say(format string, args ...any) {
+	d.telling.Lock()
+	defer d.telling.Unlock()
+	_, _ = fmt.Fprintf(d.out, format+"\n", args...)
+}
 
 func (d *demo) makeFolder(context.Context) error {
 	folder, err := os.MkdirTemp("", "datawatch-demo-")
@@ -115,6 +124,7 @@ func (d *demo) startBrokers(ctx context.Context) error {
 		d.stack.Push(broker.name, process.Stop)
 		*broker.addr = process.Addr()
 	}
+	d.stack.Push("MongoDB", d.carts.stop) // which comes when all the rest is there, and ends behind the shop
 	return nil
 }
 
@@ -127,6 +137,7 @@ func (d *demo) openShop(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.shop = s
 	selling, stop := context.WithCancel(context.WithoutCancel(ctx))
 	closed := make(chan struct{})
 	started := make(chan struct{})

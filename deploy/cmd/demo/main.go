@@ -1,5 +1,5 @@
-// Command demo shows datawatch at work, with nothing prepared: a made-up company (PostgreSQL, Kafka, a shop that makes
-// mistakes), datawatch's own broker and its three services as users run them, and a Telegram whose chats are a web page.
+// Command demo shows datawatch at work, with nothing prepared: a made-up company (PostgreSQL, Kafka, where it can be had a
+// MongoDB, and a shop that makes mistakes), datawatch's own broker and its three services as users run them, and a Telegram whose chats are a web page.
 //
 // Everything lives in a temporary folder and on free ports of this machine, and is gone when the demo ends. With
 // TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT in the environment the messages go to the real Telegram instead.

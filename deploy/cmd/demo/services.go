@@ -30,12 +30,11 @@ func (d *demo) build(ctx context.Context) error {
 }
 
 func (d *demo) startServices(ctx context.Context) error {
-	config, err := d.configure(ctx)
-	if err != nil {
+	if err := d.configure(ctx); err != nil {
 		return err
 	}
 	for i, name := range program.Services {
-		p, err := program.Start(d.programs[i], config, filepath.Join(d.folder, name+".log"))
+		p, err := program.Start(d.programs[i], d.configuration(), filepath.Join(d.folder, name+".log"))
 		if err != nil {
 			return err
 		}
@@ -50,28 +49,38 @@ func (d *demo) startServices(ctx context.Context) error {
 	return nil
 }
 
-// configure writes the configuration of this run.
-func (d *demo) configure(ctx context.Context) (path string, err error) {
+// configure finds the services' ports and writes the configuration of this run.
+func (d *demo) configure(ctx context.Context) error {
 	for _, name := range program.Services {
 		listener, err := listenNear(ctx, ports[name])
 		if err != nil {
-			return "", err
+			return err
 		}
 		d.place.Listen[name] = listener.Addr().String()
 		if err := listener.Close(); err != nil {
-			return "", err
+			return err
 		}
 	}
+	return d.writeConfiguration()
+}
+
+func (d *demo) configuration() string { return filepath.Join(d.folder, "datawatch.yaml") }
+
+// writeConfiguration writes it as things stand. A service that reads it meanwhile sees the former one.
+func (d *demo) writeConfiguration() error {
 	form, err := template.New("datawatch.yaml").Parse(configuration)
 	if err != nil {
-		return "", err
+		return err
 	}
 	text := new(bytes.Buffer)
 	if err := form.Execute(text, d.place); err != nil {
-		return "", err
+		return err
 	}
-	path = filepath.Join(d.folder, "datawatch.yaml")
-	return path, os.WriteFile(path, text.Bytes(), 0o600)
+	fresh := d.configuration() + ".new"
+	if err := os.WriteFile(fresh, text.Bytes(), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(fresh, d.configuration())
 }
 
 // tellWhereToLook says what a person can do now.
@@ -86,7 +95,7 @@ func (d *demo) tellWhereToLook() {
 		d.say("  metrics     http://%s/metrics   %s", d.place.Listen[name], name)
 	}
 	d.say("  schemas     %s   edit a file and watch", d.place.Schemas)
-	d.say("  settings    %s", filepath.Join(d.folder, "datawatch.yaml"))
+	d.say("  settings    %s", d.configuration())
 	d.say("  database    psql '%s'", d.place.ShopDSN)
 	d.say("")
 	d.say("The shop is open; one line an alert follows. Ctrl-C ends everything.")

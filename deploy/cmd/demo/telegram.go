@@ -96,6 +96,7 @@ func (d *demo) watch(ctx context.Context) error {
 		}()
 	}
 	d.telegram.begin()
+	d.carts.begin(ctx, d)
 	if d.telegram.sim == nil {
 		<-ctx.Done()
 		return context.Cause(ctx)
