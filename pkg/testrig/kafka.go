@@ -36,9 +36,18 @@ func Kafka(t testing.TB) string {
 // restart.
 func KafkaServer(t testing.TB) *kafka.Server {
 	t.Helper()
+	return KafkaServerOf(t, kafka.Options{})
+}
+
+// KafkaServerOf starts an Apache Kafka with options of the test's own.
+func KafkaServerOf(t testing.TB, o kafka.Options) *kafka.Server {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), obtainTimeout)
 	defer cancel()
-	s, err := kafka.Start(ctx, kafka.Options{Dir: t.TempDir()})
+	if o.Dir == "" {
+		o.Dir = t.TempDir()
+	}
+	s, err := kafka.Start(ctx, o)
 	require(t, err)
 	t.Cleanup(func() {
 		if err := kill(s); err != nil {

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"maps"
@@ -49,6 +50,12 @@ func (s *Server) configure() error {
 		"group.initial.rebalance.delay.ms": "0",
 		"auto.create.topics.enable":        "false",
 		"log.cleaner.dedupe.buffer.size":   "16777216", // of 128 MiB, a quarter of the heap
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.options.Listeners)) {
+		l := s.options.Listeners[name]
+		settings["listeners"] += "," + name + "://" + l.Address
+		settings["advertised.listeners"] += "," + name + "://" + cmp.Or(l.Advertised, l.Address)
+		settings["listener.security.protocol.map"] += "," + name + ":" + cmp.Or(l.Protocol, "PLAINTEXT")
 	}
 	maps.Copy(settings, s.options.Settings)
 	var text strings.Builder

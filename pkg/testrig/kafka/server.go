@@ -44,6 +44,9 @@ type Options struct {
 	// Settings go into server.properties, over those that this package makes.
 	Settings map[string]string
 
+	// Listeners are further ones, by their names, for clients that come another way: through a proxy, by TLS, with SASL.
+	Listeners map[string]Listener
+
 	// Heap is the JVM's -Xmx. Default: 512m.
 	Heap string
 
@@ -53,6 +56,16 @@ type Options struct {
 
 	// Log receives the server's output, a line at a time, at level Debug.
 	Log *slog.Logger
+}
+
+// Listener is a further address of a server.
+type Listener struct {
+	// Address is the host:port to listen at.
+	Address string
+	// Advertised is the host:port that its clients are told to connect to. Default: Address.
+	Advertised string
+	// Protocol is the security protocol. Default: PLAINTEXT.
+	Protocol string
 }
 
 // Server is an Apache Kafka server. Its methods are for one goroutine at a time,
