@@ -31,7 +31,7 @@ const (
 
 const settings = `
 broker:
-  addresses: ["{{.Internal}}"]
+  addresses: ["{{.Via.Internal}}"]
   topic_prefix: {{.Prefix}}
   partitions: 3
 telegram:
@@ -43,9 +43,13 @@ collector:
   listen: {{index .Listen "collector"}}
   sources:
     - name: shop-db
-      postgres: {dsn: "{{.DSN}}", tables: ["public.*"]}
+      postgres: {dsn: "{{.Via.DSN}}", tables: ["public.*"]}
     - name: shop-kafka
-      kafka: {addresses: ["{{.Company}}"], topics: ["*"]}
+      kafka: {addresses: ["{{.Via.Company}}"], topics: ["*"]}
+{{- if .Via.Mongo}}
+    - name: shop-mongo
+      mongodb: {uri: "{{.Via.Mongo}}", collections: ["shop.*"]}
+{{- end}}
 preprocessor:
   listen: {{index .Listen "preprocessor"}}
 validator:
@@ -54,11 +58,15 @@ validator:
 log: {level: debug}
 `
 
+// places are where the servers are. Mongo is empty where the company has none.
+type places struct{ DSN, Company, Internal, Mongo string }
+
 // world is a company, a Telegram and datawatch, of one test's own.
 type world struct {
-	DSN, Company, Internal, Prefix string
-	Token, TelegramURL, Schemas    string
-	Listen                         map[string]string
+	places
+	Via                                 places // as datawatch sees them
+	Prefix, Token, TelegramURL, Schemas string
+	Listen                              map[string]string
 
 	t         *testing.T
 	sim       *telegramsim.Server
@@ -71,8 +79,15 @@ type world struct {
 // newWorld makes the company and the Telegram; start starts datawatch.
 func newWorld(t *testing.T, internal string, limits telegramsim.Limits) *world {
 	t.Helper()
+	servers := places{DSN: testrig.Postgres(t).Database(t), Company: testrig.Embedded(t), Internal: internal}
+	return newWorldOf(t, servers, servers, limits)
+}
+
+// newWorldOf makes a world of servers that are there, which datawatch sees where via says.
+func newWorldOf(t *testing.T, servers, via places, limits telegramsim.Limits) *world {
+	t.Helper()
 	w := &world{
-		DSN: testrig.Postgres(t).Database(t), Company: testrig.Embedded(t), Internal: internal, Prefix: testrig.Prefix(t),
+		places: servers, Via: via, Prefix: testrig.Prefix(t),
 		Listen: map[string]string{}, t: t, folder: t.TempDir(), programs: map[string]string{}, processes: map[string]*program.Process{},
 	}
 	w.sim = telegramsim.New(telegramsim.Options{Limits: limits, Chats: []telegramsim.Chat{
