@@ -59,6 +59,16 @@ type ViolationPosition struct {
 type ViolationSchema struct {
 	File   string `json:"file"` // relative to the schema folder, with slashes
 	SHA256 string `json:"sha256"`
+	// Refs is a SHA-256 over the files that it refers to; empty where it refers to none.
+	Refs string `json:"refs_sha256,omitempty"`
+}
+
+// Version names what judged: another file, or another state of what it refers to, is another version.
+func (s ViolationSchema) Version() string {
+	if s.Refs == "" {
+		return s.SHA256
+	}
+	return s.SHA256 + "+" + s.Refs
 }
 
 // ViolationError is one leaf of what is wrong, in the names of JSON Schema's basic output.

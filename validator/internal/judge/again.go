@@ -134,7 +134,7 @@ func (a *again) read(ctx context.Context, j *Judge, offsets []int64) ([]broker.R
 }
 
 func (a *again) judge(ctx context.Context, j *Judge, r *broker.Record) ([]broker.Record, error) {
-	if standing, schema := j.rows.Standing(r.Partition, r.Key); len(standing) == 0 || schema == a.file.SHA256 {
+	if standing, schema := j.rows.Standing(r.Partition, r.Key); len(standing) == 0 || schema == a.file.Version() {
 		return nil, nil
 	}
 	clean, err := event.ParseClean(r.Value)
@@ -151,7 +151,7 @@ func (a *again) judge(ctx context.Context, j *Judge, r *broker.Record) ([]broker
 
 // finish ends what stands by rules that are no more, and tells of what can't be judged.
 func (a *again) finish(ctx context.Context, j *Judge) error {
-	left := j.rows.OutdatedRows(a.stream, a.file.SHA256)
+	left := j.rows.OutdatedRows(a.stream, a.file.Version())
 	others := slices.ContainsFunc(j.works, func(w work) bool { return w != work(a) && w.of() == a.stream })
 	if left == 0 || others { // the last partition tells
 		return nil

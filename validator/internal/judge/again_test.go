@@ -2,6 +2,7 @@ package judge_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -124,6 +125,33 @@ func (w *world) standsBy(key string) string {
 		}
 	}
 	return sha
+}
+
+// TestSharedFileThatChangedWhileNoValidatorRanHasRowsJudgedAgain: the file of the stream is as it was, what it refers to isn't.
+func TestSharedFileThatChangedWhileNoValidatorRanHasRowsJudgedAgain(t *testing.T) {
+	w := newWorld(t, testrig.Embedded(t))
+	shared := filepath.Join(w.dir, "_common", "amount.json")
+	amount := func(text string) {
+		t.Helper()
+		if err := errors.Join(os.MkdirAll(filepath.Dir(shared), 0o755), os.WriteFile(shared, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const file = `{"properties": {"total": {"$ref": "../_common/amount.json"}}}`
+	amount(`{"type": "number", "minimum": 0}`)
+	w.schema(file)
+	_, stop := w.start()
+	w.publish(change(1, 1, event.Insert, "", `{"total": -5}`), change(2, 2, event.Insert, "", `{"total": -50}`))
+	w.expect(wrongKey(1, "schema"), wrongKey(2, "schema"))
+	stop()
+	before := w.set.Load().For(stream)
+	amount(`{"type": "number", "minimum": -10}`)
+	w.schema(file)
+	if now := w.set.Load().For(stream); now.SHA256 != before.SHA256 || now.Version() == before.Version() {
+		t.Fatalf("versions %s and %s", before.Version(), now.Version())
+	}
+	w.start()
+	w.expect(wrongKey(2, "schema"))
 }
 
 func TestRowsThatCleanNoLongerHoldsAreToldAndStand(t *testing.T) {

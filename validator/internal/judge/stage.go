@@ -254,7 +254,7 @@ func (j *Judge) stand(r *broker.Record, file *schemas.File, clean *event.Clean, 
 		return nil
 	}
 	if file != nil && !slices.ContainsFunc(before, func(s wrongrows.Standing) bool { return v.Unjudged[s.Rule] }) {
-		schema = file.SHA256
+		schema = file.Version()
 	}
 	var changes []change
 	var now []wrongrows.Standing

@@ -51,7 +51,7 @@ func (j *Judge) compare(ctx context.Context, set *schemas.Set) error {
 	}
 	outdated := j.rows.Outdated(func(stream event.Stream) string {
 		if f := set.For(stream); f != nil {
-			return f.SHA256
+			return f.Version()
 		}
 		return ""
 	})

@@ -51,7 +51,15 @@ func Folder(dir string) ([]Finding, error) {
 		}
 		l.source(source)
 	}
-	l.globs()
+	var names []string
+	for _, source := range folder.Sources {
+		if !source.Shared() {
+			names = append(names, source.Name)
+		}
+	}
+	for _, r := range schemas.CompareGlobs(names) {
+		l.add("glob", r.Problem())
+	}
 	l.rules(set)
 	for _, p := range set.Problems() {
 		l.add("load", p)

@@ -35,7 +35,7 @@ func (t *tree) compile(d *document, now time.Time) (*File, []Problem) {
 	if err != nil {
 		return nil, append(problems, c.explain(err))
 	}
-	f.Schema = schema
+	f.Schema, f.Refs = schema, refsOf(f.documents)
 	problems = append(problems, c.rules()...)
 	if hasErrors(problems) {
 		return nil, problems

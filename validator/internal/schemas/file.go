@@ -1,8 +1,13 @@
 package schemas
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
@@ -16,6 +21,7 @@ import (
 type File struct {
 	Name     string // relative to the folder, with slashes: "shop-db/public.orders.json"
 	SHA256   string // of its text, in hex
+	Refs     string // a SHA-256 over the files that it refers to; empty where there are none
 	LoadedAt time.Time
 	Severity event.Severity // of what names none of its own
 	Owner    string
@@ -26,6 +32,26 @@ type File struct {
 	rules     map[*jsonschema.Schema][]*Rule
 	reaches   map[*jsonschema.Schema]bool
 	documents map[string]string // the SHA-256 of every other file that it refers to, by the URL asked for
+}
+
+// Named is the file as a violation names it.
+func (f *File) Named() event.ViolationSchema {
+	return event.ViolationSchema{File: f.Name, SHA256: f.SHA256, Refs: f.Refs}
+}
+
+// Version tells one state of the file and of what it refers to from another; it is the same after a restart.
+func (f *File) Version() string { return f.Named().Version() }
+
+// refsOf is what Refs holds of the other files.
+func refsOf(documents map[string]string) string {
+	if len(documents) == 0 {
+		return ""
+	}
+	h := sha256.New()
+	for _, location := range slices.Sorted(maps.Keys(documents)) {
+		_, _ = fmt.Fprintf(h, "%s\n%s\n", location, documents[location]) // a hash takes everything
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Loaded is when the file was loaded; zero of no file.

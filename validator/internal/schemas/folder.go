@@ -138,6 +138,7 @@ func (t *tree) names() []string {
 // with all that it refers to, is taken over as it is.
 func (t *tree) load(before *Set, now time.Time) *Set {
 	s := &Set{files: map[string]*File{}, problems: map[string][]Problem{}, ReadAt: now}
+	var streams []string
 	for _, name := range t.names() {
 		d := t.documents[name]
 		if isShared(name) {
@@ -150,6 +151,7 @@ func (t *tree) load(before *Set, now time.Time) *Set {
 			s.problems[name] = []Problem{p}
 			continue
 		}
+		streams = append(streams, name)
 		old := before.file(name)
 		if old != nil && t.same(old, d) {
 			s.files[name] = old
@@ -169,6 +171,7 @@ func (t *tree) load(before *Set, now time.Time) *Set {
 			s.problems[name] = problems
 		}
 	}
+	s.remarks = CompareGlobs(streams)
 	s.index()
 	return s
 }

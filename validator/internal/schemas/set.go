@@ -21,6 +21,7 @@ type Set struct {
 	problems map[string][]Problem
 	exact    map[event.Stream]*File
 	globs    []*File  // the first that matches wins
+	remarks  []Remark // about the names of files
 	found    sync.Map // event.Stream → *File: what For found, nil for none
 }
 
@@ -113,10 +114,16 @@ func (s *Set) Files() []*File {
 	return files
 }
 
+// Remarks are about files whose names leave them nothing to judge, or leave open which of two judges.
+func (s *Set) Remarks() []Remark { return s.remarks }
+
 // Problems are all that is wrong in the folder, by file and place.
 func (s *Set) Problems() []Problem {
 	var all []Problem
 	seen := map[Problem]bool{}
+	for _, r := range s.remarks {
+		all = append(all, r.Problem())
+	}
 	for _, problems := range s.problems {
 		for _, p := range problems {
 			if !seen[p] { // what a shared file has wrong is found by each that refers to it

@@ -59,12 +59,6 @@ func newSource(d *document) *Source {
 // Shared tells that the file judges no stream: it is there for $ref.
 func (s *Source) Shared() bool { return isShared(s.Name) }
 
-// Glob is the pattern of streams that the file judges; false of shared files, and of a name without a pattern.
-func (s *Source) Glob() (string, bool) {
-	stem := strings.TrimSuffix(s.Name, suffix)
-	return stem, !s.Shared() && strings.ContainsAny(stem, "*?[")
-}
-
 // Problem is a problem at a node of the file.
 func (s *Source) Problem(severity cel.Severity, at Node, message, hint string) Problem {
 	return s.document.problem(severity, at.n.offset, message, hint)

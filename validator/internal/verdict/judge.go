@@ -192,9 +192,9 @@ func (j *judgement) unknown(l leaf) bool {
 func (j *judgement) violation(position event.ViolationPosition, now time.Time) *event.Violation {
 	change := j.change
 	v := &event.Violation{
-		Version: 1, ID: digest(26, j.clean.ID, j.file.SHA256), DetectedAt: now.UTC().Format(time.RFC3339Nano),
+		Version: 1, ID: digest(26, j.clean.ID, j.file.Version()), DetectedAt: now.UTC().Format(time.RFC3339Nano),
 		Stream: j.clean.Stream, Op: change.Op, Key: j.key(), EventID: j.clean.ID, EventTime: j.clean.Time,
-		Actor: change.Origin.Actor, Position: position, Schema: event.ViolationSchema{File: j.file.Name, SHA256: j.file.SHA256},
+		Actor: change.Origin.Actor, Position: position, Schema: j.file.Named(),
 		Severity: event.Info, Owner: j.file.Owner, Runbook: j.file.Runbook,
 	}
 	if t := change.Origin.Transaction; t != "" {

@@ -43,10 +43,10 @@ func (r *Rows) take(record broker.Record) error {
 		if err := json.Unmarshal(record.Value, &v); err != nil {
 			return fmt.Errorf("wrong row at %s/%d/%d: %w", record.Topic, record.Partition, record.Offset, err)
 		}
-		if len(standing) > 0 && schema != v.Schema.SHA256 { // by two versions of the file
+		if version := v.Schema.Version(); len(standing) > 0 && schema != version { // by two versions of the file
 			schema = ""
 		} else {
-			schema = v.Schema.SHA256
+			schema = version
 		}
 		standing = append(standing, Standing{rule, severityOf(&v, rule)})
 	}

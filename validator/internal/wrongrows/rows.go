@@ -46,7 +46,7 @@ type Rows struct {
 // combo is a combination of rules of a stream: there are few, however many rows.
 type combo struct {
 	stream   event.Stream
-	schema   string     // SHA-256 of the file that found them; "" where it is to be asked again
+	schema   string     // the version of the file that found them; "" where it is to be asked again
 	standing []Standing // by rule
 	rows     int        // that stand so
 }
@@ -69,7 +69,7 @@ func (r *Rows) Stands(partition int32, key []byte) bool {
 	return len(rows) > 0 && rows[Hash(key)] != 0
 }
 
-// Standing are the rules by which a row is wrong, by name, and the SHA-256 of the schema file that said so. The result is
+// Standing are the rules by which a row is wrong, by name, and the version of the schema file that said so. The result is
 // not to be altered.
 func (r *Rows) Standing(partition int32, key []byte) (standing []Standing, schema string) {
 	rows := r.partitions[partition]
@@ -105,7 +105,7 @@ func (r *Rows) Set(partition int32, stream event.Stream, key []byte, schema stri
 	r.count(now, 1)
 }
 
-// Outdated are the streams with rows that stand by another schema file than the one of the SHA-256 that schemaOf gives, by
+// Outdated are the streams with rows that stand by another version of the schema file than schemaOf gives, by
 // name.
 func (r *Rows) Outdated(schemaOf func(event.Stream) string) []event.Stream {
 	found := map[event.Stream]bool{}
@@ -162,7 +162,7 @@ func (r *Rows) number(stream event.Stream, schema string, standing []Standing) u
 	return n
 }
 
-// OutdatedRows counts the rows of a stream that stand by another schema file than that of the SHA-256.
+// OutdatedRows counts the rows of a stream that stand by another version of the schema file.
 func (r *Rows) OutdatedRows(stream event.Stream, schema string) int {
 	n := 0
 	for _, c := range r.combos[1:] {
