@@ -220,8 +220,9 @@ func isAbort(batch *sarama.RecordBatch) bool {
 	return len(batch.Records) > 0 && len(batch.Records[0].Key) >= 4 && binary.BigEndian.Uint16(batch.Records[0].Key[2:]) == 0
 }
 
-// State reads the newest value of each key of the state topic that begins with prefix; keys with tombstones are left out.
-func (s *Scanner) State(ctx context.Context, topic, prefix string) (map[string][]byte, error) {
+// State reads the newest value of each key of the state topic that begins with one of the prefixes; keys with tombstones are
+// left out. It goes through the whole topic: who needs several kinds asks for them at once.
+func (s *Scanner) State(ctx context.Context, topic string, prefixes ...string) (map[string][]byte, error) {
 	state := map[string][]byte{}
 	from, err := s.Oldest(topic, 0)
 	if err != nil {
@@ -233,7 +234,7 @@ func (s *Scanner) State(ctx context.Context, topic, prefix string) (map[string][
 	}
 	err = s.Scan(ctx, topic, 0, from, to, func(r Record) error {
 		switch key := string(r.Key); {
-		case !strings.HasPrefix(key, prefix):
+		case !slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(key, prefix) }):
 		case r.Value == nil:
 			delete(state, key)
 		default:

@@ -16,6 +16,9 @@ type Event struct {
 	tag                string
 }
 
+// HasBefore tells whether the event came with the image before the change.
+func (e *Event) HasBefore() bool { return e.before >= 0 }
+
 type actor struct {
 	known                     bool
 	application, user, client string

@@ -35,35 +35,35 @@ func (r *Reader) Read(value []byte) (event *Event, ok bool) {
 }
 
 // Accepts tells whether the event that was read is certainly valid: the judge would find nothing wrong with it. False is
-// no verdict. unrunnable are the rules that name old, where an update has no before image; they weren't asked.
-func (r *Reader) Accepts(ctx context.Context, p *Program) (unrunnable []string, certain bool) {
+// no verdict. As by the judge, rules that name old aren't asked where there is no before image.
+func (r *Reader) Accepts(ctx context.Context, p *Program) (certain bool) {
 	defer func() {
 		if recover() != nil { // as above
-			unrunnable, certain = nil, false
+			certain = false
 		}
 	}()
 	if p.hopeless {
-		return nil, false
+		return false
 	}
 	if r.event.Op == event.Delete { // there is no value; rules that name the op speak of the old one
-		return nil, !p.deletes
+		return !p.deletes
 	}
 	at := r.event.after
 	if at < 0 {
-		return nil, false
+		return false
 	}
 	r.walk = walk{tape: &r.tape, steps: budget, pending: r.walk.pending[:0]}
 	if r.walk.check(p.root, at) != yes {
-		return nil, false
+		return false
 	}
 	if len(r.walk.pending) == 0 {
-		return nil, true
+		return true
 	}
 	r.asking.begin(ctx, &r.tape, &r.event)
 	for _, pending := range r.walk.pending {
 		if !r.asking.pass(pending.rules, pending.at) {
-			return nil, false
+			return false
 		}
 	}
-	return r.asking.unrunnable, true
+	return true
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"datawatch/pkg/cel"
-	"datawatch/pkg/event"
 	"datawatch/validator/internal/schemas"
 )
 
@@ -52,17 +51,16 @@ func newRule(r *schemas.Rule) (made rule, ok bool) {
 // asking is the asking of an event's rules.
 type asking struct {
 	values
-	ctx        context.Context
-	event      *Event
-	shared     [variableCount]cel.Value // what is the same at every place, once it was needed
-	bound      []cel.Value
-	unrunnable []string
+	ctx    context.Context
+	event  *Event
+	shared [variableCount]cel.Value // what is the same at every place, once it was needed
+	bound  []cel.Value
 }
 
 // begin prepares for an event.
 func (a *asking) begin(ctx context.Context, t *tape, e *Event) {
 	a.tape, a.containers = t, a.containers[:0]
-	a.ctx, a.event, a.unrunnable = ctx, e, nil
+	a.ctx, a.event = ctx, e
 	clear(a.shared[:])
 }
 
@@ -76,9 +74,6 @@ func (a *asking) pass(rules []rule, i int32) bool {
 		}
 		if r.NamesOld {
 			if a.event.before < 0 {
-				if a.event.Op == event.Update {
-					a.unrunnable = append(a.unrunnable, r.ID)
-				}
 				continue
 			}
 			if i != a.event.after { // what was at a place within the row before isn't looked up here

@@ -44,7 +44,7 @@ type Rule struct {
 	Message  string         `json:"message"`
 	Source   string         `json:"rule"`
 	NamesOld bool           `json:"names_old"`
-	// Unrunnable is on how many updates it couldn't be asked.
+	// Unrunnable is on how many changes it couldn't be asked.
 	Unrunnable int `json:"unrunnable"`
 }
 
@@ -148,7 +148,7 @@ func (e *Explanation) Write(w io.Writer) error {
 		fmt.Fprintf(&b, "  %s (%s): %s\n", r.ID, r.Severity, r.Message)
 		switch {
 		case r.Unrunnable > 0:
-			fmt.Fprintf(&b, "    can't run: it names old, and %d updates came without a before\n", r.Unrunnable)
+			fmt.Fprintf(&b, "    can't run: it names old, and %d changes came without a before\n", r.Unrunnable)
 		case r.NamesOld:
 			b.WriteString("    names old: asked of changes that have a before\n")
 		}

@@ -66,6 +66,9 @@ func (j *Judge) newAgain(ctx context.Context, stream event.Stream, file *schemas
 
 // eachWrong reads what the topic of wrong rows holds of a stream in a partition.
 func (j *Judge) eachWrong(ctx context.Context, partition int32, stream event.Stream, each func(r broker.Record, rule string) error) error {
+	if err := j.inTurn.settle(ctx); err != nil { // the batches before may have written there
+		return err
+	}
 	from, err := j.scanner.Oldest(j.topics.Wrong, partition)
 	if err != nil {
 		return fmt.Errorf("read wrong rows of partition %d: %w", partition, err)

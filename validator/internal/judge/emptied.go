@@ -1,12 +1,10 @@
 package judge
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"sync"
 
-	"datawatch/pkg/broker"
 	"datawatch/pkg/event"
 )
 
@@ -77,51 +75,4 @@ func (e *emptied) take(key string, value []byte) (bool, error) {
 		return false, fmt.Errorf("read state %s: version %d is newer than this program", key, r.Version)
 	}
 	return e.add(event.Stream(key[len(emptiedPrefix):]), r.EventID), nil
-}
-
-// loadEmptied reads what was written so far.
-func (j *Judge) loadEmptied(ctx context.Context) error {
-	state, err := j.scanner.State(ctx, j.topics.State, emptiedPrefix)
-	if err != nil {
-		return err
-	}
-	j.emptied.begin()
-	for key, value := range state {
-		if _, err := j.emptied.take(key, value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// followEmptied reads what the judges of other partitions write, until ctx is done, and returns its error.
-func (j *Judge) followEmptied(ctx context.Context, from int64) error {
-	return broker.Tail(ctx, j.options.Broker, "datawatch-validator", j.topics.State, map[int32]int64{0: from}, j.options.Log, func(r broker.Record) error {
-		if len(r.Key) < len(emptiedPrefix) || string(r.Key[:len(emptiedPrefix)]) != emptiedPrefix || r.Value == nil {
-			return nil
-		}
-		fresh, err := j.emptied.take(string(r.Key), r.Value)
-		if err != nil {
-			j.options.Log.Error("state can't be read", "error", err)
-		}
-		if fresh {
-			j.Wake()
-		}
-		return nil
-	})
-}
-
-// empty is what is written of an event that emptied its stream.
-func (j *Judge) empty(r *broker.Record, clean *event.Clean, v *event.Violation) ([]broker.Record, error) {
-	out, err := j.records(r, v, nil)
-	if err != nil || j.emptied.behind(clean) {
-		return out, err
-	}
-	j.emptied.add(clean.Stream, clean.ID)
-	value, err := json.Marshal(emptiedRecord{1, clean.ID})
-	if err != nil {
-		return nil, fmt.Errorf("write state of %s: %w", clean.Stream, err)
-	}
-	j.Wake() // the rows of the session's own partitions
-	return append(out, broker.Record{Topic: j.topics.State, Key: []byte(emptiedPrefix + string(clean.Stream)), Value: value}), nil
 }

@@ -89,12 +89,14 @@ func (f *fastPath) look(ctx context.Context, r *broker.Record) glance {
 		return glance{}
 	}
 	followed := f.of(e)
-	seen := glance{true, judged{stream: followed.stream, result: verdict.Unchecked, at: changedAt(e.Time, e.Op, r.Timestamp)}}
+	seen := glance{true, judged{
+		stream: followed.stream, result: verdict.Unchecked, at: changedAt(e.Time, e.Op, r.Timestamp), image: imageOf(e.Op, e.HasBefore()),
+	}}
 	if followed.program == nil {
 		return seen
 	}
 	seen.judged.result, seen.judged.answer = verdict.Valid, accepted
-	seen.judged.unrunnable, seen.enough = f.reader.Accepts(ctx, followed.program)
+	seen.enough = f.reader.Accepts(ctx, followed.program)
 	return seen
 }
 

@@ -6,8 +6,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"datawatch/pkg/event"
-	"datawatch/validator/internal/schemas"
 	"datawatch/validator/internal/verdict"
 	"datawatch/validator/internal/wrongrows"
 )
@@ -19,16 +17,9 @@ type metrics struct {
 	latency    prometheus.Histogram
 	lastEvent  *prometheus.GaugeVec
 	unrunnable prometheus.Gauge
+	remarks    *prometheus.GaugeVec
 	rows       *rowsCollector
 	stuck      *prometheus.CounterVec
-
-	set    *schemas.Set // to which cannot belongs
-	cannot map[streamRule]bool
-}
-
-type streamRule struct {
-	stream event.Stream
-	rule   string
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -50,17 +41,19 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "datawatch_validator_last_event_timestamp_seconds", Help: "When the newest judged event took place in the source.",
 		}, []string{"stream"}),
 		unrunnable: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "datawatch_validator_rules_unrunnable", Help: "Rules that name old, by stream, where the source gives no before image.",
+			Name: "datawatch_validator_rules_unrunnable", Help: "Rules that name old, once for each stream whose changes come without a before image.",
 		}),
+		remarks: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "datawatch_validator_schema_remarks", Help: "What is remarkable about schema files that are right in themselves: shadowed, ambiguous, unmatched, or a rule of theirs unrunnable.",
+		}, []string{"kind"}),
 		rows: &rowsCollector{desc: prometheus.NewDesc("datawatch_validator_wrong_rows", "Rows that are wrong now, in this validator's partitions.",
 			[]string{"stream", "rule", "severity"}, nil)},
 		stuck: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "datawatch_validator_wrong_rows_not_judged_again_total",
 			Help: "Wrong rows that couldn't be judged again by a changed schema file, since clean no longer holds their event.",
 		}, []string{"stream"}),
-		cannot: map[streamRule]bool{},
 	}
-	reg.MustRegister(m.validated, m.violated, m.fastPath, m.latency, m.lastEvent, m.unrunnable, m.rows, m.stuck)
+	reg.MustRegister(m.validated, m.violated, m.fastPath, m.latency, m.lastEvent, m.unrunnable, m.remarks, m.rows, m.stuck)
 	return m
 }
 
@@ -84,78 +77,23 @@ func (c *rowsCollector) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// batch is what a batch of events adds to the metrics, once it is committed.
-type batch struct {
-	set    *schemas.Set
-	judged []judged
-}
-
-type judged struct {
-	stream     event.Stream
-	result     verdict.Result
-	answer     answer // empty: the stream has no schema
-	severity   event.Severity
-	at         time.Time // zero where the time of the change says nothing of delay
-	unrunnable []string
-}
-
-func (t *batch) begin(set *schemas.Set) { t.set, t.judged = set, t.judged[:0] }
-
-// add notes what the judge found.
-func (t *batch) add(stream event.Stream, v verdict.Verdict, fallback time.Time, clean *event.Clean) {
-	j := judged{stream: stream, result: v.Result, at: fallback, unrunnable: v.Unrunnable}
-	if v.Violation != nil {
-		j.severity = v.Violation.Severity
-	}
-	if clean != nil {
-		j.at = changedAt(clean.Time, clean.Change.Op, fallback)
-	}
-	if clean != nil && t.set.For(stream) != nil {
-		j.answer = asked
-	}
-	t.take(j)
-}
-
-func (t *batch) take(j judged) { t.judged = append(t.judged, j) }
-
-// changedAt is when a change took place, as far as delay is measured from it.
-func changedAt(text string, op event.Op, fallback time.Time) time.Time {
-	if op == event.Read { // a snapshot's rows were committed long ago
-		return time.Time{}
-	}
-	if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
-		return at
-	}
-	return fallback
-}
-
-// take counts a batch, and returns rules that it is the first to show as unrunnable.
-func (m *metrics) take(t *batch) (unrunnable []streamRule) {
-	if t.set != m.set {
-		m.set = t.set
-		clear(m.cannot)
-	}
+// take counts a committed batch.
+func (m *metrics) take(b *batch) {
 	now := time.Now()
-	for _, j := range t.judged {
-		stream := string(j.stream)
-		m.validated.WithLabelValues(stream, string(j.result)).Inc()
-		if j.answer != "" {
-			m.fastPath.WithLabelValues(stream, string(j.answer)).Inc()
+	for _, at := range b.changes {
+		m.latency.Observe(max(0, now.Sub(at).Seconds()))
+	}
+	for _, s := range b.streams {
+		stream := string(s.stream)
+		s.each(func(r verdict.Result, n int64) { m.validated.WithLabelValues(stream, string(r)).Add(float64(n)) })
+		for a, n := range s.answers {
+			m.fastPath.WithLabelValues(stream, string(a)).Add(float64(n))
 		}
-		if j.severity != "" {
-			m.violated.WithLabelValues(stream, string(j.severity)).Inc()
+		for severity, n := range s.severities {
+			m.violated.WithLabelValues(stream, string(severity)).Add(float64(n))
 		}
-		if !j.at.IsZero() {
-			m.latency.Observe(max(0, now.Sub(j.at).Seconds()))
-			m.lastEvent.WithLabelValues(stream).Set(float64(j.at.UnixNano()) / 1e9)
-		}
-		for _, rule := range j.unrunnable {
-			if at := (streamRule{j.stream, rule}); !m.cannot[at] {
-				m.cannot[at] = true
-				unrunnable = append(unrunnable, at)
-			}
+		if !s.newest.IsZero() {
+			m.lastEvent.WithLabelValues(stream).Set(float64(s.newest.UnixNano()) / 1e9)
 		}
 	}
-	m.unrunnable.Set(float64(len(m.cannot)))
-	return unrunnable
 }

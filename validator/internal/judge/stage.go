@@ -28,11 +28,12 @@ type Options struct {
 	Metrics prometheus.Registerer
 	// Failed is told of what ends a session, and of nil when work goes on; default: nobody is.
 	Failed func(error)
-	// Judged is told of events whose verdict is committed, of so many of one stream that came after each other; default:
-	// nobody is.
+	// Judged is told of events whose verdict is committed, of so many of one stream; default: nobody is.
 	Judged func(s event.Stream, r verdict.Result, n int)
 	// Stuck is told of wrong rows that can't be judged again by a schema file that has changed; default: nobody is.
 	Stuck func(Stuck)
+	// Now is the clock of what is known of streams and files; default time.Now.
+	Now func() time.Time
 }
 
 // Stuck are wrong rows that stand as an older version of their schema file said, until their next change.
@@ -50,22 +51,18 @@ type Judge struct {
 	scanner *broker.Scanner
 	wake    chan struct{} // of capacity one
 	emptied *emptied
+	names   *names
+	inTurn  *inTurn
 
 	// What follows is the session's.
 	partitions []int32
 	rows       *wrongrows.Rows
 	counts     tally.Tally
-	touched    map[tallied]bool // counts that the batch has changed
-	set        *schemas.Set     // by which the rows were last looked at
+	set        *schemas.Set // by which the rows were last looked at
 	works      []work
-	tally      batch // that is being committed
+	batch      *batch // that is being judged
 	fast       []*fastPath
 	glances    []glance // at the batch
-}
-
-type tallied struct {
-	partition int32
-	stream    event.Stream
 }
 
 // New makes a judge. It connects when it runs.
@@ -79,14 +76,27 @@ func New(o Options) *Judge {
 	if o.Stuck == nil {
 		o.Stuck = func(Stuck) {}
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	m := newMetrics(o.Metrics)
 	return &Judge{
-		options: o, topics: broker.TopicsOf(o.Broker.TopicPrefix), metrics: newMetrics(o.Metrics), rows: wrongrows.New(), counts: tally.Tally{},
-		wake: make(chan struct{}, 1), touched: map[tallied]bool{}, fast: newFastPaths(),
+		options: o, topics: broker.TopicsOf(o.Broker.TopicPrefix), metrics: m, rows: wrongrows.New(), counts: tally.Tally{},
+		wake: make(chan struct{}, 1), emptied: newEmptied(), names: newNames(o.Log, m, o.Now), inTurn: newInTurn(), fast: newFastPaths(),
 	}
 }
 
+// Remarks are about files in force that are right in themselves, but can't do what their authors meant: those of the folder,
+// and those that the streams which were seen show. It may be called at any time.
+func (j *Judge) Remarks() []schemas.Remark { return j.names.all() }
+
 // Wake has the judge look at the schemas in force, though no event comes.
 func (j *Judge) Wake() {
+	j.names.wake()
+	j.wakeUp()
+}
+
+func (j *Judge) wakeUp() {
 	select {
 	case j.wake <- struct{}{}:
 	default:
@@ -105,9 +115,9 @@ func (j *Judge) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read state: %w", err)
 	}
-	j.emptied = newEmptied()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return j.followEmptied(ctx, end) })
+	group.Go(func() error { return j.followState(ctx, end) })
+	group.Go(func() error { return j.names.run(ctx, j.options.Schemas, j.wakeUp) })
 	group.Go(func() error { return j.stage().Run(ctx) })
 	return group.Wait()
 }
@@ -116,7 +126,7 @@ func (j *Judge) stage() broker.Stage {
 	return broker.Stage{
 		Broker: j.options.Broker, Name: "datawatch-validator", Group: broker.GroupsOf(j.options.Broker.TopicPrefix).Validator,
 		Topic: j.topics.Clean, Process: j.process, Assigned: j.assigned, Committed: j.committed, Failed: j.options.Failed,
-		Wake: j.wake, Log: j.options.Log,
+		Ahead: true, Wake: j.wake, Log: j.options.Log,
 	}
 }
 
@@ -128,84 +138,73 @@ func (j *Judge) assigned(ctx context.Context, partitions []int32) error {
 	if err != nil {
 		return err
 	}
-	counts, err := tally.Load(ctx, j.scanner, j.topics.State, partitions)
-	if err != nil {
+	if err := j.loadState(ctx, partitions); err != nil {
 		return err
 	}
-	if err := j.loadEmptied(ctx); err != nil {
-		return err
-	}
-	j.partitions, j.rows, j.counts, j.set, j.works = partitions, rows, counts, nil, nil
+	j.inTurn.forget()
+	j.partitions, j.rows, j.set, j.works = partitions, rows, nil, nil
 	j.metrics.rows.set(rows)
 	j.options.Log.Debug("wrong rows read", "partitions", partitions, "took", time.Since(started))
 	j.options.Failed(nil)
-	j.Wake()
+	j.wakeUp()
 	return nil
 }
 
-func (j *Judge) process(ctx context.Context, batch []broker.Record) ([]broker.Record, error) {
+func (j *Judge) process(ctx context.Context, records []broker.Record) ([]broker.Record, error) {
 	set := j.options.Schemas()
 	if err := j.notice(ctx, set); err != nil {
 		return nil, err
 	}
-	j.tally.begin(set)
-	glances := j.look(ctx, set, batch)
+	j.batch = newBatch(set)
+	glances := j.look(ctx, set, records)
 	var out []broker.Record
-	for i := range batch {
+	for i := range records {
 		// Of a row of which something stands, the event is judged in full, so that it ends.
-		if glances[i].enough && !j.rows.Stands(batch[i].Partition, batch[i].Key) {
-			j.tally.take(glances[i].judged)
-			j.tell(batch[i].Partition, glances[i].judged.stream, glances[i].judged.result)
+		if glances[i].enough && !j.rows.Stands(records[i].Partition, records[i].Key) {
+			j.batch.add(records[i].Partition, &glances[i].judged)
 			continue
 		}
-		records, err := j.one(ctx, set, &batch[i])
+		more, err := j.one(ctx, set, &records[i])
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, records...)
+		out = append(out, more...)
 	}
-	more, err := j.proceed(ctx)
-	if err != nil {
-		return nil, err
+	for _, step := range []func() ([]broker.Record, error){
+		func() ([]broker.Record, error) { return j.proceed(ctx) },
+		j.countRecords,
+		func() ([]broker.Record, error) { return j.names.save(j) },
+	} {
+		more, err := step()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, more...)
 	}
-	counts, err := j.countRecords()
-	if err != nil {
-		return nil, err
+	if len(records) > 0 || len(out) > 0 { // else nothing is committed
+		j.inTurn.push(j.batch)
 	}
-	return slices.Concat(out, more, counts), nil
-}
-
-// count adds an event to what is told of its stream.
-func (j *Judge) count(r *broker.Record, stream event.Stream, v verdict.Verdict, clean *event.Clean) {
-	j.tally.add(stream, v, r.Timestamp, clean)
-	j.tell(r.Partition, stream, v.Result)
-}
-
-// tell counts an event in its stream's tally.
-func (j *Judge) tell(partition int32, stream event.Stream, result verdict.Result) {
-	var one tally.Count
-	switch result {
-	case verdict.Valid:
-		one.Valid = 1
-	case verdict.Invalid:
-		one.Invalid = 1
-	default:
-		one.Unvalidated = 1
-	}
-	j.counts.Add(partition, stream, one)
-	j.touched[tallied{partition, stream}] = true
+	return out, nil
 }
 
 // countRecords are the counts that the batch has changed.
 func (j *Judge) countRecords() ([]broker.Record, error) {
-	defer clear(j.touched)
-	records := make([]broker.Record, 0, len(j.touched))
-	for at := range j.touched {
-		r, err := j.counts.Record(j.topics.State, at.partition, at.stream)
-		if err != nil {
-			return nil, err
+	var records []broker.Record
+	now := j.options.Now().UTC().Truncate(time.Second)
+	for _, s := range j.batch.streams {
+		for _, p := range s.parts {
+			e := j.counts.Of(p.partition, s.stream)
+			e.Count, e.Newest = e.Plus(p.counts), now
+			if p.sighted {
+				e.Blind = 0
+			}
+			e.Blind += p.blind
+			r, err := j.counts.Record(j.topics.State, p.partition, s.stream)
+			if err != nil {
+				return nil, err
+			}
+			records = append(records, r)
 		}
-		records = append(records, r)
 	}
 	return records, nil
 }
@@ -218,7 +217,7 @@ func (j *Judge) one(ctx context.Context, set *schemas.Set, r *broker.Record) ([]
 	if err != nil {
 		j.options.Log.Warn("a record of clean can't be read", "partition", r.Partition, "offset", r.Offset, "error", err)
 		v := verdict.Unreadable(r.Key, position, now)
-		j.count(r, v.Stream, verdict.Verdict{Result: verdict.Invalid, Violation: v}, nil)
+		j.batch.judge(r.Partition, v.Stream, verdict.Verdict{Result: verdict.Invalid, Violation: v}, r.Timestamp, nil)
 		return j.records(r, v, nil)
 	}
 	if clean.Change == nil {
@@ -229,7 +228,7 @@ func (j *Judge) one(ctx context.Context, set *schemas.Set, r *broker.Record) ([]
 	if err != nil {
 		return nil, err
 	}
-	j.count(r, clean.Stream, v, clean)
+	j.batch.judge(r.Partition, clean.Stream, v, r.Timestamp, clean)
 	if clean.Change.Op == event.Truncate {
 		return j.empty(r, clean, v.Violation)
 	}
@@ -300,17 +299,11 @@ func (j *Judge) records(r *broker.Record, v *event.Violation, changes []change) 
 	return out, nil
 }
 
+// committed is told of a batch while the next is judged, maybe.
 func (j *Judge) committed([]broker.Record, []broker.Record) {
-	for all := j.tally.judged; len(all) > 0; {
-		n := 1
-		for n < len(all) && all[n].stream == all[0].stream && all[n].result == all[0].result {
-			n++
-		}
-		j.options.Judged(all[0].stream, all[0].result, n)
-		all = all[n:]
+	b := j.inTurn.pop()
+	for _, s := range b.streams {
+		s.each(func(r verdict.Result, n int64) { j.options.Judged(s.stream, r, int(n)) })
 	}
-	for _, at := range j.metrics.take(&j.tally) {
-		j.options.Log.Warn("a rule names old, and the source gives no before image: it isn't asked", "stream", at.stream, "rule", at.rule,
-			"hint", "PostgreSQL: replica identity full or triggers; MongoDB: pre-images; Kafka: a change envelope")
-	}
+	j.metrics.take(b)
 }

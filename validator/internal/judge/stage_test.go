@@ -366,3 +366,26 @@ func TestWhatIsNoCleanEventIsAViolationAndEndsNothing(t *testing.T) {
 		return nil
 	})
 }
+
+// TestStreamWithoutBeforeImagesIsKnownAfterARestart: the rule that can't run is told by the next validator before an event comes.
+func TestStreamWithoutBeforeImagesIsKnownAfterARestart(t *testing.T) {
+	w := newWorld(t, testrig.Embedded(t))
+	unrunnable := func(registry *prometheus.Registry, n int) {
+		t.Helper()
+		w.eventually(func() error {
+			return testutil.GatherAndCompare(registry, metricOf("datawatch_validator_rules_unrunnable", "gauge",
+				"Rules that name old, once for each stream whose changes come without a before image.",
+				fmt.Sprintf("datawatch_validator_rules_unrunnable %d", n)), "datawatch_validator_rules_unrunnable")
+		})
+	}
+	registry, stop := w.start()
+	w.publish(change(1, 1, event.Insert, "", `{"total": 1}`), change(2, 1, event.Update, "", `{"total": 2}`))
+	unrunnable(registry, 1)
+	stop()
+	registry, _ = w.start()
+	unrunnable(registry, 1)
+	w.publish(change(3, 1, event.Update, `{"total": 2}`, `{"total": 3}`))
+	unrunnable(registry, 0)
+	w.publish(change(4, 2, event.Message, "", `{"total": 3}`)) // as of a topic without change envelopes
+	unrunnable(registry, 1)
+}

@@ -115,7 +115,7 @@ func (j *Judge) proceed(ctx context.Context) ([]broker.Record, error) {
 		j.works = j.works[1:]
 	}
 	if len(j.works) > 0 {
-		j.Wake()
+		j.wakeUp()
 	}
 	return records, nil
 }

@@ -77,6 +77,18 @@ func (f *File) Rules() []*Rule {
 	return all
 }
 
+// OldRules are the ids of the rules that name old, sorted.
+func (f *File) OldRules() []string {
+	var ids []string
+	for _, r := range f.Rules() {
+		if r.NamesOld {
+			ids = append(ids, r.ID)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
 // EachRule calls each for every rule with its place in the schema.
 func (f *File) EachRule(each func(*jsonschema.Schema, *Rule)) {
 	for s, rules := range f.rules {

@@ -34,7 +34,7 @@ type Verdict struct {
 	Standing map[string]event.Severity
 	// Unjudged are the rules that couldn't be asked of this event, since it is incomplete: what stood by them stands on.
 	Unjudged map[string]bool
-	// Unrunnable are rules that name old on an update whose before image the source doesn't give.
+	// Unrunnable are rules that name old on a change, or a message, that comes without a before image.
 	Unrunnable []string
 }
 

@@ -161,8 +161,15 @@ func TestRuleThatNamesOldNeverStands(t *testing.T) {
 		t.Errorf("a message stands: %v", v.Standing)
 	}
 	e.Op, e.Before = event.Update, nil
-	if v = judge(t, schema, e); len(v.Unrunnable) != 1 || v.Unrunnable[0] != "grows" {
-		t.Errorf("unrunnable: %v", v.Unrunnable)
+	for _, op := range []event.Op{event.Update, event.Message} {
+		e.Op = op
+		if v = judge(t, schema, e); len(v.Unrunnable) != 1 || v.Unrunnable[0] != "grows" {
+			t.Errorf("%s: unrunnable: %v", op, v.Unrunnable)
+		}
+	}
+	e.Op = event.Insert
+	if v = judge(t, schema, e); len(v.Unrunnable) != 0 {
+		t.Errorf("a new row has no before: %v", v.Unrunnable)
 	}
 }
 

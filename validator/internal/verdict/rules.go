@@ -190,7 +190,7 @@ func (w *ruleWalk) ask(rule *schemas.Rule, value any, place, pattern, keywords [
 	if rule.NamesOld {
 		before, there := at(w.before, place)
 		if !there || w.change.Before == nil {
-			if w.change.Before == nil && w.change.Op == event.Update {
+			if op := w.change.Op; w.change.Before == nil && op != event.Insert && op != event.Read {
 				w.verdict.Unrunnable = append(w.verdict.Unrunnable, rule.ID)
 			}
 			return
