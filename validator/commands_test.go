@@ -50,7 +50,9 @@ func TestHelpOutputAndErrorsOfCommands(t *testing.T) {
 		"explain-none":   {"explain", "shop-mongo/shop.carts", "--offline", "--schemas", dir},
 		"explain-stream": {"explain", "orders"},
 		"replay-both":    {"replay", "--last", "5", "--since", "2h"}, "replay-since": {"replay", "--since", "yesterday"}, "replay-last": {"replay", "--last", "0"},
-		"replay-config": {"replay", "--config", "testdata/none.yaml"}, "infer-stream": {"infer"}, "wrong-output": {"wrong", "--output", "cvs"},
+		"replay-config": {"replay", "--config", "testdata/none.yaml"}, "infer-stream": {"infer"},
+		"infer-update": {"infer", "--stream", "shop-db/public.orders", "--update", "a.json", "--out", "b.json"}, "infer-none": {"infer", "--stream", "shop-db/public.orders", "--update", "testdata/none.json"},
+		"wrong-output": {"wrong", "--output", "cvs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, errs := execute(args...)
@@ -210,6 +212,7 @@ func TestPastTrafficBecomesASchemaAndIsReplayedByIt(t *testing.T) {
 			t.Errorf("replay since: %+v", r)
 		}
 		w.compares(inferred)
+		w.updates(file)
 		for _, args := range [][]string{{"--last", "601", "--stream", string(orders)}, {"--since", "2000-01-01"}, {"--last", "1000000"}} {
 			if out, errs := w.run(daemon.ExitTooFar, append([]string{"replay", inferred}, args...)...); out != "" || !strings.Contains(errs, "clean holds events since") {
 				t.Errorf("%v: %q %q", args, out, errs)
@@ -246,6 +249,36 @@ func (w *traffic) compares(before string) {
 		if !strings.Contains(out, line) {
 			t.Errorf("no %q in\n%s", line, out)
 		}
+	}
+}
+
+// updates has a file that was edited take up what is new.
+func (w *traffic) updates(file string) {
+	t := w.t
+	t.Helper()
+	const edited = `{
+  "x-owner": "payments",
+  "properties": {"id": {"type": "integer"}, "status": {"enum": ["paid"]}},
+  "required": ["id"]
+}
+`
+	writeFile(t, file, edited)
+	diff, errs := w.run(daemon.ExitOK, "infer", "--stream", string(orders), "--update", file)
+	if !strings.Contains(diff, `+  "properties": {"id": {"type": "integer"}, "status": {"enum": ["paid"]}, "customer": {"type": "string"}, "total": {"type": "number"}},`) {
+		t.Errorf("the difference is\n%s", diff)
+	}
+	if !strings.Contains(errs, `/status: "lost" was seen, and enum doesn't have it`) {
+		t.Errorf("told: %s", errs)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || !bytes.HasPrefix(text, []byte("{\n  \"x-owner\": \"payments\",\n")) {
+		t.Errorf("%v\n%s", err, text)
+	}
+	if out, errs := w.run(daemon.ExitOK, "infer", "--stream", string(orders), "--update", file); out != "" || !strings.Contains(errs, "nothing is new") {
+		t.Errorf("a second time: %s%s", out, errs)
+	}
+	if r := w.replay(filepath.Dir(filepath.Dir(file)), "--last", "600", "--stream", string(orders)); r.Failing != 60 || r.Unchecked != 0 {
+		t.Errorf("by the file with what is new: %+v", r)
 	}
 }
 

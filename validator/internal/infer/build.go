@@ -86,7 +86,7 @@ func (b *builder) schema(s *shape, at place, leftOut func(string) int) members {
 	var m members
 	types := s.types()
 	if s.nulls > 0 && len(types) == 1 { // what it is where it isn't null is still to be seen
-		m.add("$comment", "only null was seen")
+		m.add("$comment", onlyNull)
 		return m
 	}
 	if len(types) == 1 {
@@ -167,14 +167,36 @@ func (b *builder) private(at place) {
 	}
 }
 
+// onlyNull stands where nothing else was seen.
+const onlyNull = "only null was seen"
+
 func (b *builder) object(m *members, s *shape, at place, leftOut func(string) int) {
 	if s.isMap() {
 		m.add("additionalProperties", b.schema(s.anyMember(), at.any(), nil))
 		return
 	}
-	var required []any
-	var properties members
+	parts := b.objectOf(s, at, leftOut, func(string) bool { return true })
+	if len(parts.required) > 0 {
+		m.add("required", parts.required)
+	}
+	if len(parts.properties) > 0 {
+		m.add("properties", parts.properties)
+	}
+}
+
+// objectParts are what an object has always, and what it has.
+type objectParts struct {
+	required   []any
+	properties members
+}
+
+// objectOf is what is said of the members of an object that are wanted.
+func (b *builder) objectOf(s *shape, at place, leftOut func(string) int, wanted func(name string) bool) objectParts {
+	var parts objectParts
 	for _, name := range s.names {
+		if !wanted(name) {
+			continue
+		}
 		in := s.members[name].in
 		without := 0
 		if leftOut != nil {
@@ -182,16 +204,11 @@ func (b *builder) object(m *members, s *shape, at place, leftOut func(string) in
 		}
 		property := b.schema(s.members[name].shape, at.member(name), nil)
 		if in+without >= s.objects {
-			required = append(required, name)
+			parts.required = append(parts.required, name)
 		} else {
 			property.remark(fmt.Sprintf("in %d of %d", in, s.objects-without))
 		}
-		properties.add(name, property)
+		parts.properties.add(name, property)
 	}
-	if len(required) > 0 {
-		m.add("required", required)
-	}
-	if len(properties) > 0 {
-		m.add("properties", properties)
-	}
+	return parts
 }

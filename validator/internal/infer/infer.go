@@ -5,6 +5,9 @@
 // for events that no schema lets pass (numbers and nesting beyond what is judged), which are counted. It refuses to guess
 // what it hasn't seen: no bounds unless they are asked for, nothing forbidden, no enum of what looks personal. Memory is
 // bounded by the number of different names and places, not of events.
+//
+// What is new can also be put into a file that people have edited: only places that the file says nothing about are added,
+// between what stands there, in the file's own way of writing. Where the traffic contradicts the file, that is told and left.
 package infer
 
 import (

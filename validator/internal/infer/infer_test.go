@@ -248,3 +248,36 @@ func BenchmarkInfer(b *testing.B) {
 		}
 	}
 }
+
+// TestUpdatesTouchNothingThatStandsThere is so for whatever was inferred of a part of a generated stream: what is new of the
+// whole is added, once.
+func TestUpdatesTouchNothingThatStandsThere(t *testing.T) {
+	for seed := range 50 {
+		g := &generator{rand.New(rand.NewPCG(uint64(seed), 9))}
+		template := g.template(0)
+		var changes []*event.Change
+		for range 60 {
+			changes = append(changes, &event.Change{Op: event.Insert, After: json.RawMessage(g.value(template))})
+		}
+		text := inferOf(t, infer.Options{}, changes[:5])
+		f := infer.New(stream, infer.Options{})
+		for _, c := range changes {
+			if err := f.Add(c, start); err != nil {
+				t.Fatal(err)
+			}
+		}
+		once, err := f.Update("orders.json", text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		load(t, once.Text)
+		if (once.Diff == "") != bytes.Equal(once.Text, text) || (once.Diff == "") != (len(once.Added) == 0) {
+			t.Fatalf("seed %d: %v\n%s", seed, once.Added, once.Diff)
+		}
+		infer.Stays(t, text, once.Text)
+		twice, err := f.Update("orders.json", once.Text)
+		if err != nil || twice.Diff != "" {
+			t.Fatalf("seed %d: a second update changes something: %v\n%s", seed, err, twice.Diff)
+		}
+	}
+}

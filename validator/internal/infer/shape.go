@@ -25,6 +25,7 @@ type shape struct {
 	names                            []string // in the order in which they came
 	free                             *shape   // what all members have in common, once there are too many to tell apart
 	low, high                        bound
+	fractions                        int // numbers that aren't whole, however they are written
 }
 
 // member is a named part of objects, and in how many of them it is.
@@ -104,6 +105,9 @@ func (s *shape) member(name string) *shape {
 func (s *shape) bound(text string) {
 	n, ok := new(big.Rat).SetString(text)
 	if ok {
+		if !n.IsInt() {
+			s.fractions++
+		}
 		s.low.move(bound{text, n}, -1)
 		s.high.move(bound{text, n}, 1)
 	}
@@ -130,6 +134,7 @@ func (s *shape) merge(o *shape) {
 	s.bools += o.bools
 	s.integers += o.integers
 	s.decimals += o.decimals
+	s.fractions += o.fractions
 	s.strings.merge(&o.strings)
 	s.low.move(o.low, -1)
 	s.high.move(o.high, 1)
