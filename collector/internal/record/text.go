@@ -25,7 +25,7 @@ func (r *Recording) WriteText(w io.Writer) error {
 			fmt.Fprintf(out, "  %s\n", Describe(c))
 		}
 		for _, b := range t.Findings {
-			fmt.Fprintf(out, "  ✗ %s: %s%s\n", b.Rule, b.Message, compared(b))
+			fmt.Fprintf(out, "  ✗ %s\n", b.text())
 		}
 	}
 	fmt.Fprintf(out, "%d changes in %d transactions and records, %d rules broken\n", r.Changes(), len(r.Transactions), r.Broken())
@@ -35,14 +35,20 @@ func (r *Recording) WriteText(w io.Writer) error {
 	return out.Flush()
 }
 
-func compared(b Broken) string {
+// text is "total-adds-up: Order total is not the sum of its items (149.98, expected 149.97)". What is wrong with the row as a
+// whole names no place.
+func (b Broken) text() string {
+	text := b.Message
+	if b.Rule != "" {
+		text = b.Rule + ": " + text
+	}
 	switch {
 	case b.Actual != "" && b.Expected != "":
-		return fmt.Sprintf(" (%s, expected %s)", b.Actual, b.Expected)
+		return fmt.Sprintf("%s (%s, expected %s)", text, b.Actual, b.Expected)
 	case b.Actual != "":
-		return fmt.Sprintf(" (%s)", b.Actual)
+		return fmt.Sprintf("%s (%s)", text, b.Actual)
 	default:
-		return ""
+		return text
 	}
 }
 
