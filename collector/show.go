@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -37,6 +38,7 @@ type show struct {
 	chats   []telegram.Chat
 	broker  config.Broker
 	env     daemon.Env
+	aside   sync.Map // names of sources that aren't in the feed
 }
 
 func openShow(c Config, env daemon.Env) (*show, error) {
@@ -55,6 +57,10 @@ func openShow(c Config, env daemon.Env) (*show, error) {
 		Broker: c.Broker, Bot: bot, Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log,
 		Status: s.status, Ready: func() { env.Health.Set(commandsPart, daemon.Ready, "") },
 		Arrive: func(ctx context.Context) error { return arrive(ctx, c) },
+		Shown: func(source string) bool {
+			_, aside := s.aside.Load(source)
+			return !aside
+		},
 		Hide: func(stream event.Stream, change *event.Change) *event.Change {
 			return s.hidden.For(stream).Change(change)
 		},
@@ -73,7 +79,7 @@ func openShow(c Config, env daemon.Env) (*show, error) {
 		Sender: bot, Chat: telegram.ChatOf(c.Telegram.Feed), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location,
 		Log: env.Log, Metrics: env.Metrics,
 	})
-	desk.Feed = s.feed
+	desk.Feed, desk.Normalizer = s.feed, normalizer
 	s.desk = chat.New(desk)
 	return s, err
 }
@@ -107,7 +113,12 @@ func newNormalizer(c Config) (*normalize.Normalizer, error) {
 }
 
 // audience is who is shown a source's events: gaps are told of every source, the feed shows those that are wanted there.
-func (s *show) audience(inFeed bool) supervise.Feed {
+func (s *show) audience(source string, inFeed bool) supervise.Feed {
+	if inFeed {
+		s.aside.Delete(source)
+	} else {
+		s.aside.Store(source, true)
+	}
 	if inFeed && s.feed != nil {
 		return audience{s.gaps, s.feed}
 	}

@@ -75,7 +75,7 @@ func units(c Config, shown *show, env daemon.Env) []supervise.Unit {
 		}
 		for shard := range max(shards, 1) {
 			units = append(units, supervise.Unit{
-				Name: s.Name, Shard: shard, Shards: shards, Feed: shown.audience(s.Feed), Config: s,
+				Name: s.Name, Shard: shard, Shards: shards, Feed: shown.audience(s.Name, s.Feed), Config: s,
 				New: func(reporter source.Reporter) source.Source {
 					return open(c, s, place{reporter, env.Log, env.Metrics, shard})
 				},

@@ -31,6 +31,9 @@ func NewMessage(blocks ...Block) Message { return Message{Blocks: blocks} }
 // HTML is the message as it is sent with the parse mode HTML, no longer than Telegram takes.
 func (m Message) HTML() string { return html(m.fitting(maxUnits)) }
 
+// Overflows tells whether blocks are left out of it, because it is longer than Telegram takes.
+func (m Message) Overflows() bool { return total(m.Blocks) > maxUnits }
+
 // Plain is the message without formatting, for logs and for a chat that refuses the formatted one.
 func (m Message) Plain() string { return plainText(m.fitting(maxUnits)) }
 

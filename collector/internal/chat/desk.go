@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"datawatch/collector/internal/feed"
+	"datawatch/collector/internal/record"
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
 	"datawatch/pkg/control"
@@ -37,6 +38,7 @@ type Feed interface {
 	Restore(saved feed.Following) error
 	Last(ctx context.Context, stream string, n int) (lines []telegram.Block, ok bool)
 	Tables() []feed.Table
+	Follows(chat telegram.Chat) func(ctx context.Context, e *event.Clean) bool
 }
 
 // Part is how something is that /status tells of.
@@ -60,6 +62,12 @@ type Options struct {
 	Arrive func(ctx context.Context) error
 	// Hide gives a change as it may be shown, in recordings. Nil hides nothing.
 	Hide func(event.Stream, *event.Change) *event.Change
+	// Normalizer reads raw as the feed does. It is needed where there is a feed.
+	Normalizer record.Reader
+	// Shown tells whether a source's changes are in the feed. Nil is all of them.
+	Shown func(source string) bool
+	// LargestFile bounds the files of what was too much for a message. Default 48 MB.
+	LargestFile int
 	// LongestRecording is when a recording that nobody stops ends by itself. Default 30 minutes.
 	LongestRecording time.Duration
 }
@@ -76,6 +84,7 @@ type Desk struct {
 
 	mu         sync.Mutex
 	recordings map[telegram.Chat]*recordings
+	making     map[telegram.Ref]bool // messages whose file is being made
 }
 
 // New makes a desk, which hears nothing before Run.
@@ -88,7 +97,7 @@ func New(o Options) *Desk {
 	}
 	return &Desk{
 		o: o, words: catalogues[o.Language], topics: broker.TopicsOf(o.Broker.TopicPrefix),
-		jobs: make(chan func(context.Context) error, mostJobs), recordings: map[telegram.Chat]*recordings{},
+		jobs: make(chan func(context.Context) error, mostJobs), recordings: map[telegram.Chat]*recordings{}, making: map[telegram.Ref]bool{},
 	}
 }
 
@@ -244,9 +253,12 @@ func (d *Desk) apologize(c telegram.Command, err error) error {
 	return errors.Join(err, d.answer(ctx, c, say(d.words.notDone)))
 }
 
-// press passes a button on: those of the feed's messages have none of their own.
+// press gives out what is asked for, or passes the button on.
 func (d *Desk) press(ctx context.Context, p telegram.Press) (string, error) {
 	d.o.Log.Info("button", "audit", true, "user", p.User.Name, "user_id", p.User.ID, "chat", p.Message.Chat.ID, "data", p.Data)
+	if verb, about := p.Action(); verb == feed.WholeVerb {
+		return d.whole(p, about), nil
+	}
 	return "", d.publish(ctx, control.PressRecord(d.topics.Control, p, time.Now()))
 }
 

@@ -19,6 +19,8 @@ import (
 	"datawatch/pkg/config"
 	"datawatch/pkg/control"
 	"datawatch/pkg/event"
+	"datawatch/pkg/hide"
+	"datawatch/pkg/normalize"
 	"datawatch/pkg/telegram"
 	"datawatch/pkg/testrig"
 )
@@ -111,6 +113,18 @@ func configuration(t *testing.T, addr string) config.Broker {
 	return c
 }
 
+// sitsLargestFile is how large a file of the tests' desks is at most.
+const sitsLargestFile = 20 << 10
+
+// email is hidden at the tests' desks.
+var email = func() hide.Pointer {
+	p, err := hide.ParsePointer("/email")
+	if err != nil {
+		panic(err)
+	}
+	return p
+}()
+
 // sit runs a desk with a feed of its own until stop.
 func sit(t *testing.T, c config.Broker, language string) (b *bot, f *feed.Feed, stop func()) {
 	t.Helper()
@@ -127,6 +141,11 @@ func sitFor(t *testing.T, c config.Broker, language string, longest time.Duratio
 	}
 	d := New(Options{
 		Broker: c, Bot: b, Feed: f, Language: language, Zone: time.UTC, Log: slog.New(slog.DiscardHandler), LongestRecording: longest,
+		Normalizer: normalize.New(normalize.Options{}), LargestFile: sitsLargestFile,
+		Shown: func(source string) bool { return source != "aside-db" },
+		Hide: func(_ event.Stream, c *event.Change) *event.Change {
+			return hide.NewPlaces([]hide.Pointer{email}).Change(c)
+		},
 		Status: func(context.Context) []Part {
 			return []Part{{"shop-db", true, "streaming · 0.2 s"}, {"shop-mongo", false, "failed: <no primary>"}}
 		},

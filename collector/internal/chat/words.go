@@ -23,6 +23,8 @@ type words struct {
 	recordsAlready, recordsNothing, recordUnknown    string
 	recorded, broken, recordBeyond, fileTooLarge     string
 	recordTooLong, recordLacks                       string
+	buttonUnknown, fileFollows, busy                 string
+	notHeld, partNotHeld                             string
 	compareForm, comparing, alike, differ            string
 
 	date string // Go's layout of a day

@@ -102,12 +102,12 @@ func (a *assembler) takeClean(at place, c *event.Clean, wanted, all []*viewer) {
 // place is what is known of where and when an event happened.
 type place struct {
 	source, tick string // tick: the position without its last part
-	at           time.Time
+	at, captured time.Time
 	kafka        bool
 }
 
 func placeOf(r *event.Raw) place {
-	return place{r.Stream.Source(), tickOf(r), r.Time, r.Kind == event.Kafka}
+	return place{r.Stream.Source(), tickOf(r), r.Time, r.CapturedAt, r.Kind == event.Kafka}
 }
 
 // transaction is the open one that an event belongs to, or a new one.
@@ -131,6 +131,7 @@ func (a *assembler) transaction(p place, id string) *transaction {
 	if p.at.After(t.last) {
 		t.last = p.at
 	}
+	t.caught.add(p.captured, p.captured)
 	t.touched = time.Now()
 	for len(a.open) > maxOpen {
 		oldest := a.open[0]

@@ -87,7 +87,7 @@ func (b *backlog) lose(lost map[string]*loss) {
 	}
 	b.newest = time.Now()
 	for source, l := range lost {
-		b.sum.lose(source, l.changes)
+		b.sum.lose(source, l)
 	}
 	b.mu.Unlock()
 	b.wake()

@@ -8,7 +8,10 @@ import (
 )
 
 // digest is many transactions as numbers, by source in the order in which they came first.
-type digest struct{ sections []*section }
+type digest struct {
+	sections []*section
+	caught   stretch // times of the capture
+}
 
 // section is what happened in one source.
 type section struct {
@@ -34,6 +37,7 @@ func (d *digest) section(source string) *section {
 }
 
 func (d *digest) add(t *transaction) {
+	d.caught.add(t.caught.first, t.caught.last)
 	s := d.section(t.source)
 	s.transactions++
 	s.records = s.records || t.kafka
@@ -61,10 +65,25 @@ func (s *section) span(first, last time.Time) {
 	}
 }
 
-func (d *digest) lose(source string, changes int) { d.section(source).lost += changes }
+func (d *digest) lose(source string, l *loss) {
+	d.caught.add(l.caught.first, l.caught.last)
+	d.section(source).lost += l.changes
+}
+
+func (d *digest) changes() int {
+	n := 0
+	for _, s := range d.sections {
+		n += s.lost
+		for _, t := range s.tables {
+			n += t.tally.changes()
+		}
+	}
+	return n
+}
 
 // merge adds a later digest.
 func (d *digest) merge(later *digest) {
+	d.caught.add(later.caught.first, later.caught.last)
 	for _, s := range later.sections {
 		into := d.section(s.source)
 		into.transactions += s.transactions

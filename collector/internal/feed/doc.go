@@ -14,4 +14,6 @@
 // in which they took effect. When more wait than the chat takes, all that wait become a digest, in place: numbers by table
 // instead of rows. What didn't even fit into the intake is told by the next digest as a number. Whatever the chat or the
 // stop of the process swallows is counted as dropped; nothing is kept on disk.
+//
+// What a message can't hold is behind its button: the button carries where it lies, and it is read again from raw.
 package feed

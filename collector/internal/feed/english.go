@@ -24,6 +24,7 @@ var english = catalogue{
 	place:         "partition %s, offset %s",
 	tombstone:     "no value (tombstone)",
 	bytesNotText:  "%s bytes that aren't text",
+	whole:         "All as file",
 	tooMuch:       "more than this chat takes, so summed up",
 	lost:          "%s more changes came too fast to be told by table",
 	seconds:       "%s s",

@@ -41,12 +41,17 @@ func told(t *testing.T, language string, asDigest bool, events []event.Raw) stri
 	}
 	a.completeAll()
 	if asDigest {
-		sum.lose("shop-db", 31_415)
+		sum.lose("shop-db", &loss{changes: 31_415})
 		works = []work{{digest: sum}}
 	}
 	var messages []string
 	for _, what := range works {
-		messages = append(messages, w.write(what, everybody, verdict{}, at.Add(time.Hour)).HTML())
+		m := w.write(what, everybody, verdict{}, at.Add(time.Hour))
+		text := m.HTML()
+		for _, row := range m.Buttons {
+			text += fmt.Sprintf("\n[%s] %s", row[0].Text, row[0].Data)
+		}
+		messages = append(messages, text)
 	}
 	return strings.Join(messages, "\n――――――――\n") + "\n"
 }

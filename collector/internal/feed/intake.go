@@ -22,6 +22,7 @@ type intake struct {
 type loss struct {
 	changes, transactions int
 	last                  string // the transaction of the last change
+	caught                stretch
 }
 
 func newIntake(maxEvents, maxBytes int) *intake {
@@ -64,6 +65,7 @@ func (q *intake) add(r *event.Raw) {
 		q.lost[source] = l
 	}
 	l.changes++
+	l.caught.add(r.CapturedAt, r.CapturedAt)
 	if g.transaction == "" || g.transaction != l.last {
 		l.transactions++
 		l.last = g.transaction

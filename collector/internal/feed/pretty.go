@@ -20,20 +20,24 @@ const (
 )
 
 // pretty lays JSON out for a phone: what fits into a line stays in one, of the rest each member has its own.
-func pretty(value json.RawMessage) string {
-	if text, ok := textOf(value); ok {
-		return telegram.Shorten(text, maxValue)
+// cut tells that it isn't all.
+func pretty(value json.RawMessage) (text string, cut bool) {
+	if all, ok := textOf(value); ok {
+		text = telegram.Shorten(all, maxValue)
+		return text, text != all
 	}
 	if len(value) > maxPretty {
-		return telegram.Shorten(string(value[:maxValue])+string(value[len(value)-maxValue:]), maxValue)
+		return telegram.Shorten(string(value[:maxValue])+string(value[len(value)-maxValue:]), maxValue), true
 	}
 	var out layout
 	out.value(value, 0, 0, maxDepth)
-	text := out.b.String()
-	if lines := strings.SplitAfterN(text, "\n", maxLines+1); len(lines) > maxLines {
+	all := out.b.String()
+	text = all
+	if lines := strings.SplitAfterN(all, "\n", maxLines+1); len(lines) > maxLines {
 		text = strings.Join(lines[:maxLines], "") + "…"
 	}
-	return telegram.Shorten(text, maxValue)
+	text = telegram.Shorten(text, maxValue)
+	return text, text != all
 }
 
 type layout struct{ b strings.Builder }

@@ -20,6 +20,7 @@ type transaction struct {
 	tag    string
 	first  time.Time // times of the source
 	last   time.Time
+	caught stretch // times of the capture
 	tables []*table
 	kafka  bool         // what a broker holds, not a database
 	record *event.Clean // a Kafka record, which is alone

@@ -43,7 +43,7 @@ func TestPrettyJSONFitsAPhone(t *testing.T) {
 		`{}`, `[]`, `{"a":{}}`, `12`, `null`,
 	}
 	for _, v := range values {
-		text := pretty(json.RawMessage(v))
+		text, _ := pretty(json.RawMessage(v))
 		for line := range strings.Lines(text) {
 			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > prettyWidth || strings.HasSuffix(line, " \n") {
 				t.Errorf("%d characters: %q", n, line)
@@ -54,7 +54,7 @@ func TestPrettyJSONFitsAPhone(t *testing.T) {
 			t.Errorf("%s isn't %s any more: %v", text, v, err)
 		}
 	}
-	if text := pretty(json.RawMessage(`[` + strings.Repeat(`"0123456789",`, 999) + `1]`)); strings.Count(text, "\n") > maxLines || !strings.HasSuffix(text, ellipsis) {
+	if text, cut := pretty(json.RawMessage(`[` + strings.Repeat(`"0123456789",`, 999) + `1]`)); !cut || strings.Count(text, "\n") > maxLines || !strings.HasSuffix(text, ellipsis) {
 		t.Errorf("a long value: %q", text)
 	}
 }

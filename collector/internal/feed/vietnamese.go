@@ -24,6 +24,7 @@ var vietnamese = catalogue{
 	place:         "partition %s, offset %s",
 	tombstone:     "không có giá trị (tombstone)",
 	bytesNotText:  "%s byte không phải văn bản",
+	whole:         "Tất cả thành tệp",
 	tooMuch:       "nhiều hơn mức nhóm chat này nhận được nên gộp lại",
 	lost:          "thêm %s thay đổi đến quá nhanh, không kịp đếm theo bảng",
 	seconds:       "%s giây",

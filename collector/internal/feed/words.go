@@ -32,6 +32,7 @@ type catalogue struct {
 	tombstone     string
 	bytesNotText  string
 	tooMuch, lost string
+	whole         string // the button
 
 	seconds, minutes, hours string
 	date                    string // Go's layout of a day before a time

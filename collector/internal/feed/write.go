@@ -20,11 +20,13 @@ const (
 type writer struct {
 	words *catalogue
 	zone  *time.Location
+	cuts  *cuts // of the message that is being written; nil where nobody asks
 }
 
 // write makes the message for a viewer, with what was found wrong until now.
 func (w writer) write(what work, v *viewer, found verdict, now time.Time) telegram.Message {
 	var m telegram.Message
+	w.cuts = &cuts{}
 	switch {
 	case what.digest != nil:
 		m = w.digest(what.digest)
@@ -34,6 +36,9 @@ func (w writer) write(what work, v *viewer, found verdict, now time.Time) telegr
 		m = w.transaction(what.transaction, v, now)
 	}
 	m.Blocks = append(m.Blocks, w.verdict(found)...)
+	if what.digest != nil || w.cuts.any || m.Overflows() {
+		m.Buttons = w.wholeButton(what.whole(v, now))
+	}
 	m.Silent = true
 	m.More = func(n int) telegram.Block {
 		return telegram.Line(telegram.Italic(fill(w.words.moreLine, w.words.number(n))))
@@ -62,6 +67,7 @@ func (w writer) transaction(t *transaction, v *viewer, now time.Time) telegram.M
 			blocks = append(blocks, telegram.Line(w.row(in.name, r)...))
 		}
 		if rest := in.beyond(rows); rest.changes() > 0 {
+			w.cut()
 			blocks = append(blocks, telegram.Line(
 				telegram.Bold(in.name), telegram.Plain("  "+fill(w.words.andMore, w.tally(rest))),
 			))
@@ -247,6 +253,7 @@ func (w writer) list(fields []field, show func(field) []telegram.Span) []telegra
 			out = append(out, telegram.Plain(", "))
 		}
 		if i == maxFields {
+			w.cut()
 			return append(out, telegram.Plain(fill(w.words.andMore, w.words.number(len(fields)-i))))
 		}
 		f.path = telegram.Shorten(f.path, maxField)
@@ -272,7 +279,7 @@ func (w writer) value(value json.RawMessage) telegram.Span {
 	case text == "" || text[0] == ' ' || text[len(text)-1] == ' ':
 		text = strconv.Quote(text)
 	}
-	return telegram.Code(telegram.Shorten(text, maxField))
+	return telegram.Code(w.shorten(text))
 }
 
 // tally is "+1,240 ~30 −2"; messages come first and have no sign.

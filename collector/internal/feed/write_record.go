@@ -38,10 +38,14 @@ func (w writer) recordValue(c *event.Change) telegram.Block {
 		return telegram.Line(telegram.Plain(w.words.tombstone))
 	case c.Encoding != "":
 		text, _ := textOf(c.After)
+		w.cut()
 		size := base64.StdEncoding.DecodedLen(len(text)) - strings.Count(text, "=")
 		return telegram.Line(telegram.Plain(fill(w.words.bytesNotText, w.words.number(size))))
 	}
-	text := pretty(c.After)
+	text, cut := pretty(c.After)
+	if cut {
+		w.cut()
+	}
 	if text == "" {
 		return telegram.Line(telegram.Code(`""`))
 	}

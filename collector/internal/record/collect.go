@@ -49,6 +49,8 @@ type Options struct {
 	Tag  string // only what carries this tag; empty is everything
 	// Sources are recorded; none are all of them.
 	Sources []string
+	// MaxBytes bounds the recording; what doesn't fit is counted. Default MaxBytes.
+	MaxBytes int
 	// Hide gives a change as it may be shown. Nil hides nothing.
 	Hide func(event.Stream, *event.Change) *event.Change
 }
@@ -60,7 +62,8 @@ func (o Options) wants(e *event.Clean) bool {
 
 // Collect makes a recording of what was written between two places.
 func Collect(ctx context.Context, s *broker.Scanner, topics broker.Topics, from, to Place, o Options) (*Recording, error) {
-	c := collector{options: o, recording: Recording{Name: o.Name, Tag: o.Tag, From: from.At, To: to.At}, index: map[string]int{}, events: map[string]int{}}
+	c := newCollector(o)
+	c.recording.From, c.recording.To = from.At, to.At
 	for partition, begin := range from.Clean {
 		err := s.Scan(ctx, topics.Clean, partition, begin, to.Clean[partition], func(r broker.Record) error {
 			e, err := event.ParseClean(r.Value)
@@ -99,6 +102,19 @@ type collector struct {
 	bytes     int
 }
 
+func newCollector(o Options) *collector {
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = MaxBytes
+	}
+	return &collector{options: o, recording: Recording{Name: o.Name, Tag: o.Tag}, index: map[string]int{}, events: map[string]int{}}
+}
+
+// What JSON Lines hold of a change and of a transaction besides their values, in bytes.
+const (
+	perChange      = 70
+	perTransaction = 120
+)
+
 func (c *collector) add(e *event.Clean) {
 	if !c.options.wants(e) {
 		return
@@ -107,8 +123,11 @@ func (c *collector) add(e *event.Clean) {
 	if c.options.Hide != nil {
 		change = c.options.Hide(e.Stream, change)
 	}
-	size := len(change.Key) + len(change.Before) + len(change.After) + len(e.ID)
-	if c.bytes+size > MaxBytes {
+	size := perChange + len(change.Key) + len(change.Before) + len(change.After) + len(change.MovedTo) + len(change.MovedFrom) + len(e.ID) + len(e.Stream)
+	if _, known := c.index[transactionOf(e)]; !known {
+		size += perTransaction + len(e.Time) + len(change.Origin.Tag) + len(change.Origin.Transaction)
+	}
+	if c.bytes+size > c.options.MaxBytes {
 		c.recording.Beyond++
 		return
 	}
@@ -124,9 +143,8 @@ func (c *collector) add(e *event.Clean) {
 
 // transaction is the index of the transaction that an event is of.
 func (c *collector) transaction(e *event.Clean) int {
-	source, id := e.Stream.Source(), e.Change.Origin.Transaction
-	name := source + "\n" + id
-	if i, ok := c.index[name]; ok && id != "" {
+	source, id, name := e.Stream.Source(), e.Change.Origin.Transaction, transactionOf(e)
+	if i, ok := c.index[name]; ok {
 		return i
 	}
 	c.recording.Transactions = append(c.recording.Transactions, Transaction{
