@@ -10,6 +10,10 @@
 // through a Publisher of its own, whose transactional id fences the sender of a keeper before. Decisions are stored, on
 // the control topic too, before they are shown. Each kind of record has one writer, so neither overwrites the other's.
 //
+// Groups that are born near each other of one transaction, one schema change or one actor share a message. An actor is a
+// cause only where it is new: it isn't among those who wrote the newest events of the stream as of ten minutes before (of the
+// source, where the stream had none). An application that makes all writes of a stream explains nothing.
+//
 // Sending is at least once: a group whose card doesn't say that it was told is told. A keeper that dies between a message
 // and its card makes one message come twice; none is ever lost. While Telegram is away, what is owed waits, and is merged.
 //

@@ -65,19 +65,28 @@ var english = &words{
 		if n == "" {
 			return "nobody has taken care since " + since
 		}
-		return n + " rows wrong since " + since + ", and nobody has taken care"
+		return rowsWrong("since " + since)(n) + ", and nobody has taken care"
 	},
 	folded: "is part of another message now",
 	incidents: map[life.Incident]func(string) string{
-		life.Transaction: func(n string) string { return n + " rows wrong by one transaction" },
-		life.Actor:       func(n string) string { return n + " rows wrong by one program" },
-		life.Schema:      func(n string) string { return n + " rows wrong since a schema changed" },
+		life.Transaction: rowsWrong("by one transaction"),
+		life.Actor:       rowsWrong("by one program that is new there"),
+		life.Schema:      rowsWrong("since a schema changed"),
 		life.Burst:       func(n string) string { return n + " kinds of errors at once" },
-		life.Reads:       func(n string) string { return n + " rows wrong among those that were there already" },
+		life.Reads:       rowsWrong("among those that were there already"),
 	},
 	streamInvalid: func(percent, stream string) string { return percent + " of " + stream + " is invalid" },
 	totals:        func(n, of string) string { return "(" + n + " of " + of + ")" },
 	more:          func(n string) string { return n + " more" },
 	decimal:       ".",
 	troubles:      englishTroubles, answers: englishAnswers, digest: englishDigest,
+}
+
+func rowsWrong(why string) func(n string) string {
+	return func(n string) string {
+		if n == "1" {
+			return "1 row wrong " + why
+		}
+		return n + " rows wrong " + why
+	}
 }

@@ -97,14 +97,15 @@ func actorText(a *event.Actor) string {
 	return a.Application + " (" + a.User + ")"
 }
 
-// origin is where an error came from; changed says that its schema has come into force lately.
-func origin(v *event.Violation, changed bool) life.Origin {
+// origin is where an error came from; changed says that its schema has come into force lately, stranger that who made the
+// change is new to the stream.
+func origin(v *event.Violation, changed, stranger bool) life.Origin {
 	var o life.Origin
 	if v.Transaction != nil {
 		o.Transaction = v.Stream.Source() + " " + *v.Transaction
 	}
-	if text := actorText(v.Actor); text != "" {
-		o.Actor = v.Stream.Source() + " " + text + " " + v.Actor.Client
+	if stranger {
+		o.Actor = v.Stream.Source() + " " + actorText(v.Actor) + " " + v.Actor.Client
 	}
 	if changed {
 		o.Schema = v.Schema.File + " " + v.Schema.SHA256

@@ -88,7 +88,8 @@ func (o *Options) setDefaults() {
 // othersID is the fingerprint of the group of what is beyond Options.MaxGroups.
 const othersID = "others"
 
-// lately is how long a schema file counts as changed: groups that are born then may be its doing.
+// lately is how long a schema file counts as changed, and who writes to a stream as new there: groups that are born then
+// may be their doing.
 const lately = 10 * time.Minute
 
 // Keeper keeps the groups while it holds the partitions of violations.
@@ -97,6 +98,7 @@ type Keeper struct {
 	topics  broker.Topics
 	metrics *metrics
 	scanner *broker.Scanner
+	writers *writers
 
 	pending map[string]*Group // of the batch that is being committed
 	sending sync.WaitGroup    // the session's sender
@@ -122,7 +124,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 	defer func() { _ = scanner.Close() }()
 	defer k.sending.Wait()
-	k.scanner = scanner
+	k.scanner, k.writers = scanner, newWriters(scanner, k.options.Log)
 	return broker.Stage{
 		Broker: k.options.Broker, Name: "datawatch-alerts", Group: k.options.Broker.TopicPrefix + "-alerts", Topic: k.topics.Violations,
 		Process: k.process, Assigned: k.assigned, Committed: k.committed, Failed: k.options.Failed, OneMember: true, Log: k.options.Log,
@@ -167,7 +169,7 @@ func (k *Keeper) snapshot() []*Group {
 }
 
 // process counts a batch of violations and gives the state of the groups that it has changed.
-func (k *Keeper) process(_ context.Context, batch []broker.Record) ([]broker.Record, error) {
+func (k *Keeper) process(ctx context.Context, batch []broker.Record) ([]broker.Record, error) {
 	k.pending = map[string]*Group{}
 	for i := range batch {
 		var v event.Violation
@@ -176,7 +178,7 @@ func (k *Keeper) process(_ context.Context, batch []broker.Record) ([]broker.Rec
 			k.options.Log.Error("a violation can't be read, and isn't counted", "partition", batch[i].Partition, "offset", batch[i].Offset, "version", v.Version, "error", err)
 			continue
 		}
-		k.count(&v, &batch[i])
+		k.count(ctx, &v, &batch[i])
 	}
 	out := make([]broker.Record, 0, len(k.pending))
 	for _, id := range slices.Sorted(maps.Keys(k.pending)) {
@@ -190,7 +192,7 @@ func (k *Keeper) process(_ context.Context, batch []broker.Record) ([]broker.Rec
 }
 
 // count adds an event to each group that one of its errors belongs to.
-func (k *Keeper) count(v *event.Violation, r *broker.Record) {
+func (k *Keeper) count(ctx context.Context, v *event.Violation, r *broker.Record) {
 	at, err := time.Parse(time.RFC3339Nano, v.EventTime)
 	if err != nil {
 		at = r.Timestamp
@@ -202,7 +204,7 @@ func (k *Keeper) count(v *event.Violation, r *broker.Record) {
 	counted := map[string]bool{}
 	for i := range v.Errors {
 		e := &v.Errors[i]
-		g := k.group(v, e, at, found)
+		g := k.group(ctx, v, e, at, found)
 		if !counted[g.Fingerprint] {
 			counted[g.Fingerprint] = true
 			g.add(v, e, r.Key, at, found)
@@ -211,23 +213,25 @@ func (k *Keeper) count(v *event.Violation, r *broker.Record) {
 }
 
 // group is the error's group, ready to be added to.
-func (k *Keeper) group(v *event.Violation, e *event.ViolationError, at, found time.Time) *Group {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+func (k *Keeper) group(ctx context.Context, v *event.Violation, e *event.ViolationError, at, found time.Time) *Group {
 	id := e.Fingerprint
-	if k.pending[id] == nil && k.groups[id] == nil && len(k.groups)+len(k.pending) >= k.options.MaxGroups {
-		id = othersID
+	k.mu.Lock() // for this goroutine is the only one that writes
+	g, groups := k.groups[id], len(k.groups)
+	others := k.groups[othersID]
+	k.mu.Unlock()
+	if k.pending[id] == nil && g == nil && groups+len(k.pending) >= k.options.MaxGroups {
+		id, g = othersID, others
 	}
 	if g := k.pending[id]; g != nil {
 		return g
 	}
-	g := k.groups[id]
 	if g != nil {
 		g = g.clone()
 	} else {
 		g = newGroup(v, e, at)
 		sha, since := k.options.Loaded(v.Stream)
-		g.Origin = origin(v, sha == v.Schema.SHA256 && sha != "" && found.Sub(since) < lately)
+		changed := sha == v.Schema.SHA256 && sha != "" && found.Sub(since) < lately
+		g.Origin = origin(v, changed, k.writers.isNew(ctx, v, found))
 		g.Fingerprint = id
 	}
 	k.pending[id] = g

@@ -70,7 +70,7 @@ var vietnamese = &words{
 	folded: "nay nằm trong một tin khác",
 	incidents: map[life.Incident]func(string) string{
 		life.Transaction: func(n string) string { return n + " dòng sai do một giao dịch" },
-		life.Actor:       func(n string) string { return n + " dòng sai do một chương trình" },
+		life.Actor:       func(n string) string { return n + " dòng sai do một chương trình mới xuất hiện" },
 		life.Schema:      func(n string) string { return n + " dòng sai từ khi schema thay đổi" },
 		life.Burst:       func(n string) string { return n + " loại lỗi cùng lúc" },
 		life.Reads:       func(n string) string { return n + " dòng sai trong dữ liệu có sẵn" },

@@ -30,8 +30,8 @@ type Facts struct {
 // Origin is where the first error of a group came from. What is empty isn't known, and groups don't belong together by it.
 type Origin struct {
 	Transaction string `json:"transaction,omitempty"` // with its source
-	Actor       string `json:"actor,omitempty"`
-	Schema      string `json:"schema,omitempty"` // a version of a file that has come into force lately
+	Actor       string `json:"actor,omitempty"`       // who is new to the stream, and not its usual writer
+	Schema      string `json:"schema,omitempty"`      // a version of a file that has come into force lately
 }
 
 // Share is how much of a stream was found invalid of late.
