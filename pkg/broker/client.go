@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"os"
 	"time"
 
@@ -22,7 +23,8 @@ const recordSlack = 256 << 10
 // RecordLimit is the most bytes that a record of an internal topic may have, by Record.Size; a larger one is ErrTooLarge.
 func RecordLimit(c config.Broker) int { return int(c.MaxRecordBytes) + recordSlack }
 
-// ClientConfig is the client's configuration for a cluster: who it is, how it connects, read_committed.
+// ClientConfig is the client's configuration for a cluster: who it is, how it connects, read_committed. What fetches bring is
+// bounded, however small it was compressed (package unfold).
 func ClientConfig(c config.Cluster, clientID string) (*sarama.Config, error) {
 	s := sarama.NewConfig()
 	s.ClientID = clientID
@@ -34,39 +36,42 @@ func ClientConfig(c config.Cluster, clientID string) (*sarama.Config, error) {
 	s.Consumer.Return.Errors = true
 	s.Consumer.MaxProcessingTime = time.Second
 	s.Consumer.MaxWaitTime = 250 * time.Millisecond
-	if err := setTLS(s, c.TLS); err != nil {
+	t, err := tlsOf(c.TLS)
+	if err != nil {
 		return nil, err
 	}
+	s.Net.Proxy.Enable = true
+	s.Net.Proxy.Dialer = bounded{below: &net.Dialer{Timeout: s.Net.DialTimeout, KeepAlive: 30 * time.Second}, tls: t, timeout: s.Net.DialTimeout, most: leastHeld}
 	if err := setSASL(s, c.SASL); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-func setTLS(s *sarama.Config, c config.TLS) error {
+// tlsOf is how connections are encrypted; nil is not at all.
+func tlsOf(c config.TLS) (*tls.Config, error) {
 	if !c.Enabled {
-		return nil
+		return nil, nil
 	}
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.CAFile != "" {
 		pem, err := os.ReadFile(c.CAFile)
 		if err != nil {
-			return fmt.Errorf("tls ca_file: %w", err)
+			return nil, fmt.Errorf("tls ca_file: %w", err)
 		}
 		t.RootCAs = x509.NewCertPool()
 		if !t.RootCAs.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("tls ca_file %s: no certificate in it", c.CAFile)
+			return nil, fmt.Errorf("tls ca_file %s: no certificate in it", c.CAFile)
 		}
 	}
 	if c.CertFile != "" {
 		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
 		if err != nil {
-			return fmt.Errorf("tls cert_file: %w", err)
+			return nil, fmt.Errorf("tls cert_file: %w", err)
 		}
 		t.Certificates = []tls.Certificate{pair}
 	}
-	s.Net.TLS.Enable, s.Net.TLS.Config = true, t
-	return nil
+	return t, nil
 }
 
 // producerConfig is ClientConfig for transactions on the internal broker.
@@ -112,6 +117,7 @@ func stageConfig(c config.Broker, clientID string) (*sarama.Config, error) {
 	s.Consumer.Group.Rebalance.Timeout = 30 * time.Second
 	s.Consumer.Fetch.Default = 256 << 10 // of a partition, compressed: ten times as much in memory
 	s.Consumer.Fetch.Max = int32(c.MaxRecordBytes) + 2*recordSlack
+	Hold(s, c)
 	s.ChannelBufferSize = 64
 	return s, nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"datawatch/pkg/broker/unfold"
 	"datawatch/pkg/event"
 )
 
@@ -22,6 +23,17 @@ type Record struct {
 	Partition int32
 	Offset    int64
 	Timestamp time.Time
+	// Mark is set on a record that was read and isn't as it lies in the topic, for it would have been too much to hold.
+	Mark *unfold.Mark
+}
+
+// addHeader adds a header of a record that was read.
+func (r *Record) addHeader(name, value []byte) {
+	if mark, ok := unfold.MarkOf(name, value); ok {
+		r.Mark = &mark
+		return
+	}
+	r.Headers = append(r.Headers, event.Header{Name: string(name), Value: value})
 }
 
 // perHeader and perRecord are what the record format (v2) adds at most: varints of lengths, deltas and attributes.
@@ -42,9 +54,9 @@ func (r *Record) Size() int {
 func fromSarama(m *sarama.ConsumerMessage) Record {
 	r := Record{Topic: m.Topic, Key: m.Key, Value: m.Value, Partition: m.Partition, Offset: m.Offset, Timestamp: m.Timestamp}
 	if len(m.Headers) > 0 {
-		r.Headers = make([]event.Header, len(m.Headers))
-		for i, h := range m.Headers {
-			r.Headers[i] = event.Header{Name: string(h.Key), Value: h.Value}
+		r.Headers = make([]event.Header, 0, len(m.Headers))
+		for _, h := range m.Headers {
+			r.addHeader(h.Key, h.Value)
 		}
 	}
 	return r

@@ -14,7 +14,6 @@ import (
 	"github.com/IBM/sarama"
 
 	"datawatch/pkg/config"
-	"datawatch/pkg/event"
 )
 
 // Scanner reads topics without joining a consumer group and without leaving a trace.
@@ -30,6 +29,7 @@ func NewScanner(c config.Broker, clientID string) (*Scanner, error) {
 	if err != nil {
 		return nil, err
 	}
+	Hold(s, c)
 	client, err := sarama.NewClient(c.Addresses, s)
 	if err != nil {
 		return nil, fmt.Errorf("connect to broker %v: %w", c.Addresses, err)
@@ -206,7 +206,7 @@ func eachRecord(topic string, partition int32, from, to int64, batch *sarama.Rec
 			record.Timestamp = batch.MaxTimestamp
 		}
 		for _, h := range r.Headers {
-			record.Headers = append(record.Headers, event.Header{Name: string(h.Key), Value: bytes.Clone(h.Value)})
+			record.addHeader(h.Key, bytes.Clone(h.Value))
 		}
 		if err := each(record); err != nil {
 			return err

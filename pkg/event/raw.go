@@ -52,6 +52,9 @@ type Raw struct {
 	// Size is how large the event is, where its source cut Value because the broker wouldn't take it; else 0. Such an event
 	// is never written as it is, and so no header says it.
 	Size int64
+	// Unreadable is why Value isn't the event but what there was in its place, where its source couldn't read it; Size is set
+	// then, too.
+	Unreadable string
 
 	// TimestampType is "create" or "append" for Kafka records, else empty.
 	TimestampType string

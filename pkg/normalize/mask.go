@@ -74,15 +74,27 @@ func (m *Masker) Apply(r *event.Raw) error {
 		return nil
 	}
 	switch r.Kind {
+	case event.Kafka:
+		if cutShort(r) {
+			return wrong(Malformed, "only the beginning of the record was read, and fields can't be found in that")
+		}
+		return maskRecord(r, rules)
 	case event.Postgres:
 		return maskRow(r, rules)
-	case event.Kafka:
-		return maskRecord(r, rules)
 	case event.MongoDB:
 		return maskDocument(r, rules)
 	default:
 		return wrong(Unsupported, "mask of records of kind %q", r.Kind)
 	}
+}
+
+// cutShort tells whether a Kafka record isn't all there.
+func cutShort(r *event.Raw) bool {
+	n := len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		n += len(h.Name) + len(h.Value)
+	}
+	return int64(n) < r.Size
 }
 
 // rules are those of a stream.

@@ -40,14 +40,16 @@ type topic struct {
 
 const noLeader int32 = -1
 
-// newCluster makes the client; it connects when it is first asked something. The connections end with ctx.
-func newCluster(ctx context.Context, c config.Cluster) (*cluster, error) {
+// newCluster makes the client; it connects when it is first asked something. The connections end with ctx. Records as large
+// as the internal broker's come whole.
+func newCluster(ctx context.Context, c config.Cluster, internal config.Broker) (*cluster, error) {
 	s, err := broker.ClientConfig(c, clientID)
 	if err != nil {
 		return nil, err
 	}
 	s.Net.ReadTimeout, s.Net.WriteTimeout = 15*time.Second, 15*time.Second
-	s.Net.Proxy.Enable, s.Net.Proxy.Dialer = true, dialer{ctx, s.Net.DialTimeout}
+	broker.Hold(s, internal)
+	broker.Over(s, dialer{ctx, s.Net.DialTimeout})
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ func TestBrokerThatHangsUpOnAPasswordIsToldAsSuch(t *testing.T) {
 	}()
 	k, err := newCluster(t.Context(), config.Cluster{
 		Addresses: []string{listener.Addr().String()}, SASL: config.SASL{Mechanism: "plain", Username: "shop", Password: "x"},
-	})
+	}, internal())
 	if err != nil {
 		t.Fatal(err)
 	}

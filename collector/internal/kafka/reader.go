@@ -179,8 +179,13 @@ func (r *reader) take(ctx context.Context, c chunk) error {
 	for i := range c.records {
 		record := &c.records[i]
 		e := toRaw(r.Name, c.partition, stream, at.Epoch, record, now)
-		if !record.fits(r.Internal) {
-			e.Size = int64(record.size()) // it becomes a dead letter
+		switch { // what is set here makes it a dead letter
+		case record.mark != nil && record.mark.Unreadable:
+			e.Size, e.Unreadable = int64(record.size()+record.mark.Missing), record.mark.Reason
+		case record.mark != nil:
+			e.Size = int64(record.size() + record.mark.Missing)
+		case !record.fits(r.Internal):
+			e.Size = int64(record.size())
 		}
 		r.add(e)
 		at.Offset, at.Time = record.offset+1, record.time

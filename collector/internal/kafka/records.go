@@ -8,6 +8,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"datawatch/pkg/broker/unfold"
 	"datawatch/pkg/event"
 )
 
@@ -18,6 +19,7 @@ type record struct {
 	appended   bool      // the time is the broker's, of appending; else the producer's
 	key, value []byte    // nil is null
 	headers    []event.Header
+	mark       *unfold.Mark // of a record that isn't as it lies in the cluster
 }
 
 // size is what the record counts in limits and batches.
@@ -84,11 +86,15 @@ func appendBatch(records []record, batch *sarama.RecordBatch, from int64) []reco
 		case !batch.FirstTimestamp.IsZero():
 			own.time = batch.FirstTimestamp.Add(r.TimestampDelta)
 		}
-		if len(r.Headers) > 0 {
-			own.headers = make([]event.Header, len(r.Headers))
-			for i, h := range r.Headers {
-				own.headers[i] = event.Header{Name: string(h.Key), Value: h.Value}
+		for _, h := range r.Headers {
+			if mark, ok := unfold.MarkOf(h.Key, h.Value); ok {
+				own.mark = &mark
+				continue
 			}
+			if own.headers == nil {
+				own.headers = make([]event.Header, 0, len(r.Headers))
+			}
+			own.headers = append(own.headers, event.Header{Name: string(h.Key), Value: h.Value})
 		}
 		own.detach()
 		records = append(records, own)

@@ -66,7 +66,7 @@ func (s *Source) Run(ctx context.Context, progress source.Progress, emit source.
 	// Connections end before anybody is waited for: a call on them has no other way to be stopped.
 	connected, disconnect := context.WithCancel(running)
 	defer disconnect()
-	cluster, err := newCluster(connected, s.Config.Cluster)
+	cluster, err := newCluster(connected, s.Config.Cluster, s.Internal)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	finding := daemon.Finding{What: fmt.Sprintf("source %s: kafka %v", s.Name, s.Config.Addresses)}
-	cluster, err := newCluster(ctx, s.Config.Cluster)
+	cluster, err := newCluster(ctx, s.Config.Cluster, s.Internal)
 	if err == nil {
 		defer cluster.close()
 		var topics map[string]topic

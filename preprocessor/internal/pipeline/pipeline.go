@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"datawatch/pkg/broker"
+	"datawatch/pkg/broker/unfold"
 	"datawatch/pkg/config"
 	letter "datawatch/pkg/deadletter"
 	"datawatch/pkg/event"
@@ -155,6 +156,9 @@ func (p *Pipeline) clean(ctx context.Context, r *broker.Record) (written []broke
 			err = &normalize.Error{Class: classInternal, Reason: fmt.Sprintf("panic: %v", cause)}
 		}
 	}()
+	if r.Mark != nil {
+		return nil, nil, markError(r.Mark)
+	}
 	raw, err := event.ParseRaw(r.Key, r.Value, r.Headers)
 	if err != nil {
 		return nil, nil, &normalize.Error{Class: normalize.Malformed, Reason: err.Error()}
@@ -190,6 +194,14 @@ func (p *Pipeline) clean(ctx context.Context, r *broker.Record) (written []broke
 		p.replayed.Add(raw.ID, p.now())
 	}
 	return written, outcomes, nil
+}
+
+// markError says why a record came otherwise than it lies in raw.
+func markError(m *unfold.Mark) error {
+	if m.Unreadable {
+		return &normalize.Error{Class: normalize.Malformed, Reason: m.Reason}
+	}
+	return &normalize.Error{Class: classTooLarge, Reason: m.Reason}
 }
 
 // Why a record comes to nothing.
@@ -243,6 +255,9 @@ func (p *Pipeline) deadLetter(r *broker.Record, err error) (broker.Record, outco
 	cause := letter.Cause{Stage: letter.Preprocessor, Class: classInternal, Reason: err.Error(), Time: p.now()}
 	if known, ok := errors.AsType[*normalize.Error](err); ok {
 		cause.Class, cause.Reason = string(known.Class), known.Reason
+	}
+	if r.Mark != nil {
+		cause.Size = r.Size() + r.Mark.Missing
 	}
 	var stream string // empty where the record isn't one of raw: a label is never made of what anybody may write
 	if raw, err := event.ParseRaw(r.Key, r.Value, r.Headers); err == nil {

@@ -1,0 +1,16 @@
+// Package unfold bounds what a Kafka client holds of what brokers send compressed. A batch of a few kilobytes can unfold to
+// gigabytes, and the client library unfolds every batch of a response whole, all at once; its own bound
+// (sarama.MaxDecompressedBatchSize) knows one batch only, and fails the whole response.
+//
+// A connection made by Conn unfolds what fetches bring before the client sees it, and gives on at most so much, uncompressed:
+//
+//   - Batches that are too much for one response are left out of it; the client asks for them next.
+//   - A batch that is too much alone comes in parts: the records from the offset that was asked for, as many as fit. To the
+//     client it is a batch that ends there. Nothing is lost or changed; the batch is unfolded again for each part.
+//   - A record that is too much alone comes cut, with a Mark that says how much is missing.
+//   - What can't be unfolded at all, or goes on for more than half a gigabyte, comes as one record with a Mark that says why,
+//     in the place of all records of the batch that are left.
+//
+// It refuses to judge: uncompressed batches, batches with a wrong checksum and the record formats before version 2 pass
+// as they are. Order, offsets, producers and timestamps stay. It sees what is sent in the clear: TLS belongs below it.
+package unfold
