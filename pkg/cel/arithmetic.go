@@ -44,6 +44,7 @@ func (c *compiler) arithmetic(e ast.Expr, op string, x, y *node) *node {
 		}
 		return s.others(f, a, b)
 	}
+	c.numeric(n, arithmeticNumber(op, x, y))
 	if op != "%" && (x.divided != nil || y.divided != nil) {
 		n.divided = c.dividedArithmetic(op, s)
 	}
@@ -137,6 +138,12 @@ func (c *compiler) negation(e ast.Expr, x *node) *node {
 			return null
 		}
 		return failureOf(n.errorf(TypeError, "- has no meaning for %s", v.kind.one()))
+	}
+	if x.number != nil {
+		c.numeric(n, func(f *frame) (decimal, bool) {
+			d, ok := x.number(f)
+			return d.neg(), ok
+		})
 	}
 	if x.divided != nil {
 		n.divided = func(f *frame) (quotient, Value) {

@@ -28,6 +28,9 @@ func (c *compiler) equality(e ast.Expr, op string, x, y *node) *node {
 	c.warnDateTexts(e, op, x, y)
 	s := c.sidesOf(n, x, y, op)
 	n.eval = func(f *frame) Value {
+		if a, b, ok := bothNumbers(f, x, y); ok {
+			return BoolValue((a.cmp(b) == 0) == wanted)
+		}
 		a, b := x.eval(f), y.eval(f)
 		if a.kind == Number && b.kind == Number {
 			return BoolValue((a.number().cmp(b.number()) == 0) == wanted)
@@ -56,6 +59,10 @@ func (c *compiler) ordering(e ast.Expr, op string, x, y *node) *node {
 	s := c.sidesOf(n, x, y, op)
 	less, same := op[0] == '<', len(op) == 2
 	n.eval = func(f *frame) Value {
+		if a, b, ok := bothNumbers(f, x, y); ok {
+			order := a.cmp(b)
+			return BoolValue(order == 0 && same || order < 0 && less || order > 0 && !less)
+		}
 		a, b := x.eval(f), y.eval(f)
 		if a.kind != b.kind || a.kind&ordered == 0 {
 			return s.unfit(a, b)

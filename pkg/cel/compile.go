@@ -33,6 +33,8 @@ type node struct {
 	nodes   int                                          // its size in nodes, itself included
 	cost    float64                                      // the estimate of its steps
 	divided func(f *frame) (quotient, Value)             // set inside round() where the value is a quotient
+	number  func(f *frame) (decimal, bool)               // the short way to a number, where there is one
+	total   func(f *frame) (decimal, bool)               // of a list that map() makes: the short way to its sum
 	broken  bool                                         // an issue has been reported: say no more
 }
 
@@ -144,6 +146,7 @@ func (c *compiler) literal(e ast.Expr) *node {
 	}
 	n := c.made(e, v.kind, func(*frame) Value { return v })
 	n.literal = &v
+	c.numeric(n, func(*frame) (decimal, bool) { return v.number(), true })
 	return n
 }
 
@@ -175,6 +178,7 @@ func (c *compiler) ident(e ast.Expr) *node {
 		if l := c.scope[i]; l.name == name {
 			n := c.made(e, l.types, func(f *frame) Value { return f.locals[i] })
 			n.soft, n.name, n.path, n.shape = n.eval, name, l.path, l.shape
+			c.numeric(n, func(f *frame) (decimal, bool) { return f.locals[i].asNumber() })
 			return n
 		}
 	}

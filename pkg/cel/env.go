@@ -90,6 +90,8 @@ type Options struct {
 	// CostLimit bounds the steps of one evaluation: at load by estimate (a list
 	// counts as its MaxItems, or 100 elements), and again while it runs.
 	CostLimit uint64
+
+	longWay bool // for tests: numbers have no short way
 }
 
 // Compile checks an expression and makes a program of it. Where an issue is an

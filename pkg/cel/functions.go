@@ -77,6 +77,9 @@ func (c *compiler) function(e ast.Expr, name string, target ast.Expr, given []as
 		}
 	}
 	n.eval = invoke(n, name, fn, args)
+	if name == "sum" && args[0].total != nil {
+		c.numeric(n, args[0].total)
+	}
 	return n
 }
 

@@ -115,6 +115,9 @@ func (c *compiler) macro(e ast.Expr) *node {
 			c.collect(n, l, body[0], last)
 		} else {
 			c.collect(n, l, nil, last)
+			if last.number != nil {
+				n.total = totalOf(l, last.nodes, last)
+			}
 		}
 	}
 	return n

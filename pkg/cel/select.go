@@ -95,6 +95,7 @@ func (c *compiler) field(e ast.Expr, x *node, name string) *node {
 		}
 		return failureOf(n.errorf(TypeError, "%s is %s: it has no fields", x.what("this"), v.kind.one()))
 	}
+	c.numeric(n, fieldNumber(x, name))
 	return n
 }
 

@@ -95,3 +95,22 @@ func BenchmarkAcceptor(b *testing.B) {
 	b.ReportMetric(share["valid"], "valid-fast-share")
 	b.ReportMetric(share["mixed"], "mixed-fast-share")
 }
+
+// BenchmarkParts says what an event costs on one core: its index alone, and with schema and rules.
+func BenchmarkParts(b *testing.B) {
+	program := accept.Compile(loadFile(b, ordersample.Schema))
+	plain := accept.Compile(loadFile(b, ordersample.SchemaWithoutRules()))
+	value := record(1, ordersample.RightTotal)
+	reader := accept.NewReader()
+	for name, program := range map[string]*accept.Program{"index": nil, "index and schema": plain, "index, schema and rules": program} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(value)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, ok := reader.Read(value); !ok || program != nil && !reader.Accepts(b.Context(), program) {
+					b.Fatal("not accepted")
+				}
+			}
+		})
+	}
+}

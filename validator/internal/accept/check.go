@@ -111,9 +111,9 @@ func (w *walk) oneOf(v *constants, i int32) answer {
 			}
 		}
 	case number:
-		s := w.span(i)
+		n := read(w.span(i))
 		for j := range v.numbers {
-			if v.numbers[j].compare(s) == 0 {
+			if v.numbers[j].compare(&n) == 0 {
 				return yes
 			}
 		}
@@ -133,10 +133,10 @@ func (w *walk) format(f *format, i int32) answer {
 }
 
 func (w *walk) number(n *numberRules, i int32) answer {
-	s := w.span(i)
-	return is((n.minimum == nil || n.minimum.compare(s) >= 0) && (n.above == nil || n.above.compare(s) > 0) &&
-		(n.maximum == nil || n.maximum.compare(s) <= 0) && (n.below == nil || n.below.compare(s) < 0) &&
-		(n.multiple == nil || n.multiple.divides(s)))
+	f := read(w.span(i))
+	return is((n.minimum == nil || n.minimum.compare(&f) >= 0) && (n.above == nil || n.above.compare(&f) > 0) &&
+		(n.maximum == nil || n.maximum.compare(&f) <= 0) && (n.below == nil || n.below.compare(&f) < 0) &&
+		(n.multiple == nil || n.multiple.divides(&f)))
 }
 
 func (w *walk) text(n *textRules, i int32) answer {

@@ -1,6 +1,7 @@
 package accept
 
 import (
+	"cmp"
 	"math/big"
 	"math/bits"
 	"strings"
@@ -110,34 +111,40 @@ func rational(s string) *big.Rat {
 	return r
 }
 
-// compare compares a number with q: negative where it is less.
-func (q *quantity) compare(s string) int {
-	if q.fits {
-		if d, ok := short(s); ok {
-			if x, y, ok := align(d, q.short); ok {
-				switch {
-				case x < y:
-					return -1
-				case x > y:
-					return 1
-				}
-				return 0
-			}
-		}
+// figure is a number of an event, read once for all that it is compared with.
+type figure struct {
+	text  string
+	short decimal
+	fits  bool
+}
+
+func read(text string) figure {
+	d, ok := short(text)
+	return figure{text, d, ok}
+}
+
+// aligned brings a number and q to one exponent, where both fit.
+func (q *quantity) aligned(n *figure) (x, y int64, ok bool) {
+	if !q.fits || !n.fits {
+		return 0, 0, false
 	}
-	return rational(s).Cmp(q.exact)
+	return align(n.short, q.short)
+}
+
+// compare compares a number with q: negative where it is less.
+func (q *quantity) compare(n *figure) int {
+	if x, y, ok := q.aligned(n); ok {
+		return cmp.Compare(x, y)
+	}
+	return rational(n.text).Cmp(q.exact)
 }
 
 // divides tells whether a number is a multiple of q, which isn't zero.
-func (q *quantity) divides(s string) bool {
-	if q.fits {
-		if d, ok := short(s); ok {
-			if x, y, ok := align(d, q.short); ok {
-				return x%y == 0
-			}
-		}
+func (q *quantity) divides(n *figure) bool {
+	if x, y, ok := q.aligned(n); ok {
+		return x%y == 0
 	}
-	return new(big.Rat).Quo(rational(s), q.exact).IsInt()
+	return new(big.Rat).Quo(rational(n.text), q.exact).IsInt()
 }
 
 // isWhole tells whether a number is an integer by value, as 1.0 and 1e2 are.

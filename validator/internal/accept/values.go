@@ -2,6 +2,7 @@ package accept
 
 import (
 	"slices"
+	"unsafe"
 
 	"datawatch/pkg/cel"
 )
@@ -29,7 +30,7 @@ type (
 
 var (
 	_ cel.Sequence = (*tapeList)(nil)
-	_ cel.Object   = (*tapeObject)(nil)
+	_ cel.Numbers  = (*tapeObject)(nil)
 )
 
 // at is the value at a token.
@@ -77,13 +78,32 @@ func (o *tapeObject) Size() int { return int(o.of.tokens[o.token].count) }
 
 // Get is a member's value.
 func (o *tapeObject) Get(name string) (cel.Value, bool) {
-	t := o.of.tape
-	for m := o.token + 1; m < t.tokens[o.token].next; m = t.tokens[m+1].next {
-		if t.inner(m) == name {
-			return o.of.at(m + 1), true
-		}
+	if i := o.find(name); i >= 0 {
+		return o.of.at(i), true
 	}
 	return cel.Value{}, false
+}
+
+// Number is a member's value where it is a number of a usual length.
+func (o *tapeObject) Number(name string) (coefficient int64, exponent int32, ok bool) {
+	i := o.find(name)
+	if i < 0 || o.of.tokens[i].kind != number {
+		return 0, 0, false
+	}
+	d, ok := short(o.of.span(i))
+	return d.coefficient, d.exponent, ok
+}
+
+// find is the token of a member's value, -1 where there is none.
+func (o *tapeObject) find(name string) int32 {
+	t := o.of.tape
+	hash := hashOf(unsafe.Slice(unsafe.StringData(name), len(name)))
+	for m := o.token + 1; m < t.tokens[o.token].next; m = t.tokens[m+1].next {
+		if t.tokens[m].hash == hash && t.inner(m) == name {
+			return m + 1
+		}
+	}
+	return -1
 }
 
 // Keys are the members' names, sorted.

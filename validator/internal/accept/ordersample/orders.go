@@ -5,6 +5,7 @@ package ordersample
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"datawatch/pkg/event"
@@ -43,6 +44,12 @@ const Schema = `{
 		{"id": "total-adds-up", "rule": "self.total == self.subtotal + self.shipping + self.tax - self.discount", "message": "The total doesn't add up"},
 		{"id": "stays-paid", "rule": "!(old.status == 'paid' && self.status == 'new')", "message": "A paid order became new"}
 	]}`
+
+// SchemaWithoutRules is the same but for x-rules.
+func SchemaWithoutRules() string {
+	before, _, _ := strings.Cut(Schema, `"x-rules"`)
+	return strings.TrimRight(before, ", \n\t") + "}"
+}
 
 // Row is the n-th order.
 func Row(n int, total string) string {
