@@ -60,6 +60,11 @@ var (
 	knownFormats  = slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Keys(jsonschema.Formats)), slices.Collect(maps.Keys(formats)))))
 )
 
+// Known are the keywords that may stand in any schema, those of the root alone, and the formats, each by name.
+func Known() (anywhere, root, formats []string) {
+	return slices.Clone(knownKeywords), slices.Sorted(slices.Values(rootKeywords)), slices.Clone(knownFormats)
+}
+
 // checkKeywords looks through every schema of a file for words that are nearly a keyword, or a format: the library
 // would take them as remarks and judge less than the author thinks.
 func checkKeywords(d *document) []Problem {
