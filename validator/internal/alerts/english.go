@@ -65,7 +65,7 @@ var english = &words{
 		if n == "" {
 			return "nobody has taken care since " + since
 		}
-		return rowsWrong("since " + since)(n) + ", and nobody has taken care"
+		return rowsWrong("since "+since)(n) + ", and nobody has taken care"
 	},
 	folded: "is part of another message now",
 	incidents: map[life.Incident]func(string) string{
