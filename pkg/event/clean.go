@@ -55,6 +55,11 @@ type Change struct {
 	CapturedAt time.Time
 }
 
+// HasBefore tells whether the row before the change is known.
+func (c *Change) HasBefore() bool {
+	return c.Before != nil && (c.Incomplete == nil || c.Incomplete.Before == "")
+}
+
 // Incomplete names what isn't exact in an event; no rule is judged on what is named here.
 type Incomplete struct {
 	Before string   `json:"before,omitempty"` // "unavailable"

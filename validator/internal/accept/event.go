@@ -45,6 +45,8 @@ type envelope struct {
 	event  *Event
 	kind   string // the type
 	inside int32  // the token of data
+	// unavailable: the source says that it can't give the before image. Nothing is accepted that has one all the same.
+	unavailable bool
 }
 
 // members calls each for every member of an object, until one isn't as expected.
@@ -112,7 +114,8 @@ func (e *envelope) present(i int32) int32 {
 
 func (e *envelope) read() bool {
 	*e.event = Event{key: -1, before: -1, after: -1}
-	return e.members(0, (*envelope).top) && e.kind == event.ChangeType && e.inside > 0 && e.members(e.inside, (*envelope).data)
+	return e.members(0, (*envelope).top) && e.kind == event.ChangeType && e.inside > 0 && e.members(e.inside, (*envelope).data) &&
+		!(e.unavailable && e.event.before >= 0)
 }
 
 func (e *envelope) top(name string, i int32) bool {
@@ -190,8 +193,9 @@ func (e *envelope) isTexts(i int32) bool {
 	return true
 }
 
-// incomplete accepts an event without a before image: no field of after is left out.
+// incomplete accepts that the before image can't be had: no field of after is left out.
 func (e *envelope) incomplete(name string, i int32) bool {
+	e.unavailable = true
 	return name == "before" && e.tokens[i].kind == text
 }
 

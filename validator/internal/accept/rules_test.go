@@ -125,7 +125,7 @@ func checkEvent(t *testing.T, reader *accept.Reader, file *schemas.File, program
 	if got := event.StreamOf(e.Source, e.Subject); got != clean.Stream || e.Op != clean.Change.Op || e.Time != clean.Time {
 		t.Fatalf("read %s %s %s of\n%s", got, e.Op, e.Time, value)
 	}
-	if before := clean.Change.Before != nil; e.HasBefore() != before {
+	if before := clean.Change.HasBefore(); e.HasBefore() != before {
 		t.Fatalf("a before image: %v, of\n%s", e.HasBefore(), value)
 	}
 	if !reader.Accepts(t.Context(), program) {

@@ -129,7 +129,7 @@ func (b *batch) judge(partition int32, stream event.Stream, v verdict.Verdict, f
 	}
 	if clean != nil {
 		j.at = changedAt(clean.Time, clean.Change.Op, fallback)
-		j.image = imageOf(clean.Change.Op, clean.Change.Before != nil)
+		j.image = imageOf(clean.Change.Op, clean.Change.HasBefore())
 		if b.set.For(stream) != nil {
 			j.answer = asked
 		}
@@ -151,15 +151,4 @@ func (s *sums) each(do func(verdict.Result, int64)) {
 			do(r.result, r.n)
 		}
 	}
-}
-
-// changedAt is when a change took place, as far as delay is measured from it.
-func changedAt(text string, op event.Op, fallback time.Time) time.Time {
-	if op == event.Read { // a snapshot's rows were committed long ago
-		return time.Time{}
-	}
-	if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
-		return at
-	}
-	return fallback
 }

@@ -389,3 +389,31 @@ func TestStreamWithoutBeforeImagesIsKnownAfterARestart(t *testing.T) {
 	w.publish(change(4, 2, event.Message, "", `{"total": 3}`)) // as of a topic without change envelopes
 	unrunnable(registry, 1)
 }
+
+// TestWhatIncompleteNamesNeitherBeginsNorEndsWhatStands: a row goes on being wrong by what an event doesn't say, and no longer
+// by what it does.
+func TestWhatIncompleteNamesNeitherBeginsNorEndsWhatStands(t *testing.T) {
+	w := newWorld(t, testrig.Embedded(t))
+	w.schema(`{"properties": {"total": {}, "status": {"maxLength": 5}}, "x-rules": [
+		{"id": "not-negative", "rule": "self.total >= 0", "message": "Negative total"}, {"id": "has-status", "rule": "self.status != ''", "message": "No status"}]}`)
+	w.start()
+	partial := func(n, key int, after string, in *event.Incomplete) *event.Clean {
+		c := change(n, key, event.Update, `{"total": -1, "status": ""}`, after)
+		c.Change.Incomplete = in
+		return c
+	}
+	w.publish(
+		change(1, 1, event.Insert, "", `{"total": -1, "status": ""}`), change(2, 2, event.Insert, "", `{"total": -1, "status": ""}`),
+		change(3, 3, event.Insert, "", `{"total": 1, "status": "too long"}`), change(4, 4, event.Insert, "", `{"total": 1, "status": "right"}`),
+	)
+	w.expect(wrongKey(1, "not-negative"), wrongKey(1, "has-status"), wrongKey(2, "not-negative"), wrongKey(2, "has-status"), wrongKey(3, "schema"))
+	fields := &event.Incomplete{Fields: []string{"status"}}
+	w.publish(
+		partial(5, 1, `{"total": 5}`, fields), // the total is right now; nobody knows of the status
+		partial(6, 2, `{"total": 5, "status": "x"}`, &event.Incomplete{After: "later"}), partial(7, 3, `{"total": 1}`, fields),
+		partial(8, 4, `{"total": -4}`, fields),
+	)
+	w.expect(wrongKey(1, "has-status"), wrongKey(2, "not-negative"), wrongKey(2, "has-status"), wrongKey(3, "schema"), wrongKey(4, "not-negative"))
+	w.publish(partial(9, 2, `{"total": 5, "status": "x"}`, &event.Incomplete{Before: "unavailable"}), change(10, 1, event.Update, "", `{"total": 5, "status": "x"}`))
+	w.expect(wrongKey(3, "schema"), wrongKey(4, "not-negative"))
+}

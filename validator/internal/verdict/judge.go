@@ -109,8 +109,11 @@ func (j *judgement) read() bool {
 		j.verdict.Unjudged[schemas.SchemaRule] = true
 		return false
 	}
+	if in := j.change.Incomplete; in != nil && len(in.Fields) > 0 { // whether the rest of the schema's errors is over isn't known
+		j.verdict.Unjudged[schemas.SchemaRule] = true
+	}
 	value, limits, err := decode(after)
-	if err == nil && limits == nil && j.change.Before != nil && !j.gone() {
+	if err == nil && limits == nil && j.change.HasBefore() && !j.gone() {
 		var beforeLimits []finding
 		j.before, beforeLimits, err = decode(j.change.Before)
 		if beforeLimits != nil { // the change away from such a value is no fault: its old is as if unknown
@@ -149,11 +152,10 @@ func (j *judgement) schema() {
 	if !errors.As(err, &invalid) {
 		panic(err) // an endless loop in the schema
 	}
-	j.wrongAt = places(invalid, nil)
+	j.wrongAt = j.places(invalid, nil)
 	seen := map[string]bool{}
 	for _, l := range leavesOf(invalid) {
 		if j.unknown(l) {
-			j.verdict.Unjudged[schemas.SchemaRule] = true
 			continue
 		}
 		for _, f := range j.describe(l) {
@@ -164,6 +166,34 @@ func (j *judgement) schema() {
 			}
 		}
 	}
+}
+
+// places are the places of all errors in the tree, those of rejected branches too, but for those about what the source left
+// out: that nobody knows says nothing against the rest.
+func (j *judgement) places(e *jsonschema.ValidationError, all [][]string) [][]string {
+	if len(e.Causes) == 0 {
+		if l := newLeaf(e); !j.unknown(l) && !j.lacksOnlyLeftOut(l) {
+			all = append(all, l.place)
+		}
+		return all
+	}
+	for _, cause := range e.Causes {
+		all = j.places(cause, all)
+	}
+	return all
+}
+
+// lacksOnlyLeftOut tells whether an error says that members of the row are missing which the source left out, and no others.
+func (j *judgement) lacksOnlyLeftOut(l leaf) bool {
+	if j.change.Incomplete == nil || len(l.place) > 0 || l.keyword() != "required" {
+		return false
+	}
+	s := locate(j.file.Schema, l.keywords, l.place)
+	row, _ := j.value.(map[string]any)
+	return s.schema != nil && !slices.ContainsFunc(s.schema.Required, func(name string) bool {
+		_, there := row[name]
+		return !there && !j.leftOut(name)
+	})
 }
 
 // leftOut tells whether the source gave no value of a member of the row.

@@ -71,14 +71,3 @@ func deepest(leaves []leaf) int {
 	}
 	return depth
 }
-
-// places are the places of all errors in the tree, those of rejected branches too.
-func places(e *jsonschema.ValidationError, all [][]string) [][]string {
-	if len(e.Causes) == 0 {
-		return append(all, tokensOf(e.InstanceLocation))
-	}
-	for _, cause := range e.Causes {
-		all = places(cause, all)
-	}
-	return all
-}

@@ -19,8 +19,11 @@ func (j *judgement) rules() {
 	if !j.file.Reaches(j.file.Schema) {
 		return
 	}
-	w := &ruleWalk{judgement: j, shared: j.bindings(), asked: map[string]bool{}}
+	w := &ruleWalk{judgement: j, shared: j.bindings(), asked: map[string]bool{}, met: map[string]bool{}}
 	w.visit(j.file.Schema, j.value, nil, nil, nil)
+	if in := j.change.Incomplete; in != nil && len(in.Fields) > 0 { // a place that wasn't met may lie in what was left out
+		j.unjudge(func(r *schemas.Rule) bool { return r.RunsOn(j.change.Op) && !w.met[r.ID] })
+	}
 }
 
 // ruleWalk goes through schema and value together.
@@ -28,6 +31,7 @@ type ruleWalk struct {
 	*judgement
 	shared cel.Bindings
 	asked  map[string]bool // by rule and place: two branches may lead to one
+	met    map[string]bool // rules that were met anywhere
 	depth  int
 }
 
@@ -179,7 +183,7 @@ func (w *ruleWalk) ask(rule *schemas.Rule, value any, place, pattern, keywords [
 	if w.asked[id] || !rule.RunsOn(w.change.Op) || w.brokenAt(place) {
 		return
 	}
-	w.asked[id] = true
+	w.asked[id], w.met[rule.ID] = true, true
 	bindings := cel.Bindings{"self": cel.FromAny(value), "old": cel.NullValue}
 	for name, v := range w.shared {
 		bindings[name] = v
@@ -189,8 +193,8 @@ func (w *ruleWalk) ask(rule *schemas.Rule, value any, place, pattern, keywords [
 	}
 	if rule.NamesOld {
 		before, there := at(w.before, place)
-		if !there || w.change.Before == nil {
-			if op := w.change.Op; w.change.Before == nil && op != event.Insert && op != event.Read {
+		if !there || !w.change.HasBefore() {
+			if op := w.change.Op; !w.change.HasBefore() && op != event.Insert && op != event.Read {
 				w.verdict.Unrunnable = append(w.verdict.Unrunnable, rule.ID)
 			}
 			return

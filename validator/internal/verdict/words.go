@@ -11,7 +11,6 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
 	"datawatch/pkg/event"
-	"datawatch/validator/internal/schemas"
 )
 
 // describe says what a leaf means: the library's own messages hold values, these never do.
@@ -60,7 +59,6 @@ func (j *judgement) missing(f finding, required []string, value any) []finding {
 			continue
 		}
 		if len(f.place) == 0 && j.leftOut(name) {
-			j.verdict.Unjudged[schemas.SchemaRule] = true
 			continue
 		}
 		one := f
