@@ -47,6 +47,7 @@ func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
 	keeper := alerts.New(alerts.Options{
 		Broker: cfg.Broker, Telegram: cfg.Telegram, Messenger: messenger{bot, control.Options{Broker: cfg.Broker, Name: "alerts", Log: env.Log}}, Log: env.Log, Metrics: env.Metrics, Failed: reporter(env, "alerts"),
 		Failures: func() []schemas.Failure { return watcher.Current().Failures() },
+		Remarks:  j.Remarks,
 		Loaded:   changedFile(watcher, time.Now()),
 		Times:    cfg.Validator.Alerts.times(), EditEvery: cfg.Validator.Alerts.EditEvery.Std(),
 	})

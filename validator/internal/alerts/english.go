@@ -79,7 +79,7 @@ var english = &words{
 	totals:        func(n, of string) string { return "(" + n + " of " + of + ")" },
 	more:          func(n string) string { return n + " more" },
 	decimal:       ".",
-	troubles:      englishTroubles, answers: englishAnswers, digest: englishDigest,
+	troubles:      englishTroubles, remarks: englishRemarks, answers: englishAnswers, digest: englishDigest,
 }
 
 func rowsWrong(why string) func(n string) string {

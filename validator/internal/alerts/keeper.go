@@ -35,8 +35,10 @@ type Options struct {
 	Messenger Messenger
 	// Failures are the schema files that can't be loaded now. May be nil.
 	Failures func() []schemas.Failure
-	Log      *slog.Logger
-	Metrics  prometheus.Registerer
+	// Remarks are about files that are right in themselves, but can't do what their authors meant. May be nil.
+	Remarks func() []schemas.Remark
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
 	// Failed is told of what ends a session, and of nil when work goes on; default: nobody is.
 	Failed func(error)
 	// Loaded tells since when the schema file that judges a stream is in force, and which version it is. May be nil.
@@ -82,6 +84,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Failures == nil {
 		o.Failures = func() []schemas.Failure { return nil }
+	}
+	if o.Remarks == nil {
+		o.Remarks = func() []schemas.Remark { return nil }
 	}
 }
 

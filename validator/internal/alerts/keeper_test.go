@@ -37,6 +37,7 @@ type world struct {
 	topics   broker.Topics
 	log      *slog.Logger
 	failures atomic.Pointer[[]schemas.Failure]
+	remarks  atomic.Pointer[[]schemas.Remark]
 	silent   time.Duration // how long a service may be; zero is the default
 }
 
@@ -71,6 +72,12 @@ func (w *world) start() (stop func()) {
 		Failures: func() []schemas.Failure {
 			if f := w.failures.Load(); f != nil {
 				return *f
+			}
+			return nil
+		},
+		Remarks: func() []schemas.Remark {
+			if r := w.remarks.Load(); r != nil {
+				return *r
 			}
 			return nil
 		},
@@ -322,4 +329,23 @@ func TestASchemaFileThatFailsIsOneMessageUntilItIsMended(t *testing.T) {
 	w.eventually(a, 1, "🟢 <b>public.orders.json is loaded again</b>")
 	w.failures.Store(&[]schemas.Failure{{Problem: schemas.Problem{File: "shop-db/public.orders.json", Message: "not JSON"}}})
 	w.eventually(a, 2, "🟠 <b>public.orders.json not loaded</b>: not JSON")
+}
+
+func TestASchemaFileThatCannotDoWhatWasMeantIsOneMessageUntilItCan(t *testing.T) {
+	a := newAPI(t)
+	w := newWorld(t, testrig.Embedded(t), a)
+	stop := w.start()
+	unmatched := schemas.Remark{Kind: schemas.Unmatched, File: "shop-db/public.order.json", Stream: "shop-db/public.orders"}
+	w.remarks.Store(&[]schemas.Remark{unmatched})
+	w.eventually(a, 1, "🟠 <b>public.order.json has matched no stream for a day</b>\n", "Do: rename it; did you mean shop-db/public.orders.json?")
+	stop()
+	w.start()
+	w.remarks.Store(&[]schemas.Remark{{Kind: schemas.Unrunnable, File: "shop-kafka/payments.json", Rule: "grows", Stream: "shop-kafka/payments"}})
+	w.eventually(a, 2, "🟠 <b>The rule grows can't run on shop-kafka/payments</b>")
+	testrig.Eventually(t, 30*time.Second, func() error {
+		if messages, _ := a.sent(); !strings.Contains(messages[0].text, "🟢 <b>shop-db/public.order.json: over</b>") {
+			return errors.New(messages[0].text)
+		}
+		return nil
+	})
 }

@@ -120,6 +120,15 @@ func TestMessagesReadAsPeopleAreUsedTo(t *testing.T) {
 		failure.InForce = &schemas.File{LoadedAt: living.First}
 		write("a file that was right", w.failure(failure))
 		write("mended file", w.mendedFile("shop-db/public.orders.json", living.First))
+		for _, r := range []schemas.Remark{
+			{Kind: schemas.Shadowed, File: "shop-kafka/billing.*.json", Other: "shop-kafka/billing*.*.json"},
+			{Kind: schemas.Ambiguous, File: "shop-kafka/pay*.json", Other: "shop-kafka/*pay.json"},
+			{Kind: schemas.Unmatched, File: "shop-db/public.order.json", Stream: "shop-db/public.orders"},
+			{Kind: schemas.Unmatched, File: "shop-db/public.coupons.json"},
+			{Kind: schemas.Unrunnable, File: "shop-kafka/payments.json", Rule: "grows", Stream: "shop-kafka/payments"},
+		} {
+			write("remark: "+string(r.Kind), w.remark(r))
+		}
 		write("a silent service", w.silent("validator", living.First))
 		write("a part out of order", w.part("collector", "source shop-mongo", "the oplog no longer reaches back to 13:41", living.First))
 		write("a broken route", w.route(telegram.Chat{ID: -100789}, refusal{since: living.First, reason: "Forbidden: bot was kicked from the supergroup chat"}))

@@ -48,6 +48,7 @@ type sender struct {
 	signs     *signs
 	looked    time.Time
 	failures  []schemas.Failure
+	remarks   []schemas.Remark
 	board     *life.Board
 	groups    map[string]*Group
 	troubles  map[string]*trouble
@@ -184,7 +185,7 @@ func (s *sender) look(ctx context.Context) error {
 		if err := s.signs.refresh(ctx, now); err != nil {
 			return err
 		}
-		s.failures, s.looked = k.options.Failures(), now
+		s.failures, s.remarks, s.looked = k.options.Failures(), k.options.Remarks(), now
 	}
 	return nil
 }

@@ -55,6 +55,9 @@ func (s *sender) findTroubles(now time.Time) map[string]*trouble {
 	for _, f := range s.failures {
 		all[filePrefix+f.Problem.File] = fileTrouble(f, now)
 	}
+	for _, r := range s.remarks {
+		all[remarkID(r)] = remarkTrouble(r, now)
+	}
 	for _, service := range slices.Sorted(maps.Keys(s.signs.services)) {
 		if since := s.signs.silent(service, now); !since.IsZero() {
 			all[silentPrefix+service] = &trouble{

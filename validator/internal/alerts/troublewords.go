@@ -147,6 +147,9 @@ func (w writer) troubleName(id string) string {
 		return stream + ": " + class
 	case filePrefix:
 		return path.Base(name) + " " + w.words.notLoaded
+	case remarkPrefix:
+		_, name, _ = strings.Cut(name, "/")
+		return name
 	}
 	return id
 }

@@ -79,5 +79,5 @@ var vietnamese = &words{
 	totals:        func(n, of string) string { return "(" + n + " trên " + of + ")" },
 	more:          func(n string) string { return "thêm " + n },
 	decimal:       ",",
-	troubles:      vietnameseTroubles, answers: vietnameseAnswers, digest: vietnameseDigest,
+	troubles:      vietnameseTroubles, remarks: vietnameseRemarks, answers: vietnameseAnswers, digest: vietnameseDigest,
 }

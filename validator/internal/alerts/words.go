@@ -50,6 +50,7 @@ type words struct {
 	totals              func(n, of string) string
 	more                func(n string) string
 	troubles            troubleWords
+	remarks             remarkWords
 	answers             answerWords
 	digest              digestWords
 	decimal             string
