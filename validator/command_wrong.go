@@ -21,18 +21,21 @@ import (
 
 // wrongRow is a row that is wrong now, by one rule.
 type wrongRow struct {
-	Stream   event.Stream    `json:"stream"`
-	Key      json.RawMessage `json:"key"`
-	Rule     string          `json:"rule"`
-	Severity event.Severity  `json:"severity"`
-	Since    string          `json:"event_time"` // of the event that it stands by
-	Place    string          `json:"place"`
-	Message  string          `json:"message"`
-	Expected string          `json:"expected"`
-	Actual   string          `json:"actual"`
-	Group    string          `json:"group"` // the fingerprint that alerts group by
-	EventID  string          `json:"event_id"`
-	Owner    string          `json:"owner,omitempty"`
+	Stream event.Stream    `json:"stream"`
+	Key    json.RawMessage `json:"key"`
+	// Transaction and Actor are of the event that it stands by: who did it, where the source says so.
+	Transaction string         `json:"transaction,omitempty"`
+	Actor       *event.Actor   `json:"actor,omitempty"`
+	Since       string         `json:"event_time"` // of that event
+	Rule        string         `json:"rule"`
+	Severity    event.Severity `json:"severity"`
+	Place       string         `json:"place"`
+	Message     string         `json:"message"`
+	Expected    string         `json:"expected"`
+	Actual      string         `json:"actual"`
+	Group       string         `json:"group"` // the fingerprint that alerts group by
+	EventID     string         `json:"event_id"`
+	Owner       string         `json:"owner,omitempty"`
 }
 
 // wrongFilter says which rows are asked for; what is empty asks for all.
@@ -140,7 +143,10 @@ func readWrong(ctx context.Context, scanner *broker.Scanner, topic string, parti
 
 // rows is the row, once for each group of its errors by the rule that is asked for: the first of each.
 func (f wrongFilter) rows(v *event.Violation, rule string) []wrongRow {
-	row := wrongRow{Stream: v.Stream, Key: v.Key, Rule: rule, Severity: v.Severity, Since: v.EventTime, EventID: v.EventID, Owner: v.Owner}
+	row := wrongRow{Stream: v.Stream, Key: v.Key, Rule: rule, Severity: v.Severity, Since: v.EventTime, EventID: v.EventID, Owner: v.Owner, Actor: v.Actor}
+	if v.Transaction != nil {
+		row.Transaction = *v.Transaction
+	}
 	var rows []wrongRow
 	for i := range v.Errors {
 		e := &v.Errors[i]
@@ -160,12 +166,29 @@ func (f wrongFilter) rows(v *event.Violation, rule string) []wrongRow {
 	return rows
 }
 
-var wrongColumns = []string{"stream", "key", "rule", "severity", "event_time", "place", "message", "expected", "actual", "group", "event_id", "owner"}
+var wrongColumns = []string{
+	"stream", "key", "transaction", "actor", "event_time", "rule", "severity", "place", "message", "expected", "actual", "group", "event_id", "owner",
+}
 
 func (r *wrongRow) columns() []string {
 	return []string{
-		string(r.Stream), string(r.Key), r.Rule, string(r.Severity), r.Since, r.Place, r.Message, r.Expected, r.Actual, r.Group, r.EventID, r.Owner,
+		string(r.Stream), string(r.Key), r.Transaction, who(r.Actor), r.Since, r.Rule, string(r.Severity), r.Place, r.Message, r.Expected, r.Actual,
+		r.Group, r.EventID, r.Owner,
 	}
+}
+
+// who is an actor as a person reads it: application as user from client, as far as they are known.
+func who(a *event.Actor) string {
+	if a == nil {
+		return ""
+	}
+	text := a.Application
+	for _, part := range [][2]string{{"as ", a.User}, {"from ", a.Client}} {
+		if part[1] != "" {
+			text = strings.TrimPrefix(text+" ", " ") + part[0] + part[1]
+		}
+	}
+	return text
 }
 
 func writeWrongCSV(to io.Writer, rows []wrongRow) error {
@@ -187,7 +210,7 @@ func writeWrongTable(to io.Writer, rows []wrongRow) error {
 		_, err := fmt.Fprintln(to, "no row is wrong")
 		return err
 	}
-	const shown = 9 // what is behind is for machines
+	const shown = 11 // what is behind is for machines
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	lines := [][]string{wrongColumns}
 	for i := range rows {

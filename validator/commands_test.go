@@ -245,7 +245,7 @@ func (w *traffic) compares(before string) {
 		t.Error(out)
 	}
 	out, _ := w.run(daemon.ExitOK, "explain", string(orders), "--schemas", edited)
-	for _, line := range []string{"is judged by shop-db/public.orders.json", "can't run: it names old, and 30 updates", "600 events read, 600 of them can be judged, 60 would fail"} {
+	for _, line := range []string{"is judged by shop-db/public.orders.json", "can't run: it names old, and 30 changes", "600 events read, 600 of them can be judged, 60 would fail"} {
 		if !strings.Contains(out, line) {
 			t.Errorf("no %q in\n%s", line, out)
 		}
@@ -282,6 +282,12 @@ func (w *traffic) updates(file string) {
 	}
 }
 
+// wrongRow is what a program reads of the list.
+type wrongRow struct {
+	Transaction string
+	Actor       *event.Actor
+}
+
 // TestRowsThatAreWrongNowAreListed holds that rows which were put right aren't.
 func TestRowsThatAreWrongNowAreListed(t *testing.T) {
 	testrig.EachBroker(t, func(t *testing.T, addr string) {
@@ -297,6 +303,9 @@ func TestRowsThatAreWrongNowAreListed(t *testing.T) {
 				e.Kind, e.Rule = event.SchemaError, ""
 			}
 			v := event.Violation{Version: 1, Stream: orders, Key: json.RawMessage(fmt.Sprintf(`{"id":%d}`, n)), EventTime: "2026-11-22T08:00:00Z", EventID: "shop-db/1", Severity: event.Critical, Errors: []event.ViolationError{e}}
+			if transaction := "81422"; n != 1 {
+				v.Transaction, v.Actor = &transaction, &event.Actor{Application: "order-service", User: "app", Client: "10.2.0.7"}
+			}
 			if !over {
 				r.Value, _ = json.Marshal(v)
 			}
@@ -323,6 +332,29 @@ func TestRowsThatAreWrongNowAreListed(t *testing.T) {
 		}
 		if out, _ := w.run(daemon.ExitOK, "wrong"); !strings.Contains(out, `{"id":2}`) || strings.Contains(out, `{"id":3}`) {
 			t.Error(out)
+		}
+		// What a person repairs from: who did it, in which transaction, since when, and what was expected.
+		out, _ := w.run(daemon.ExitOK, "wrong", "--output", "csv", "--group", "group-adds-up")
+		lines := strings.Split(out, "\n")
+		for i, line := range []string{
+			"stream,key,transaction,actor,event_time,rule,severity,place,message,expected,actual,group,event_id,owner",
+			`shop-db/public.orders,"{""id"":1}",,,2026-11-22T08:00:00Z,adds-up,critical,/total,"Total, ""wrong""",2,1,group-adds-up,shop-db/1,`,
+			`shop-db/public.orders,"{""id"":2}",81422,order-service as app from 10.2.0.7,2026-11-22T08:00:00Z,adds-up,critical,/total,"Total, ""wrong""",2,1,group-adds-up,shop-db/1,`,
+		} {
+			if lines[i] != line {
+				t.Errorf("line %d is\n%s\nwant\n%s", i, lines[i], line)
+			}
+		}
+		out, _ = w.run(daemon.ExitOK, "wrong", "--output", "json", "--rule", "schema")
+		var rows []wrongRow
+		if err := json.Unmarshal([]byte(out), &rows); err != nil || len(rows) != 1 || rows[0].Transaction != "81422" || rows[0].Actor == nil || rows[0].Actor.User != "app" {
+			t.Errorf("%s %v", out, err)
+		}
+		out, _ = w.run(daemon.ExitOK, "wrong", "--group", "group-schema")
+		for i, want := range []string{"stream key transaction actor event_time rule severity place message expected actual", `shop-db/public.orders {"id":2} 81422 order-service as app from 10.2.0.7 2026-11-22T08:00:00Z schema critical /total Total, "wrong" 2 1`} {
+			if got := strings.Join(strings.Fields(strings.Split(out, "\n")[i]), " "); got != want {
+				t.Errorf("the table's line %d is %q, want %q", i, got, want)
+			}
 		}
 	})
 }
