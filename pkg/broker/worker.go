@@ -23,6 +23,7 @@ type worker struct {
 	failure   error // of the last session
 	places    *places
 	committed bool // whether the last session committed anything
+	usual     int  // how many records the last batch had: the next has room for as many at once
 }
 
 var _ sarama.ConsumerGroupHandler = (*worker)(nil)
@@ -231,6 +232,9 @@ func (w *worker) collect(ctx context.Context, to chan<- []Record) bool {
 			ready = to
 		case m := <-intake:
 			r := fromSarama(m)
+			if batch == nil {
+				batch = make([]Record, 0, w.usual)
+			}
 			batch = append(batch, r)
 			if bytes += r.Size(); len(batch) == 1 {
 				linger := time.NewTimer(w.stage.Linger)
@@ -241,6 +245,7 @@ func (w *worker) collect(ctx context.Context, to chan<- []Record) bool {
 				intake, ready = nil, to
 			}
 		case ready <- batch:
+			w.usual = len(batch)
 			return true
 		}
 	}

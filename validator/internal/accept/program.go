@@ -2,7 +2,6 @@ package accept
 
 import (
 	"encoding/json"
-	"regexp"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
@@ -56,7 +55,7 @@ type numberRules struct {
 
 type textRules struct {
 	least, most int // -1: no bound
-	pattern     *regexp.Regexp
+	pattern     *expression
 }
 
 type listRules struct {
@@ -82,7 +81,7 @@ type objectRules struct {
 }
 
 type pattern struct {
-	name *regexp.Regexp
+	name *expression
 	node *node
 }
 
@@ -192,7 +191,10 @@ func (c *compiler) scalars(n *node, s *jsonschema.Schema) {
 		n.format = newFormat(s.Format)
 	}
 	if s.MinLength != -1 || s.MaxLength != -1 || s.Pattern != nil {
-		n.texts = &textRules{least: s.MinLength, most: s.MaxLength, pattern: s.Pattern}
+		n.texts = &textRules{least: s.MinLength, most: s.MaxLength}
+		if s.Pattern != nil {
+			n.texts.pattern = newExpression(s.Pattern)
+		}
 	}
 	if s.Minimum != nil || s.ExclusiveMinimum != nil || s.Maximum != nil || s.ExclusiveMaximum != nil || s.MultipleOf != nil {
 		n.numbers = &numberRules{
@@ -263,8 +265,8 @@ func (c *compiler) objects(n *node, s *jsonschema.Schema) {
 			o.needs = append(o.needs, need{member: o.known(name), names: o.setOf(d)})
 		}
 	}
-	for expression, property := range s.PatternProperties {
-		o.patterns = append(o.patterns, pattern{expression, c.node(property)})
+	for name, property := range s.PatternProperties {
+		o.patterns = append(o.patterns, pattern{newExpression(name), c.node(property)})
 	}
 	switch others := s.AdditionalProperties.(type) {
 	case *jsonschema.Schema:

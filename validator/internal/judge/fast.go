@@ -27,12 +27,14 @@ type fastPath struct {
 	set      *schemas.Set
 	programs map[*schemas.File]*accept.Program
 	streams  map[string]*followed
+	last     *followed // events of one stream often follow each other
 	name     []byte
 }
 
 // followed is a stream that has had an event.
 type followed struct {
 	stream  event.Stream
+	source  string          // up to the slash
 	program *accept.Program // nil: there is no schema
 }
 
@@ -51,7 +53,7 @@ func (f *fastPath) begin(set *schemas.Set) {
 		return
 	}
 	before := f.programs
-	f.set, f.programs, f.streams = set, map[*schemas.File]*accept.Program{}, map[string]*followed{}
+	f.set, f.programs, f.streams, f.last = set, map[*schemas.File]*accept.Program{}, map[string]*followed{}, nil
 	for _, file := range set.Files() {
 		if program := before[file]; program != nil {
 			f.programs[file] = program
@@ -61,11 +63,20 @@ func (f *fastPath) begin(set *schemas.Set) {
 
 // of finds an event's stream.
 func (f *fastPath) of(e *accept.Event) *followed {
+	if l := f.last; l != nil && l.source == e.Source && string(l.stream[len(l.source)+1:]) == e.Subject {
+		return l
+	}
+	f.last = f.find(e)
+	return f.last
+}
+
+func (f *fastPath) find(e *accept.Event) *followed {
 	f.name = append(append(append(f.name[:0], e.Source...), '/'), e.Subject...)
 	if known := f.streams[string(f.name)]; known != nil {
 		return known
 	}
 	known := &followed{stream: event.Stream(f.name)}
+	known.source = string(known.stream[:len(e.Source)])
 	if file := f.set.For(known.stream); file != nil {
 		if known.program = f.programs[file]; known.program == nil {
 			known.program = accept.Compile(file)
