@@ -54,7 +54,7 @@ func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return daemon.ServeHTTP(ctx, cfg.Validator.Listen, env) })
 	group.Go(func() error { return watcher.Run(ctx) })
-	group.Go(func() error { return bot.AwaitReach(ctx, daemon.ChatsOf(alertChats(cfg)...)...) })
+	group.Go(func() error { return bot.AwaitReach(ctx, daemon.ChatsOf(cfg.Telegram.AlertChats()...)...) })
 	group.Go(func() error {
 		if err := daemon.AwaitTopics(ctx, cfg.Broker, env); err != nil {
 			return err

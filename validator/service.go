@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/cel"
@@ -33,7 +31,7 @@ func check(ctx context.Context, c Config) []daemon.Finding {
 	topics := broker.TopicsOf(c.Broker.TopicPrefix)
 	findings := daemon.CheckBroker(c.Broker, "datawatch-validator", c.Broker.TopicPrefix+"-validator",
 		topics.Clean, topics.Violations, topics.Wrong, topics.Control, topics.State)
-	findings = append(findings, daemon.CheckTelegram(ctx, c.Shared, "validator", alertChats(c)...))
+	findings = append(findings, daemon.CheckTelegram(ctx, c.Shared, "validator", c.Telegram.AlertChats()...))
 	set, err := schemas.Load(c.Validator.Schemas)
 	if err != nil {
 		return append(findings, daemon.Finding{What: "schemas", Err: err, Remedy: "set validator.schemas to the folder"})
@@ -49,13 +47,4 @@ func check(ctx context.Context, c Config) []daemon.Finding {
 		}
 	}
 	return findings
-}
-
-// alertChats are the chats that alerts may go to.
-func alertChats(c Config) []config.Chat {
-	chats := []config.Chat{c.Telegram.Alerts}
-	for _, name := range slices.Sorted(maps.Keys(c.Telegram.Owners)) {
-		chats = append(chats, c.Telegram.Owners[name].Chat)
-	}
-	return chats
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -182,5 +183,32 @@ func TestNearestWord(t *testing.T) {
 		if got := Nearest(word, known); got != want {
 			t.Errorf("%s: got %q, want %q", word, got, want)
 		}
+	}
+}
+
+// TestAlertsAreRoutedByOwnerAndSeverity: what is nearer to the owner goes first, and the chat of all alerts is the last.
+func TestAlertsAreRoutedByOwnerAndSeverity(t *testing.T) {
+	c := Telegram{Alerts: Chat{ID: -1}, Critical: Chat{ID: -2, Thread: 7}, Owners: map[string]Owner{
+		"payments": {Chat: Chat{ID: -3}, Critical: Chat{ID: -4}}, "web": {Chat: Chat{ID: -5}}, "night": {Critical: Chat{ID: -6}}, "nobody": {},
+	}}
+	for _, test := range []struct {
+		owner    string
+		critical bool
+		want     []Chat
+	}{
+		{"payments", true, []Chat{{ID: -4}, {ID: -3}, {ID: -2, Thread: 7}, {ID: -1}}},
+		{"payments", false, []Chat{{ID: -3}, {ID: -1}}},
+		{"web", true, []Chat{{ID: -5}, {ID: -2, Thread: 7}, {ID: -1}}},
+		{"night", true, []Chat{{ID: -6}, {ID: -2, Thread: 7}, {ID: -1}}},
+		{"night", false, []Chat{{ID: -1}}},
+		{"nobody", true, []Chat{{ID: -2, Thread: 7}, {ID: -1}}},
+		{"", false, []Chat{{ID: -1}}},
+	} {
+		if got := c.AlertRoutes(test.owner, test.critical); !slices.Equal(got, test.want) {
+			t.Errorf("%q, critical %v: %v, want %v", test.owner, test.critical, got, test.want)
+		}
+	}
+	if got, want := c.AlertChats(), []Chat{{ID: -1}, {ID: -2, Thread: 7}, {ID: -6}, {ID: -4}, {ID: -3}, {ID: -5}}; !slices.Equal(got, want) {
+		t.Errorf("all chats %v, want %v", got, want)
 	}
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -136,6 +137,7 @@ type Telegram struct {
 	DigestAt Clock            `yaml:"digest_at"`
 	Feed     Chat             `yaml:"feed"`
 	Alerts   Chat             `yaml:"alerts"`
+	Critical Chat             `yaml:"critical"`
 	Owners   map[string]Owner `yaml:"owners"`
 	Allow    []int64          `yaml:"allow"`
 	Users    []int64          `yaml:"users"`
@@ -147,10 +149,44 @@ type Chat struct {
 	Thread int   `yaml:"thread"`
 }
 
-// Owner is where the alerts of an owner's schemas go, and who is mentioned.
+// Owner is where the alerts of an owner's schemas go, those of severity critical elsewhere where that is set, and who is
+// mentioned.
 type Owner struct {
-	Chat    `yaml:",inline"`
-	Mention []string `yaml:"mention"`
+	Chat     `yaml:",inline"`
+	Critical Chat     `yaml:"critical"`
+	Mention  []string `yaml:"mention"`
+}
+
+// AlertRoutes are the chats of an owner's alerts of a severity, the first choice first, the chat of all alerts last: what
+// is nearer to the owner goes before what is nearer to the severity.
+func (t *Telegram) AlertRoutes(owner string, critical bool) []Chat {
+	var routes []Chat
+	add := func(c Chat, wanted bool) {
+		if wanted && c.ID != 0 && !slices.Contains(routes, c) {
+			routes = append(routes, c)
+		}
+	}
+	o := t.Owners[owner]
+	add(o.Critical, critical)
+	add(o.Chat, true)
+	add(t.Critical, critical)
+	if !slices.Contains(routes, t.Alerts) {
+		routes = append(routes, t.Alerts)
+	}
+	return routes
+}
+
+// AlertChats are all chats that alerts may go to, that of all alerts first.
+func (t *Telegram) AlertChats() []Chat {
+	chats := []Chat{t.Alerts}
+	for _, owner := range append([]string{""}, slices.Sorted(maps.Keys(t.Owners))...) {
+		for _, c := range t.AlertRoutes(owner, true) {
+			if !slices.Contains(chats, c) {
+				chats = append(chats, c)
+			}
+		}
+	}
+	return chats
 }
 
 // Validate checks the addresses and the chats.
@@ -167,6 +203,14 @@ func (t *Telegram) Validate(p *Problems) {
 	p.OneOf("language", t.Language, "en", "vi")
 	if t.Token != "" && t.Alerts.ID == 0 {
 		p.Add("alerts.chat", "missing", "the id of the chat for alerts; groups have negative ids")
+	}
+	if t.Critical.ID == 0 && t.Critical.Thread != 0 {
+		p.Add("critical.chat", "missing", "the chat whose thread this is")
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.Owners)) {
+		if c := t.Owners[name].Critical; c.ID == 0 && c.Thread != 0 {
+			p.Add("owners."+name+".critical.chat", "missing", "the chat whose thread this is")
+		}
 	}
 }
 

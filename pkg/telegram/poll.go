@@ -196,9 +196,9 @@ func (p *poller) heard(chat *tele.Chat, user *tele.User) bool {
 	if len(c.Users) > 0 && !slices.Contains(c.Users, user.ID) {
 		return false
 	}
-	allowed := append([]int64{c.Feed.ID, c.Alerts.ID}, c.Allow...)
-	for _, o := range c.Owners {
-		allowed = append(allowed, o.ID)
+	allowed := append([]int64{c.Feed.ID}, c.Allow...)
+	for _, to := range c.AlertChats() {
+		allowed = append(allowed, to.ID)
 	}
 	p.client.mu.Lock()
 	defer p.client.mu.Unlock()

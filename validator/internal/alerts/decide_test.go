@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"datawatch/pkg/broker"
+	"datawatch/pkg/config"
 	"datawatch/pkg/control"
 	"datawatch/pkg/event"
 	"datawatch/pkg/testrig"
@@ -211,5 +212,21 @@ func TestDeadLettersAreToldByReasonAndCountedOnce(t *testing.T) {
 	messages, _ := a.sent()
 	if len(messages) != 2 {
 		t.Error("told anew:", messages)
+	}
+}
+
+// TestCriticalAlertsGoToTheirOwnersCriticalChat, others to the owner's.
+func TestCriticalAlertsGoToTheirOwnersCriticalChat(t *testing.T) {
+	a := newAPI(t)
+	w := newWorld(t, testrig.Embedded(t), a)
+	const night = -100790
+	w.shared.Telegram.Owners["payments"] = config.Owner{Chat: config.Chat{ID: payments}, Critical: config.Chat{ID: night}}
+	w.start()
+	w.publish(false, violation(1, "red", event.Critical), violation(2, "yellow", event.Warning))
+	for rule, chat := range map[string]int{"red": night, "yellow": payments} {
+		id := w.reads(a, "fp-"+rule)
+		if messages, _ := a.sent(); messages[id-1].chat != fmt.Sprint(chat) {
+			t.Errorf("%s went to %s, not %d", rule, messages[id-1].chat, chat)
+		}
 	}
 }

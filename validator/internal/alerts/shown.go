@@ -48,7 +48,7 @@ func (s *sender) step(now time.Time) {
 // facts are what is known of a group.
 func (s *sender) facts(g *Group, now time.Time) life.Facts {
 	f := life.Facts{
-		ID: g.Fingerprint, Chat: s.route(g.Owner), Severity: g.Severity, Stream: g.Stream, Newest: g.Newest, Origin: g.Origin,
+		ID: g.Fingerprint, Chat: s.route(g.Owner, g.Severity), Severity: g.Severity, Stream: g.Stream, Newest: g.Newest, Origin: g.Origin,
 		Count: g.Count, Live: g.Live, Seen: g.Seen, Gap: g.gap(), Rows: s.wrong.ever[g.Fingerprint], Wrong: s.wrong.counts[g.Fingerprint],
 		Valid: s.signs.known.Streams[g.Stream].Valid,
 	}
@@ -69,16 +69,15 @@ func acceptedRows(g *Group, keys []string) [][16]byte {
 	return rows
 }
 
-// route is the chat of an owner's alerts; where that can't be reached, they go to the chat of all alerts.
-func (s *sender) route(owner string) telegram.Chat {
-	config := &s.keeper.options.Telegram
-	chat := telegram.ChatOf(config.Alerts)
-	if o, ok := config.Owners[owner]; ok && o.ID != 0 {
-		if to := telegram.ChatOf(o.Chat); !s.keeper.options.Now().Before(s.refused[to].until) {
-			return to
+// route is the chat of an owner's alerts of a severity: the first that can be reached.
+func (s *sender) route(owner string, severity event.Severity) telegram.Chat {
+	var to telegram.Chat
+	for _, c := range s.keeper.options.Telegram.AlertRoutes(owner, severity == event.Critical) {
+		if to = telegram.ChatOf(c); !s.keeper.options.Now().Before(s.refused[to].until) {
+			break
 		}
 	}
-	return chat
+	return to
 }
 
 func priorityOf(s event.Severity) telegram.Priority {
