@@ -129,7 +129,12 @@ func raw(t *testing.T, c Config) []broker.Record {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = scanner.Scan(t.Context(), topic, p, 0, end, func(r broker.Record) error { records = append(records, r); return nil })
+		err = scanner.Scan(t.Context(), topic, p, 0, end, func(r broker.Record) error {
+			if !event.IsCanary(r.Key) {
+				records = append(records, r)
+			}
+			return nil
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

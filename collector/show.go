@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"datawatch/collector/internal/canary"
 	"datawatch/collector/internal/chat"
 	"datawatch/collector/internal/feed"
 	"datawatch/collector/internal/gapalert"
@@ -191,12 +192,25 @@ func (s *show) close() {
 	}
 }
 
-// watch tells when the validator is silent. What the broker fails in is tried again.
+// watch tells when the validator is silent, and sends the canaries that the validator looks out for. What the broker fails
+// in is tried again.
 func (s *show) watch(ctx context.Context, c Config) error {
-	return daemon.Insist(ctx, s.env, "watch", func() error {
-		s.env.Health.Set("watch", daemon.Ready, "")
-		return silence.Watch(ctx, silence.Options{
-			Broker: c.Broker, Sender: s.bot, Chat: telegram.ChatOf(c.Telegram.Alerts), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: s.env.Log,
+	defer s.env.Health.ForgetCanary()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return daemon.Insist(ctx, s.env, "canaries", func() error {
+			s.env.Health.Set("canaries", daemon.Ready, "")
+			return canary.Send(ctx, c.Broker, canary.DefaultEvery)
 		})
 	})
+	group.Go(func() error {
+		return daemon.Insist(ctx, s.env, "watch", func() error {
+			s.env.Health.Set("watch", daemon.Ready, "")
+			return silence.Watch(ctx, silence.Options{
+				Broker: c.Broker, Sender: s.bot, Chat: telegram.ChatOf(c.Telegram.Alerts), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: s.env.Log,
+				Canaries: s.env.Health.SetCanary,
+			})
+		})
+	})
+	return group.Wait()
 }

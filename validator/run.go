@@ -37,11 +37,11 @@ func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
 	stack.Push("telegram", bot.Stop)
 	defer func() { err = errors.Join(err, stack.Close()) }()
 
-	tallies := newTallies()
+	tallies, canaries := newTallies(), newCanaries(env)
 	notices := newNotices(cfg.Telegram, bot, env.Log)
 	j := judge.New(judge.Options{
 		Broker: cfg.Broker, Schemas: watcher.Current, Log: env.Log, Metrics: env.Metrics, Failed: reporter(env, "broker"),
-		Judged: tallies.add, Stuck: notices.stuck,
+		Judged: tallies.add, Stuck: notices.stuck, Canary: canaries.judged, Assigned: canaries.assigned,
 	})
 	wake = j.Wake
 	keeper := alerts.New(alerts.Options{
@@ -61,7 +61,11 @@ func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
 		}
 		work, ctx := errgroup.WithContext(ctx)
 		work.Go(func() error { return hidden.run(ctx) })
-		work.Go(func() error { return daemon.Beat(ctx, cfg.Broker, "validator", env, tallies.take) })
+		work.Go(func() error {
+			return daemon.Beat(ctx, cfg.Broker, "validator", env, func(b *control.Beat) {
+				b.Tallies, b.Canaries = tallies.take(), canaries.all()
+			})
+		})
 		work.Go(func() error { return notices.run(ctx) })
 		work.Go(func() error { return daemon.Insist(ctx, env, daemon.BrokerPart, func() error { return j.Run(ctx) }) })
 		work.Go(func() error { return daemon.Insist(ctx, env, "alerts", func() error { return keeper.Run(ctx) }) })

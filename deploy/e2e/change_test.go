@@ -59,6 +59,7 @@ func TestChangeComesOutExactly(t *testing.T) {
 		w.assertWrongRows(1)
 		w.assertPoisonIsADeadLetter()
 		w.assertDashboardsHaveTheirMetrics(w.metrics())
+		w.assertCanary()
 
 		w.press(alertsChat, alert, "Ack")
 		w.message(alertsChat, "👁")

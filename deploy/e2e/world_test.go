@@ -205,18 +205,23 @@ func (w *world) scan(c config.Broker, topic string) ([]broker.Record, error) {
 	return all, nil
 }
 
-// clean is datawatch.clean, parsed.
+// clean is datawatch.clean, parsed, but for canaries.
 func (w *world) clean() ([]*event.Clean, error) {
 	_, topics := w.broker()
 	records, err := w.committed(topics.Clean)
 	if err != nil {
 		return nil, err
 	}
-	events := make([]*event.Clean, len(records))
-	for i, r := range records {
-		if events[i], err = event.ParseClean(r.Value); err != nil {
+	events := make([]*event.Clean, 0, len(records))
+	for _, r := range records {
+		if event.IsCanary(r.Key) {
+			continue
+		}
+		e, err := event.ParseClean(r.Value)
+		if err != nil {
 			return nil, fmt.Errorf("%s/%d@%d: %w", r.Topic, r.Partition, r.Offset, err)
 		}
+		events = append(events, e)
 	}
 	return events, nil
 }

@@ -97,3 +97,12 @@ func (p partitioner) Partition(m *sarama.ProducerMessage, partitions int32) (int
 }
 
 func (p partitioner) RequiresConsistency() bool { return true }
+
+// PartitionOf is where a record with the key lies in a topic of so many partitions.
+func PartitionOf(key []byte, partitions int32) int32 {
+	at, err := newPartitioner("").Partition(&sarama.ProducerMessage{Key: sarama.ByteEncoder(key)}, partitions)
+	if err != nil {
+		panic(err) // a key of bytes is always there
+	}
+	return at
+}

@@ -22,6 +22,7 @@ type Beat struct {
 	Stopping bool             `json:"stopping,omitempty"` // the last one: it was told to stop
 	Parts    []Part           `json:"parts,omitempty"`    // what of it isn't as it should be
 	Tallies  map[string]Tally `json:"tallies,omitempty"`  // by stream: what was judged since the beat before
+	Canaries Canaries         `json:"canaries,omitempty"` // that this validator judged
 }
 
 // Part is a dependency of a service that isn't as it should be.

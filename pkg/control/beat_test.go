@@ -29,13 +29,12 @@ func TestAServiceGivesSignsOfLife(t *testing.T) {
 	env.Health.Set("telegram", daemon.Degraded, "away")
 	env.Health.Set("broker", daemon.Ready, "")
 	var once sync.Once
-	tallies := func() (counts map[string]control.Tally) {
-		once.Do(func() { counts = map[string]control.Tally{"shop-db/public.orders": {Valid: 3, Invalid: 1}} })
-		return counts
+	say := func(b *control.Beat) {
+		once.Do(func() { b.Tallies = map[string]control.Tally{"shop-db/public.orders": {Valid: 3, Invalid: 1}} })
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- daemon.Beat(ctx, c, "validator", env, tallies) }()
+	go func() { ended <- daemon.Beat(ctx, c, "validator", env, say) }()
 	read := func(enough func([]control.Beat) error) {
 		t.Helper()
 		testrig.Eventually(t, 30*time.Second, func() error {

@@ -18,10 +18,10 @@ const (
 )
 
 // Beat gives signs of life on the control topic until ctx is done, and returns its error: which of the service's
-// dependencies aren't ready, and what tallies returns, which is what was judged since the last call. A broker that is away
-// is waited for; tallies that could not be written come with the next beat. Nil is no tallies.
-func Beat(ctx context.Context, c config.Broker, service string, env Env, tallies func() map[string]control.Tally) error {
-	b := beater{broker: c, beat: control.Beat{Service: service, Instance: uuid.NewString()}, env: env, tallies: tallies, left: map[string]control.Tally{}}
+// dependencies aren't ready, and what say adds to each: of tallies, what was judged since the last call. A broker that is
+// away is waited for; tallies that could not be written come with the next beat. Nil adds nothing.
+func Beat(ctx context.Context, c config.Broker, service string, env Env, say func(*control.Beat)) error {
+	b := beater{broker: c, beat: control.Beat{Service: service, Instance: uuid.NewString()}, env: env, say: say, left: map[string]control.Tally{}}
 	ticker := time.NewTicker(beatEvery)
 	defer ticker.Stop()
 	defer b.stop()
@@ -41,16 +41,18 @@ type beater struct {
 	broker    config.Broker
 	beat      control.Beat
 	env       Env
-	tallies   func() map[string]control.Tally
+	say       func(*control.Beat)
 	left      map[string]control.Tally // not written yet
 	publisher *broker.Publisher
 }
 
 func (b *beater) once(ctx context.Context) error {
-	if b.tallies != nil {
-		for stream, t := range b.tallies() {
-			b.left[stream] = b.left[stream].Add(t)
-		}
+	b.beat.Tallies = nil
+	if b.say != nil {
+		b.say(&b.beat)
+	}
+	for stream, t := range b.beat.Tallies {
+		b.left[stream] = b.left[stream].Add(t)
 	}
 	if b.publisher == nil {
 		p, err := broker.OpenPublisher(ctx, b.broker, b.broker.TopicPrefix+"-beat-"+b.beat.Instance)

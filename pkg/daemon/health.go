@@ -21,9 +21,10 @@ const (
 
 // Health knows how each dependency of a service is, by name: "broker", "source shop-db", "schemas", "telegram".
 type Health struct {
-	mu    sync.Mutex
-	parts map[string]part
-	now   func() time.Time
+	mu     sync.Mutex
+	parts  map[string]part
+	canary time.Time // when the one that is farthest behind was sent; zero is none
+	now    func() time.Time
 }
 
 type part struct {
@@ -65,8 +66,9 @@ type Part struct {
 func (h *Health) Parts() []Part {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	out := make([]Part, 0, len(h.parts))
-	for name, p := range h.parts {
+	all := h.all()
+	out := make([]Part, 0, len(all))
+	for name, p := range all {
 		out = append(out, Part{name, p.Status, p.Reason, p.Since})
 	}
 	slices.SortFunc(out, func(a, b Part) int { return strings.Compare(a.Name, b.Name) })
@@ -85,7 +87,7 @@ func (h *Health) overall() Status {
 		return NotReady
 	}
 	worst := Ready
-	for _, p := range h.parts {
+	for _, p := range h.all() {
 		if p.Status == NotReady {
 			return NotReady
 		}
@@ -103,7 +105,7 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 		Status       Status          `json:"status"`
 		Dependencies map[string]part `json:"dependencies"`
 	}{h.overall(), make(map[string]part, len(h.parts))}
-	for name, p := range h.parts {
+	for name, p := range h.all() {
 		answer.Dependencies[name] = p
 	}
 	h.mu.Unlock()

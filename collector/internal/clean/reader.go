@@ -140,7 +140,7 @@ func (r *Reader) On(ctx context.Context, settled bool, wanted func(key []byte) b
 			return fmt.Errorf("read %s: %w", r.topic, err)
 		}
 		err = r.scanner.Scan(ctx, r.topic, p.number, p.next, end, func(record broker.Record) error {
-			if !wanted(record.Key) {
+			if event.IsCanary(record.Key) || !wanted(record.Key) {
 				return nil
 			}
 			e, err := event.ParseClean(record.Value)

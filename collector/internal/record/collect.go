@@ -66,6 +66,9 @@ func Collect(ctx context.Context, s *broker.Scanner, topics broker.Topics, from,
 	c.recording.From, c.recording.To = from.At, to.At
 	for partition, begin := range from.Clean {
 		err := s.Scan(ctx, topics.Clean, partition, begin, to.Clean[partition], func(r broker.Record) error {
+			if event.IsCanary(r.Key) {
+				return nil
+			}
 			e, err := event.ParseClean(r.Value)
 			if err != nil {
 				return fmt.Errorf("%s/%d@%d: %w", r.Topic, r.Partition, r.Offset, err)

@@ -48,6 +48,8 @@ type Options struct {
 	After time.Duration
 	// Every is how often that is looked at; default 5 s.
 	Every time.Duration
+	// Canaries is told when the oldest of the partitions' newest canaries that came through was sent; default: nobody is.
+	Canaries func(sent time.Time)
 }
 
 // told is the message that stands, in the state topic.
@@ -63,6 +65,8 @@ type watch struct {
 	last   atomic.Int64 // the newest sign, in nanoseconds since 1970; 0 is none
 	began  time.Time    // what was silent before may only have been stopped with this collector
 	told   *told
+
+	canaries control.Canaries
 }
 
 // Watch tells of the validator's silence until ctx is done, and returns its error, or the broker's.
@@ -73,7 +77,10 @@ func Watch(ctx context.Context, o Options) error {
 	if o.Every == 0 {
 		o.Every = 5 * time.Second
 	}
-	w := &watch{Options: o, topics: broker.TopicsOf(o.Broker.TopicPrefix), began: time.Now()}
+	if o.Canaries == nil {
+		o.Canaries = func(time.Time) {}
+	}
+	w := &watch{Options: o, topics: broker.TopicsOf(o.Broker.TopicPrefix), began: time.Now(), canaries: control.Canaries{}}
 	w.After += rand.N(o.After / 8) // several collectors don't notice all at once
 	from, err := w.open(ctx)
 	if err != nil {
@@ -119,6 +126,10 @@ func (w *watch) stored(ctx context.Context, scanner *broker.Scanner) (*told, err
 func (w *watch) hear(r broker.Record) error {
 	if b, ok := control.ReadBeat(r); ok && b.Service == watched {
 		w.last.Store(max(w.last.Load(), b.At.UnixNano()))
+		w.canaries.Add(b.Canaries)
+		if _, sent, ok := w.canaries.Oldest(); ok {
+			w.Canaries(sent)
+		}
 	}
 	return nil
 }

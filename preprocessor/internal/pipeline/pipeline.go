@@ -170,8 +170,9 @@ func (p *Pipeline) clean(ctx context.Context, r *broker.Record) (written []broke
 	case drop != "":
 		return nil, []outcome{{stream: string(raw.Stream), drop: drop}}, nil
 	}
+	canary := event.IsCanary(r.Key) // nobody's data: nothing changes it, and nothing counts it
 	for _, e := range events {
-		if p.transform != nil {
+		if p.transform != nil && !canary {
 			stream := string(e.Stream)
 			if drop, err = p.transform.Apply(ctx, e); err != nil {
 				return nil, nil, err
@@ -186,6 +187,9 @@ func (p *Pipeline) clean(ctx context.Context, r *broker.Record) (written []broke
 			return nil, nil, err
 		}
 		written = append(written, record)
+		if canary {
+			continue
+		}
 		outcomes = append(outcomes, outcome{
 			stream: string(e.Stream), time: raw.Time, timed: e.Change != nil && e.Change.Op != event.Read,
 		})

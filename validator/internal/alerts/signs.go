@@ -48,6 +48,8 @@ type signsState struct {
 	Dead    map[int32]int64                `json:"dead"`    // the next offsets, by partition
 	Streams map[event.Stream]control.Tally `json:"streams"` // all told
 	Letters map[string]*letters            `json:"letters"` // by ID
+	// Canaries are the newest that any validator judged.
+	Canaries control.Canaries `json:"canaries,omitempty"`
 }
 
 // letters are the dead letters of one stream and one class of errors.
@@ -81,6 +83,9 @@ func openSigns(ctx context.Context, scanner *broker.Scanner, topics broker.Topic
 		if s.known.Control, err = scanner.End(topics.Control, 0); err != nil {
 			return nil, err
 		}
+	}
+	if s.known.Canaries == nil {
+		s.known.Canaries = control.Canaries{}
 	}
 	from, err := scanner.Since(topics.Control, 0, now.Add(-signsBack))
 	if err != nil {
@@ -141,6 +146,10 @@ func (s *signs) beat(b control.Beat) {
 	maps.DeleteFunc(of, func(_ string, old control.Beat) bool { return b.At.Sub(old.At) > time.Hour })
 	if len(b.Tallies) > 0 {
 		s.recent = append(s.recent, b)
+	}
+	if len(b.Canaries) > 0 {
+		s.known.Canaries.Add(b.Canaries)
+		s.changed = true
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"datawatch/pkg/daemon"
 	"datawatch/pkg/event"
 	"datawatch/pkg/telegram"
 	"datawatch/validator/internal/alerts/life"
@@ -20,6 +21,7 @@ const (
 	partPrefix   = "part/" // service, slash, name
 	routePrefix  = "route/"
 	deadPrefix   = "dead/" // stream, space, class
+	canaryID     = "canary/late"
 )
 
 // patience is how long a part of a service may be out of order before people are told.
@@ -74,6 +76,7 @@ func (s *sender) findTroubles(now time.Time) map[string]*trouble {
 			all[id] = &trouble{severity: event.Critical, since: c.Opened, last: now, message: func(w writer) telegram.Message { return w.silent(service, c.Opened) }}
 		}
 	}
+	s.findCanary(now, all)
 	for chat, r := range s.refused {
 		if now.Before(r.until.Add(refusedPause)) && chat != telegram.ChatOf(s.keeper.options.Telegram.Alerts) {
 			all[routePrefix+strconv.FormatInt(chat.ID, 10)] = &trouble{
@@ -91,6 +94,28 @@ func (s *sender) findTroubles(now time.Time) map[string]*trouble {
 	return all
 }
 
+// findCanary is a canary that is late. Where a service is silent that says it all: this one only stays where it was told.
+func (s *sender) findCanary(now time.Time, all map[string]*trouble) {
+	partition, sent, ok := s.signs.known.Canaries.Oldest()
+	if !ok || now.Sub(sent) < s.signs.after+canaryGrace || now.Sub(s.signs.opened) < s.signs.after {
+		return
+	}
+	if c := s.board.Card(canaryID); c == nil || !c.Alive() {
+		for id := range all {
+			if strings.HasPrefix(id, silentPrefix) {
+				return
+			}
+		}
+	}
+	all[canaryID] = &trouble{
+		severity: event.Critical, since: sent, last: now, text: strconv.Itoa(int(partition)),
+		message: func(w writer) telegram.Message { return w.canary(partition, sent) },
+	}
+}
+
+// canaryGrace has a service that is silent told before the canary that doesn't come for it.
+const canaryGrace = 30 * time.Second
+
 // findParts are the parts of a service that were out of order for a while, of its newest runs.
 func (s *sender) findParts(service string, now time.Time, all map[string]*trouble) {
 	for _, beat := range s.signs.services[service] {
@@ -98,8 +123,8 @@ func (s *sender) findParts(service string, now time.Time, all map[string]*troubl
 			continue
 		}
 		for _, p := range beat.Parts {
-			// The schema files and the routes of alerts have messages of their own.
-			if now.Sub(p.Since) < patience || p.Name == "schemas" && service == "validator" || p.Name == "telegram" && p.Ready {
+			// Canaries, the schema files and the routes of alerts have messages of their own.
+			if now.Sub(p.Since) < patience || p.Name == daemon.CanaryPart || p.Name == "schemas" && service == "validator" || p.Name == "telegram" && p.Ready {
 				continue
 			}
 			id := partPrefix + service + "/" + p.Name

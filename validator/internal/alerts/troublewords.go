@@ -23,6 +23,10 @@ type troubleWords struct {
 	routeDo           string
 	dead              func(n, stream string) string
 	deadMeans, deadDo string
+	canary            string
+	canaryIn          func(partition string) string
+	canaryMeans       string
+	canaryDo          string
 	do                string
 	again             func(name string) string
 }
@@ -44,8 +48,14 @@ var englishTroubles = troubleWords{
 	dead:       func(n, stream string) string { return n + " records of " + stream + " were not understood" },
 	deadMeans:  "They aren't in clean, and nothing checks them. They are kept in deadletter.",
 	deadDo:     "mend the reason, then run preprocessor deadletters replay.",
-	do:         "Do: ",
-	again:      func(name string) string { return name + ": over" },
+	canary:     "Changes don't come through to the verdict",
+	canaryIn: func(partition string) string {
+		return "The last canary of partition " + partition + " that came back was sent then; one is sent every 10 seconds."
+	},
+	canaryMeans: "What was written since isn't checked yet, and the feed or the alerts may be behind. Nothing is lost: it waits in raw or in clean.",
+	canaryDo:    "see /status; then /readyz and the log of collector, preprocessor and validator, in this order.",
+	do:          "Do: ",
+	again:       func(name string) string { return name + ": over" },
 }
 
 var vietnameseTroubles = troubleWords{
@@ -67,8 +77,14 @@ var vietnameseTroubles = troubleWords{
 	dead:       func(n, stream string) string { return n + " bản ghi của " + stream + " không hiểu được" },
 	deadMeans:  "Chúng không vào clean và không được kiểm tra. Chúng được giữ trong deadletter.",
 	deadDo:     "sửa nguyên nhân, rồi chạy preprocessor deadletters replay.",
-	do:         "Cần làm: ",
-	again:      func(name string) string { return name + ": đã hết" },
+	canary:     "Thay đổi không đến được khâu kiểm tra",
+	canaryIn: func(partition string) string {
+		return "Tín hiệu thử cuối cùng của phân vùng " + partition + " quay về được gửi lúc đó; cứ 10 giây có một tín hiệu."
+	},
+	canaryMeans: "Những gì được ghi từ đó chưa được kiểm tra; tin trực tiếp hoặc cảnh báo có thể đến chậm. Chưa mất gì: dữ liệu chờ trong raw hoặc clean.",
+	canaryDo:    "xem /status; rồi xem /readyz và log của collector, preprocessor và validator, theo thứ tự đó.",
+	do:          "Cần làm: ",
+	again:       func(name string) string { return name + ": đã hết" },
 }
 
 // trouble writes what all messages of our own troubles have: what, since when, why, what it means, what to do.
@@ -90,6 +106,11 @@ func (w writer) silent(service string, since time.Time) telegram.Message {
 func (w writer) part(service, name, reason string, since time.Time) telegram.Message {
 	t := w.words.troubles
 	return w.trouble(t.part(service, name), since, reason, t.partMeans, t.partDo)
+}
+
+func (w writer) canary(partition int32, sent time.Time) telegram.Message {
+	t := w.words.troubles
+	return w.trouble(t.canary, sent, t.canaryIn(strconv.Itoa(int(partition))), t.canaryMeans, t.canaryDo)
 }
 
 func (w writer) route(chat telegram.Chat, r refusal) telegram.Message {
@@ -145,6 +166,8 @@ func (w writer) troubleName(id string) string {
 	case deadPrefix:
 		stream, class, _ := strings.Cut(name, " ")
 		return stream + ": " + class
+	case "canary/":
+		return w.words.troubles.canary
 	case filePrefix:
 		return path.Base(name) + " " + w.words.notLoaded
 	case remarkPrefix:

@@ -30,6 +30,10 @@ type Options struct {
 	Failed func(error)
 	// Judged is told of events whose verdict is committed, of so many of one stream; default: nobody is.
 	Judged func(s event.Stream, r verdict.Result, n int)
+	// Canary is told of canaries that went through, in which partition and when they were sent; default: nobody is.
+	Canary func(partition int32, sent time.Time)
+	// Assigned is told which partitions this judge has from now on; default: nobody is.
+	Assigned func(partitions []int32)
 	// Stuck is told of wrong rows that can't be judged again by a schema file that has changed; default: nobody is.
 	Stuck func(Stuck)
 	// Now is the clock of what is known of streams and files; default time.Now.
@@ -72,6 +76,12 @@ func New(o Options) *Judge {
 	}
 	if o.Judged == nil {
 		o.Judged = func(event.Stream, verdict.Result, int) {}
+	}
+	if o.Canary == nil {
+		o.Canary = func(int32, time.Time) {}
+	}
+	if o.Assigned == nil {
+		o.Assigned = func([]int32) {}
 	}
 	if o.Stuck == nil {
 		o.Stuck = func(Stuck) {}
@@ -146,6 +156,7 @@ func (j *Judge) assigned(ctx context.Context, partitions []int32) error {
 	j.metrics.rows.set(rows)
 	j.options.Log.Debug("wrong rows read", "partitions", partitions, "took", time.Since(started))
 	j.options.Failed(nil)
+	j.options.Assigned(partitions)
 	j.wakeUp()
 	return nil
 }
@@ -159,6 +170,9 @@ func (j *Judge) process(ctx context.Context, records []broker.Record) ([]broker.
 	glances := j.look(ctx, set, records)
 	var out []broker.Record
 	for i := range records {
+		if event.IsCanary(records[i].Key) {
+			continue
+		}
 		// Of a row of which something stands, the event is judged in full, so that it ends.
 		if glances[i].enough && !j.rows.Stands(records[i].Partition, records[i].Key) {
 			j.batch.add(records[i].Partition, &glances[i].judged)
@@ -300,7 +314,8 @@ func (j *Judge) records(r *broker.Record, v *event.Violation, changes []change) 
 }
 
 // committed is told of a batch while the next is judged, maybe.
-func (j *Judge) committed([]broker.Record, []broker.Record) {
+func (j *Judge) committed(batch, _ []broker.Record) {
+	j.tellCanaries(batch)
 	b := j.inTurn.pop()
 	for _, s := range b.streams {
 		s.each(func(r verdict.Result, n int64) { j.options.Judged(s.stream, r, int(n)) })

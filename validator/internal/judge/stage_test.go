@@ -168,10 +168,17 @@ func (w *world) standing() (map[string]bool, error) {
 // start runs a judge; stop ends it and waits.
 func (w *world) start() (registry *prometheus.Registry, stop func()) {
 	w.t.Helper()
+	return w.startWith(judge.Options{})
+}
+
+// startWith is start with further options.
+func (w *world) startWith(o judge.Options) (registry *prometheus.Registry, stop func()) {
+	w.t.Helper()
 	registry = prometheus.NewRegistry()
 	ctx, cancel := context.WithCancel(w.t.Context())
-	j := judge.New(judge.Options{Broker: w.config, Schemas: w.set.Load, Log: w.log, Metrics: registry,
-		Stuck: func(s judge.Stuck) { w.stuck <- s }})
+	o.Broker, o.Schemas, o.Log, o.Metrics = w.config, w.set.Load, w.log, registry
+	o.Stuck = func(s judge.Stuck) { w.stuck <- s }
+	j := judge.New(o)
 	w.judges = append(w.judges, j)
 	ended := make(chan error, 1)
 	go func() { ended <- j.Run(ctx) }()

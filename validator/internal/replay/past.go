@@ -223,7 +223,7 @@ func (p *Past) begin(backs []*back, r Range) error {
 // wanted tells whether a record is of the stream that is asked for: its key begins with the stream.
 func (p *Past) wanted(key []byte) bool {
 	if p.stream == "" {
-		return true
+		return !event.IsCanary(key)
 	}
 	stream, _, _ := bytes.Cut(key, []byte{'\n'})
 	return string(stream) == string(p.stream)

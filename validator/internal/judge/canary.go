@@ -1,0 +1,26 @@
+package judge
+
+import (
+	"time"
+
+	"datawatch/pkg/broker"
+	"datawatch/pkg/event"
+)
+
+// tellCanaries tells of the canaries in a batch that went through: with it, all that was before them in their partitions.
+func (j *Judge) tellCanaries(batch []broker.Record) {
+	for i := range batch {
+		r := &batch[i]
+		if !event.IsCanary(r.Key) {
+			continue
+		}
+		e, err := event.ParseClean(r.Value)
+		if err != nil {
+			j.options.Log.Warn("a canary can't be read", "partition", r.Partition, "offset", r.Offset, "error", err)
+			continue
+		}
+		if sent, err := time.Parse(time.RFC3339Nano, e.Time); err == nil {
+			j.options.Canary(r.Partition, sent)
+		}
+	}
+}
