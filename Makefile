@@ -30,6 +30,7 @@ build: ## Build the programs into bin/
 test: ## Run every test of every module with -race, on real servers
 	go test -race -timeout 15m $(TESTFLAGS) work
 	go test -timeout 5m $(TESTFLAGS) -run '^TestWriterThatTheBrokerGaveUpIsOpenedAgain$$' datawatch/collector/internal/supervise
+	go test -timeout 5m $(TESTFLAGS) -run '^TestProcessStaysSmallWhateverUnfolds$$' datawatch/preprocessor
 
 .PHONY: test/postgres-versions
 test/postgres-versions: ## Run capture on each supported version of PostgreSQL, 13 to 18

@@ -20,11 +20,19 @@ func Service() daemon.Service[Config] {
 		Shared:  func(c *Config) *config.Shared { return &c.Shared },
 		Run:     Run,
 		Check:   check,
+		Memory:  memory,
 		Listen:  func(c *Config) string { return c.Preprocessor.Listen },
 		Commands: func(load func() (Config, error)) []*cobra.Command {
 			return []*cobra.Command{deadLettersCommand(load)}
 		},
 	}
+}
+
+// memory is what garbage may fill up to: the service stays below 300 MB whatever it reads, unless records may be larger than
+// by default.
+func memory(c Config) int64 {
+	const least, records = 230 << 20, 20
+	return max(least, records*int64(broker.RecordLimit(c.Broker)))
 }
 
 // check looks at the schema registry, the broker, the topics, the group and Telegram; it creates nothing.

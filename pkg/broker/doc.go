@@ -14,5 +14,8 @@
 // a commit whose answer was lost may have taken place. Records with one key go to one partition (murmur2, as Java's
 // clients do) in the order in which they were given.
 //
+// What a fetch brings is bounded in memory, however small it was compressed: see package unfold. A record that couldn't come
+// as it lies in the topic has a Mark.
+//
 // Scan reads a topic to its present end without joining a group. The package never changes a topic that exists.
 package broker

@@ -40,6 +40,9 @@ type Service[C any] struct {
 	RunReloading func(ctx context.Context, c C, reloads <-chan Reload[C], env Env) error
 	// Check finds out whether the service could work: connections and permissions. The configuration was read already.
 	Check func(ctx context.Context, c C) []Finding
+	// Memory is from how many bytes on the collector of garbage works harder, unless GOMEMLIMIT says so; nil is no limit. It is
+	// set only where the service has its process for itself.
+	Memory func(C) int64
 	// Commands are the service's own; load reads the configuration.
 	Commands func(load func() (C, error)) []*cobra.Command
 }
@@ -85,6 +88,9 @@ func command[C any](s Service[C], stdout, stderr io.Writer) *cobra.Command {
 		}
 		env := NewEnv(NewLogger(stderr, s.Shared(&c).Log, s.Name))
 		env.Log.Info("starting", "version", Version(), "config", file)
+		if s.Memory != nil && os.Getenv("GOMEMLIMIT") == "" {
+			debug.SetMemoryLimit(s.Memory(c))
+		}
 		if s.RunReloading != nil {
 			err = s.RunReloading(cmd.Context(), c, onHangup(cmd.Context(), load), env)
 		} else {

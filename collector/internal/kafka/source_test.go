@@ -190,6 +190,43 @@ func TestRecordLargerThanTheBrokerTakesSaysSoAndThePartitionGoesOn(t *testing.T)
 	})
 }
 
+// A batch of some kilobytes: a record of 200 MB, and thirty of 1 MB behind it.
+func TestBatchThatUnfoldsToHundredsOfMegabytesGrowsNobodyAndItsRecordsComeAllTheSame(t *testing.T) {
+	testrig.EachBroker(t, func(t *testing.T, addr string) {
+		k := newCompany(t, addr)
+		topic := k.topic(t, "blobs", 1, nil)
+		c := newCapture()
+		c.run(t, k.config(nil))
+		c.awaitBegun(t)
+		const large, many, size = 200 << 20, 30, 1 << 20
+		records := []testrig.Repeated{{Key: []byte("k"), Value: 'a', Times: 1}, {Key: []byte("k"), Value: 'x', Times: large}}
+		for range many {
+			records = append(records, testrig.Repeated{Key: []byte("k"), Value: 'b', Times: size})
+		}
+		peak := testrig.PeakHeap()
+		testrig.SendUnfolding(t, addr, topic, 0, records...)
+		k.send(t, message(topic, 0, "behind"))
+		testrig.Eventually(t, time.Minute, func() error {
+			if n := len(c.all()); n != many+3 {
+				return fmt.Errorf("%d records", n)
+			}
+			return nil
+		})
+		if most := peak(); most > 300<<20 { // with the thirty, which the test keeps
+			t.Errorf("the heap grew to %d MB", most>>20)
+		}
+		for i, e := range c.all() {
+			want := int64(0)
+			if i == 1 {
+				want = large + 1
+			}
+			if e.Size != want || e.Unreadable != "" || len(e.Headers) > 0 || i > 1 && i < many+2 && len(e.Value) != size {
+				t.Errorf("record %d: %d bytes, of the size %d, %d headers", i, len(e.Value), e.Size, len(e.Headers))
+			}
+		}
+	})
+}
+
 func TestRecordsKeepWhatTheyHold(t *testing.T) {
 	testrig.EachBroker(t, func(t *testing.T, addr string) {
 		k := newCompany(t, addr)

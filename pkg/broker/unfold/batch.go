@@ -119,14 +119,19 @@ func (b *budget) whole(in batch) error {
 	return nil
 }
 
+// grow makes room for n bytes more.
+func (b *budget) grow(n int) {
+	larger := make([]byte, len(b.arena), len(b.arena)+n)
+	copy(larger, b.arena)
+	b.arena = larger
+}
+
 // fill appends what r gives, up to room bytes.
 func (b *budget) fill(r io.Reader, room int) error {
 	const step = 64 << 10
 	for {
 		if cap(b.arena)-len(b.arena) < step/2 {
-			larger := make([]byte, len(b.arena), 2*cap(b.arena)+step)
-			copy(larger, b.arena)
-			b.arena = larger
+			b.grow(min(len(b.arena), room+1) + step)
 		}
 		n, err := r.Read(b.arena[len(b.arena):cap(b.arena)])
 		b.arena = b.arena[:len(b.arena)+n]

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -144,6 +145,7 @@ func (c *conn) bounded(request *kmsg.FetchRequest) {
 		return
 	}
 	c.arena = within(request, response, c.most, kept(c.arena))
+	c.out = slices.Grow(c.out, len(c.arena)+len(body))
 	c.out = response.AppendTo(c.out)
 }
 

@@ -144,9 +144,7 @@ func (b *budget) record(s *stream, base, from int64, first bool) (delta int, kep
 func (b *budget) read(r io.Reader, n int) error {
 	at := len(b.arena)
 	if cap(b.arena)-at < n {
-		larger := make([]byte, at, max(2*cap(b.arena), at+n))
-		copy(larger, b.arena)
-		b.arena = larger
+		b.grow(max(n, min(at, b.left)))
 	}
 	b.arena = b.arena[:at+n]
 	_, err := io.ReadFull(r, b.arena[at:])
