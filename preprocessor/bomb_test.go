@@ -107,7 +107,7 @@ func assertBlobs(t *testing.T, b config.Broker, topics broker.Topics, many, size
 	}
 	defer func() { _ = s.Close() }()
 	var values []string
-	for p := range int32(b.Partitions) {
+	for p := range b.Partitions {
 		end, err := s.Settled(t.Context(), topics.Clean, p)
 		if err != nil {
 			t.Fatal(err)
@@ -144,7 +144,7 @@ func TestProcessStaysSmallWhateverUnfolds(t *testing.T) {
 	for i := range int64(50) {
 		all = append(all, repeated(topics, i, '7', 1<<20-1000))
 	}
-	for p := range int32(c.Broker.Partitions) {
+	for p := range c.Broker.Partitions {
 		testrig.SendUnfolding(t, addr, topics.Raw, p, append(all[:len(all):len(all)], repeated(topics, 1000, '0', 300<<20))...)
 	}
 	cmd := startProcess(t, c)

@@ -103,10 +103,10 @@ func (b *budget) whole(in batch) error {
 		return errMore
 	}
 	r, err := open(in.codec(), in[batchHead:])
-	defer r.Close()
 	if err != nil {
 		return err
 	}
+	defer r.Close()
 	start := len(b.arena)
 	b.arena = append(b.arena, in[:batchHead]...)
 	if err := b.fill(r, room); err != nil {

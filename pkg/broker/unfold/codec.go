@@ -43,6 +43,15 @@ var pools struct{ gzip, lz4, zstd sync.Pool }
 
 // open begins to unfold data.
 func open(codec int, data []byte) (reader, error) {
+	r, err := reset(codec, data)
+	if err != nil {
+		r.release()
+	}
+	return r, err
+}
+
+// reset takes a reader from its pool; it must be released even where it fails.
+func reset(codec int, data []byte) (reader, error) {
 	source := bytes.NewReader(data)
 	switch codec {
 	case codecGzip:

@@ -38,34 +38,23 @@ func (s *stream) varint() (int, error) {
 	return int(v), err
 }
 
+// progress is how far into a batch parts has come.
+type progress struct {
+	records int   // that were appended
+	last    int32 // offset delta of the last of them
+	next    int64 // the first offset that wasn't reached
+}
+
 // parts appends the records of a batch from an offset on, as many as fit: one at least. It tells whether they are all.
 func (b *budget) parts(in batch, from int64) (all bool) {
 	start := len(b.arena)
 	b.arena = append(b.arena, in[:batchHead]...)
 	b.spend(batchHead, 0)
-	r, err := open(in.codec(), in[batchHead:])
-	defer r.Close()
-	records, last, next := 0, in.lastDelta(), max(in.base(), from)
-	if err == nil {
-		s := &stream{Reader: bufio.NewReaderSize(io.LimitReader(r, mostUnfolded), 64<<10)}
-		for i := 0; i < in.count() && err == nil; i++ {
-			var delta int
-			var kept bool
-			before := len(b.arena)
-			if delta, kept, err = b.record(s, in.base(), from, records == 0); kept {
-				records, last, next = records+1, int32(delta), in.base()+int64(delta)+1
-				b.spend(len(b.arena)-before, 1)
-			}
-			if errors.Is(err, errMore) {
-				break
-			}
-		}
-	}
+	p, err := b.walk(in, from)
 	switch {
 	case err == nil: // the last ones, and what compaction took away behind them
-		last, all = in.lastDelta(), true
-	case errors.Is(err, errMore):
-	case records == 0:
+		p.last, all = in.lastDelta(), true
+	case p.records == 0:
 		b.arena = b.arena[:start]
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			err = errEndless
@@ -73,20 +62,43 @@ func (b *budget) parts(in batch, from int64) (all bool) {
 				err = errors.New("it ends within a record")
 			}
 		}
-		b.unreadable(in, next, err)
+		b.unreadable(in, p.next, err)
 		return true
 	}
-	reheaded(b.arena[start:], last, records)
+	reheaded(b.arena[start:], p.last, p.records)
 	return all
+}
+
+// walk appends records until one has no room (errMore), can't be read, or none is left.
+func (b *budget) walk(in batch, from int64) (p progress, err error) {
+	p.next = max(in.base(), from)
+	r, err := open(in.codec(), in[batchHead:])
+	if err != nil {
+		return p, err
+	}
+	defer r.Close()
+	s := &stream{Reader: bufio.NewReaderSize(io.LimitReader(r, mostUnfolded), 64<<10)}
+	for range in.count() {
+		before := len(b.arena)
+		delta, kept, err := b.record(s, in.base(), from, p.records == 0)
+		if err != nil {
+			return p, err
+		}
+		if kept {
+			p = progress{records: p.records + 1, last: int32(delta), next: in.base() + int64(delta) + 1}
+			b.spend(len(b.arena)-before, 1)
+		}
+	}
+	return p, nil
 }
 
 // endless tells whether a batch unfolds to more than anybody looks at.
 func endless(in batch) bool {
 	r, err := open(in.codec(), in[batchHead:])
-	defer r.Close()
 	if err != nil {
 		return false
 	}
+	defer r.Close()
 	n, _ := io.Copy(io.Discard, io.LimitReader(r, mostUnfolded+1))
 	return n > mostUnfolded
 }
