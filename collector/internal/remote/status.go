@@ -32,7 +32,10 @@ type Status struct {
 	Reason  string       `json:"reason,omitempty"`
 	Since   time.Time    `json:"since"` // when the state became what it is
 	Host    string       `json:"host"`
-	At      time.Time    `json:"at"` // when it was written
+	// Shards is into how many units the source is split, of which this is number Shard, from 0; absent where it is whole.
+	Shard  int       `json:"shard,omitempty"`
+	Shards int       `json:"shards,omitempty"`
+	At     time.Time `json:"at"` // when it was written
 	// LagSeconds is how far capture is behind; BacklogBytes is what waits in the watched system, where that is known.
 	LagSeconds   float64 `json:"lag_seconds"`
 	BacklogBytes *int64  `json:"backlog_bytes,omitempty"`
@@ -47,7 +50,7 @@ func (s Status) Record(topic, name string) broker.Record {
 	if err != nil {
 		panic(err) // texts, times and numbers; a lag is never NaN
 	}
-	return broker.Record{Topic: topic, Key: []byte(statusPrefix + name), Value: value}
+	return broker.Record{Topic: topic, Key: []byte(s.key(name)), Value: value}
 }
 
 // Running tells whether a collector runs the source, as far as its last word tells.
@@ -75,11 +78,8 @@ func Look(ctx context.Context, c config.Broker, names []string) (map[string]Seen
 	seen := map[string]Seen{}
 	for _, name := range names {
 		one := Seen{}
-		if text, ok := state[statusPrefix+name]; ok {
-			one.Status = new(Status)
-			if err := json.Unmarshal(text, one.Status); err != nil {
-				return nil, fmt.Errorf("read the status of %s: %w", name, err)
-			}
+		if one.Status, err = statusOf(state, name); err != nil {
+			return nil, fmt.Errorf("read the status of %s: %w", name, err)
 		}
 		if one.Snapshots, err = accountOf(state[accountKey(name)]); err != nil {
 			return nil, fmt.Errorf("source %s: %w", name, err)

@@ -125,7 +125,7 @@ func (s *session) publish(ctx context.Context, records []broker.Record) error {
 	now := time.Now()
 	beats := s.due(now)
 	if beats {
-		records = append(records, leaseRecord(s.topics.State, s.unit.label(), s.holder, now), s.report.status(now).Record(s.topics.State, s.unit.Name))
+		records = append(records, leaseRecord(s.topics.State, s.unit.label(), s.holder, now), s.status(now).Record(s.topics.State, s.unit.Name))
 	}
 	if err := s.publisher.Publish(ctx, records); err != nil {
 		s.failed = err
@@ -137,6 +137,15 @@ func (s *session) publish(ctx context.Context, records []broker.Record) error {
 		s.beaten = now
 	}
 	return nil
+}
+
+// status is what the state topic is told of the unit.
+func (s *session) status(now time.Time) remote.Status {
+	status := s.report.status(now)
+	if s.unit.Shards > 1 {
+		status.Shard, status.Shards = s.unit.Shard, s.unit.Shards
+	}
+	return status
 }
 
 // due tells whether a sign of life is to be given: now and then, and when the source's state has changed.
@@ -172,7 +181,7 @@ const withdrawTimeout = 3 * time.Second
 // withdraw takes the sign of life back: the source is run here no more. Where it failed and is run again, it only says so.
 func (s *session) withdraw(ctx context.Context, because error) {
 	now := time.Now()
-	status := s.report.status(now)
+	status := s.status(now)
 	var records []broker.Record
 	if ctx.Err() == nil {
 		status.State, status.Reason = source.Failed, because.Error()
