@@ -38,7 +38,7 @@ test/postgres-versions: ## Run capture on each supported version of PostgreSQL, 
 
 .PHONY: servers
 servers: ## Fetch the servers that the tests run on into the cache
-	@cd pkg && go run ./testrig/cmd/fetch
+	@cd pkg && go run ./testrig/cmd/fetch && go run ./testrig/cmd/fetch -kafka 3.9.1
 
 .PHONY: soak
 soak: ## Run the kill, fault and soak tests for DATAWATCH_SOAK each (default 5m)

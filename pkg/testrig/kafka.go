@@ -11,7 +11,22 @@ import (
 // kafkaEnv names the user's own Kafka.
 const kafkaEnv = "DATAWATCH_TEST_KAFKA"
 
-var sharedKafka shared[string]
+var sharedKafka, sharedOlderKafka shared[string]
+
+// OlderKafka gives the bootstrap address of an Apache Kafka of [kafka.OlderVersion] that the tests of this process share.
+func OlderKafka(t testing.TB) string {
+	t.Helper()
+	addr, err := sharedOlderKafka.get(func(ctx context.Context) (string, error) {
+		s, err := kafka.Start(ctx, kafka.Options{Version: kafka.OlderVersion})
+		if err != nil {
+			return "", err
+		}
+		stopAtEnd(func(context.Context) error { return kill(s) })
+		return s.Addr(), nil
+	})
+	require(t, err)
+	return addr
+}
 
 // Kafka gives the bootstrap address (host:port, or the comma list that the user
 // gave) of the Apache Kafka that the tests of this process share.

@@ -147,7 +147,12 @@ func (c *capture) awaitGap(t testing.TB, kind string) (event.Raw, event.Gap) {
 func (c *capture) run(t testing.TB, cfg Config) (stop func() error) {
 	t.Helper()
 	s := New(Options{Name: "k", Config: cfg, Internal: internal(), Reporter: c})
-	s.refresh, s.patience = 100*time.Millisecond, 5*time.Second
+	s.refresh, s.patience, s.groupEvery = 100*time.Millisecond, 5*time.Second, 50*time.Millisecond
+	return c.runSource(t, s)
+}
+
+func (c *capture) runSource(t testing.TB, s *Source) (stop func() error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	c.mu.Lock()

@@ -13,6 +13,13 @@ import (
 	"datawatch/pkg/testrig"
 )
 
+// eachVersion runs a test on every broker, and on the older Apache Kafka too: for what versions do differently.
+func eachVersion(t *testing.T, run func(t *testing.T, addr string)) {
+	t.Helper()
+	testrig.EachBroker(t, run)
+	t.Run("kafka-3.9", func(t *testing.T) { run(t, testrig.OlderKafka(t)) })
+}
+
 // company is a company's cluster, as those who write to it see it.
 type company struct {
 	addr     string

@@ -22,6 +22,9 @@ type Config struct {
 	// Shards is into how many units the source's partitions are split, which several collectors share. It may be changed at
 	// any time.
 	Shards int `yaml:"shards"`
+	// ConsumerGroup is where the cluster's own tools find how far the source is; nobody reads that back. Default:
+	// datawatch-<source>; none: nothing is committed in the cluster.
+	ConsumerGroup string `yaml:"consumer_group"`
 	// MaxBytesPerSecond bounds what is read, counted as keys, values and headers; 0 is no bound.
 	MaxBytesPerSecond config.Bytes `yaml:"max_bytes_per_second"`
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"hash/fnv"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +41,14 @@ func TestSourceKeepsTheContract(t *testing.T) {
 				})
 			}
 			return newHarness(t, testrig.Kafka(t), nil)
+		})
+	})
+	t.Run("kafka-3.9", func(t *testing.T) {
+		sourcetest.Run(t, func(t *testing.T) sourcetest.Harness {
+			if strings.HasSuffix(t.Name(), "/ALostSystemIsAnError") {
+				t.Skip("what a lost connection is has nothing to do with the version")
+			}
+			return newHarness(t, testrig.OlderKafka(t), nil)
 		})
 	})
 }

@@ -31,6 +31,7 @@ type reader struct {
 	positions map[partition]position // behind what was taken from chunks
 	board     *board
 	throttle  *throttle
+	group     *group // nil where the cluster isn't told
 	chunks    chan chunk
 	lost      chan struct{}
 	fetchers  func(*fetcher) // starts one
@@ -264,9 +265,23 @@ func (r *reader) flush(ctx context.Context) error {
 	if err := r.emit(ctx, source.Batch{Events: r.events, Progress: progress}); err != nil {
 		return err
 	}
+	if r.group != nil {
+		r.group.reach(r.reached())
+	}
 	r.events, r.bytes, r.started = nil, 0, nil // whoever got the events may keep them
 	clear(r.moved)
 	return nil
+}
+
+// reached is what the batch that was just emitted moved.
+func (r *reader) reached() map[partition]int64 {
+	offsets := make(map[partition]int64, len(r.moved))
+	for p := range r.moved {
+		if at := r.positions[p].Offset; at >= 0 {
+			offsets[p] = at
+		}
+	}
+	return offsets
 }
 
 // stalledAfter keeps what mends itself, as a change of leaders does, from being told.

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,7 @@ type Source struct {
 	selection selection
 	// refresh is how often the cluster is asked for new topics and partitions; patience, for how long it may not answer.
 	refresh, patience time.Duration
+	groupEvery        time.Duration
 }
 
 var _ source.Source = (*Source)(nil)
@@ -48,6 +50,8 @@ func New(o Options) *Source {
 		selection: selection{o.Config.Topics, o.Config.Exclude, o.Internal.TopicPrefix + "."},
 		refresh:   5 * time.Second,
 		patience:  15 * time.Second,
+
+		groupEvery: groupEvery,
 	}
 }
 
@@ -62,7 +66,7 @@ func (s *Source) Run(ctx context.Context, progress source.Progress, emit source.
 	if first && s.Shard > 0 {
 		return errNotBegun
 	}
-	group, running := errgroup.WithContext(ctx)
+	all, running := errgroup.WithContext(ctx)
 	// Connections end before anybody is waited for: a call on them has no other way to be stopped.
 	connected, disconnect := context.WithCancel(running)
 	defer disconnect()
@@ -72,9 +76,13 @@ func (s *Source) Run(ctx context.Context, progress source.Progress, emit source.
 	}
 	defer cluster.close()
 	r := newReader(s, cluster, positions, emit)
-	r.fetchers = func(f *fetcher) { group.Go(func() error { return f.run(running) }) }
-	group.Go(func() error { return r.run(running, first) })
-	err = group.Wait()
+	if s.Config.ConsumerGroup != noGroup {
+		r.group = &group{name: cmp.Or(s.Config.ConsumerGroup, "datawatch-"+s.Name), cluster: cluster, log: s.Log, every: s.groupEvery, reached: map[partition]int64{}}
+		all.Go(func() error { return r.group.run(running) })
+	}
+	r.fetchers = func(f *fetcher) { all.Go(func() error { return f.run(running) }) }
+	all.Go(func() error { return r.run(running, first) })
+	err = all.Wait()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -47,7 +47,7 @@ func TestStartEarliestReadsWhatIsThere(t *testing.T) {
 }
 
 func TestTopicsAndPartitionsThatComeLaterAreReadFromTheirBeginning(t *testing.T) {
-	testrig.EachBroker(t, func(t *testing.T, addr string) {
+	eachVersion(t, func(t *testing.T, addr string) {
 		k := newCompany(t, addr)
 		c := newCapture()
 		stop := c.run(t, k.config(nil)) // there is no topic yet: the source has run all the same
@@ -72,7 +72,7 @@ func TestTopicsAndPartitionsThatComeLaterAreReadFromTheirBeginning(t *testing.T)
 }
 
 func TestRecreatedTopicIsANewEpochBehindAGap(t *testing.T) {
-	testrig.EachBroker(t, func(t *testing.T, addr string) {
+	eachVersion(t, func(t *testing.T, addr string) {
 		for _, away := range []bool{false, true} {
 			t.Run(fmt.Sprintf("away=%v", away), func(t *testing.T) {
 				k := newCompany(t, addr)
@@ -142,7 +142,7 @@ func expire(t *testing.T, k *company) (*capture, string) {
 }
 
 func TestExpiredOffsetsAreAGapAndCaptureGoesOn(t *testing.T) {
-	testrig.EachBroker(t, func(t *testing.T, addr string) {
+	eachVersion(t, func(t *testing.T, addr string) {
 		k := newCompany(t, addr)
 		c, topic := expire(t, k)
 		epoch := c.at(t, topic+"/0").Epoch
@@ -228,7 +228,7 @@ func TestBatchThatUnfoldsToHundredsOfMegabytesGrowsNobodyAndItsRecordsComeAllThe
 }
 
 func TestRecordsKeepWhatTheyHold(t *testing.T) {
-	testrig.EachBroker(t, func(t *testing.T, addr string) {
+	eachVersion(t, func(t *testing.T, addr string) {
 		k := newCompany(t, addr)
 		created := k.topic(t, "created", 1, nil)
 		appended := k.topic(t, "appended", 1, map[string]string{"message.timestamp.type": "LogAppendTime"})
@@ -280,7 +280,7 @@ func TestRecordsKeepWhatTheyHold(t *testing.T) {
 }
 
 func TestOnlyCommittedRecordsAreCaptured(t *testing.T) {
-	testrig.EachBroker(t, func(t *testing.T, addr string) {
+	eachVersion(t, func(t *testing.T, addr string) {
 		k := newCompany(t, addr)
 		topic := k.topic(t, "orders", 1, nil)
 		c := newCapture()
@@ -327,7 +327,10 @@ func TestClusterIsLeftAsItWas(t *testing.T) {
 	k := newCompany(t, testrig.Embedded(t))
 	topic := k.topic(t, "orders", 1, nil)
 	c := newCapture()
-	stop := c.run(t, k.config(func(cfg *Config) { cfg.Topics = append(cfg.Topics, "not-there", k.prefix+".missing") }))
+	stop := c.run(t, k.config(func(cfg *Config) {
+		cfg.Topics = append(cfg.Topics, "not-there", k.prefix+".missing")
+		cfg.ConsumerGroup = noGroup
+	}))
 	c.awaitBegun(t)
 	k.send(t, message(topic, 0, "a"))
 	c.awaitValues(t, "a")

@@ -14,6 +14,9 @@ import (
 // DefaultVersion is the version of Apache Kafka that runs where none is named.
 const DefaultVersion = "4.1.0"
 
+// OlderVersion is the last version before 4, which many clusters still run.
+const OlderVersion = "3.9.1"
+
 // ErrUnavailable is returned when the machine lacks what a Kafka server needs.
 var ErrUnavailable = errors.New("no Apache Kafka here")
 
