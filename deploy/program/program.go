@@ -67,6 +67,9 @@ func Start(path, config, log string) (*Process, error) {
 	return p, nil
 }
 
+// PID is the id of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Ended is closed when the process has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
