@@ -42,7 +42,7 @@ func TestSlowOrAbsentBrokerPausesReadingWithinBoundedMemory(t *testing.T) {
 	company := newFiller(t, brokers)
 	w.start("collector")
 	w.end("collector")
-	records := company.fill(t, int(testrig.Soak().Seconds()*waitingPerSecond)/waitingRecord)
+	records := company.fill(t, int(testrig.Soak().Seconds()*waitingPerSecond)/waitingRecord, waitingRecord)
 
 	slow := `{"type": "bandwidth", "stream": "upstream", "attributes": {"rate": 1000}}`
 	if _, err := internal.proxy.Toxics.AddToxicJson(strings.NewReader(slow)); err != nil {
@@ -86,7 +86,7 @@ func (w *world) end(name string) {
 // filler writes records into the company's Kafka.
 type filler struct{ producer sarama.AsyncProducer }
 
-func newFiller(t *testing.T, addr string) filler {
+func newFiller(t testing.TB, addr string) filler {
 	t.Helper()
 	c := sarama.NewConfig()
 	c.Version = sarama.V2_8_0_0
@@ -108,8 +108,8 @@ func newFiller(t *testing.T, addr string) filler {
 	return filler{producer}
 }
 
-// fill writes n records that no compression makes smaller, and gives n.
-func (f filler) fill(t *testing.T, n int) int {
+// fill writes n records of a size that no compression makes smaller, and gives n.
+func (f filler) fill(t testing.TB, n, size int) int {
 	t.Helper()
 	noise := make([]byte, 1<<20)
 	if _, err := rand.Read(noise); err != nil {
@@ -117,10 +117,10 @@ func (f filler) fill(t *testing.T, n int) int {
 	}
 	go func() {
 		for i := range n {
-			value := make([]byte, 0, waitingRecord)
+			value := make([]byte, 0, size)
 			value = binary.BigEndian.AppendUint64(value, uint64(i))
-			from := i * 7919 % (len(noise) - waitingRecord)
-			f.producer.Input() <- &sarama.ProducerMessage{Topic: waitingTopic, Value: sarama.ByteEncoder(append(value, noise[from:from+waitingRecord-8]...))}
+			from := i * 7919 % (len(noise) - size)
+			f.producer.Input() <- &sarama.ProducerMessage{Topic: waitingTopic, Value: sarama.ByteEncoder(append(value, noise[from:from+size-8]...))}
 		}
 	}()
 	for range n {
@@ -135,23 +135,10 @@ func (f filler) fill(t *testing.T, n int) int {
 
 // hasRaw tells whether raw has that many offsets, those of markers included.
 func (w *world) hasRaw(n int64) error {
-	c, topics := w.broker()
-	s, err := broker.NewScanner(c, "e2e")
+	_, topics := w.broker()
+	sum, err := w.settled(topics.Raw)
 	if err != nil {
 		return err
-	}
-	defer func() { _ = s.Close() }()
-	partitions, err := s.Partitions(topics.Raw)
-	if err != nil {
-		return err
-	}
-	var sum int64
-	for _, p := range partitions {
-		end, err := s.Settled(w.t.Context(), topics.Raw, p)
-		if err != nil {
-			return err
-		}
-		sum += end
 	}
 	if sum < n {
 		return fmt.Errorf("raw has %d of %d", sum, n)
@@ -198,7 +185,7 @@ func (w *world) rawIDs() map[string]bool {
 }
 
 // highWater is the most memory that a process has had resident.
-func highWater(t *testing.T, pid int) int {
+func highWater(t testing.TB, pid int) int {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
 	if err != nil {

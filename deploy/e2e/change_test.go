@@ -164,7 +164,7 @@ func (w *world) goldenViolations() string {
 	return stable(string(records[0].Key) + "\n" + indent(w.t, records[0].Value))
 }
 
-func indent(t *testing.T, value []byte) string {
+func indent(t testing.TB, value []byte) string {
 	t.Helper()
 	var b strings.Builder
 	e := json.NewEncoder(&b)

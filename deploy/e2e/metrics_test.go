@@ -43,7 +43,7 @@ func (w *world) metrics() []byte {
 var metricName = regexp.MustCompile(`\bdatawatch_[a-z0-9_]*[a-z0-9]`)
 
 // askedFor lists the metrics that dashboards and alerting rules ask for.
-func askedFor(t *testing.T) map[string]bool {
+func askedFor(t testing.TB) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
 	for _, path := range []string{"grafana/dashboards/datawatch.json", "prometheus/rules.yml"} {

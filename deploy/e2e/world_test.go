@@ -68,7 +68,9 @@ type world struct {
 	Prefix, Token, TelegramURL, Schemas string
 	Listen                              map[string]string
 
-	t         *testing.T
+	looking *broker.Scanner // at the internal broker; nil until something was asked
+
+	t         testing.TB
 	sim       *telegramsim.Server
 	folder    string
 	config    string
@@ -77,14 +79,14 @@ type world struct {
 }
 
 // newWorld makes the company and the Telegram; start starts datawatch.
-func newWorld(t *testing.T, internal string, limits telegramsim.Limits) *world {
+func newWorld(t testing.TB, internal string, limits telegramsim.Limits) *world {
 	t.Helper()
 	servers := places{DSN: testrig.Postgres(t).Database(t), Company: testrig.Embedded(t), Internal: internal}
 	return newWorldOf(t, servers, servers, limits)
 }
 
 // newWorldOf makes a world of servers that are there, which datawatch sees where via says.
-func newWorldOf(t *testing.T, servers, via places, limits telegramsim.Limits) *world {
+func newWorldOf(t testing.TB, servers, via places, limits telegramsim.Limits) *world {
 	t.Helper()
 	w := &world{
 		places: servers, Via: via, Prefix: testrig.Prefix(t),
@@ -133,7 +135,7 @@ func (w *world) serveTelegram() (url string) {
 	return "http://" + listener.Addr().String()
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

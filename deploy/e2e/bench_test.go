@@ -1,0 +1,334 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
+	"go.mongodb.org/mongo-driver/mongo/options"
+
+	"datawatch/deploy/telegramsim"
+	"datawatch/pkg/broker"
+	"datawatch/pkg/testrig"
+	"datawatch/pkg/testrig/kafka"
+	"datawatch/pkg/testrig/mongodb"
+)
+
+// benchKafka is a Kafka that is as quick as one in earnest.
+func benchKafka(b *testing.B) string {
+	b.Helper()
+	return testrig.KafkaServerOf(b, kafka.Options{Heap: "1g", JVM: []string{"-XX:+UseG1GC"}}).Addr()
+}
+
+// capturing measures how fast records arrive in a topic: from the first commit that shows to the last.
+func capturing(b *testing.B, w *world, topic string, already, n int64, run func()) (count int64, took time.Duration) {
+	b.Helper()
+	run()
+	var began time.Time
+	var first int64
+	deadline := time.Now().Add(3 * time.Minute)
+	for {
+		sum, err := w.settled(topic)
+		if err != nil {
+			b.Fatal(err)
+		}
+		now := time.Now()
+		if sum > already && began.IsZero() {
+			began, first = now, sum
+		}
+		if sum >= already+n {
+			return sum - first, now.Sub(began)
+		}
+		if now.After(deadline) {
+			b.Fatalf("%s has %d of %d after 3 minutes", topic, sum-already, n)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// BenchmarkKafkaToRaw is of records of 500 bytes that wait in the company's Kafka: what a collector captures a second, as a
+// part of what a bare sarama consumer and producer copy in the same transactions, and the most memory that it takes.
+func BenchmarkKafkaToRaw(b *testing.B) {
+	const records, size = 300_000, 500
+	addr := benchKafka(b)
+	servers := places{DSN: testrig.Postgres(b).Database(b), Company: addr, Internal: addr}
+	w := newWorldOf(b, servers, servers, telegramsim.Limits{})
+	company := newFiller(b, addr)
+	w.start("collector")
+	w.end("collector")
+	_, topics := w.broker()
+	var ours, bare struct {
+		count int64
+		took  time.Duration
+	}
+	peak := 0
+	for b.Loop() {
+		from := w.ends(waitingTopic)
+		company.fill(b, records, size)
+		already, err := w.settled(topics.Raw)
+		if err != nil {
+			b.Fatal(err)
+		}
+		n, took := capturing(b, w, topics.Raw, already, records, func() { w.start("collector") })
+		ours.count, ours.took = ours.count+n, ours.took+took
+		peak = max(peak, highWater(b, w.processes["collector"].PID()))
+		w.end("collector")
+
+		ctx, stop := context.WithCancel(b.Context())
+		var copying sync.WaitGroup
+		n, took = capturing(b, w, topics.Violations, w.sum(topics.Violations), records, func() {
+			copying.Go(func() { copyBare(ctx, b, addr, from, topics.Violations) })
+		})
+		bare.count, bare.took = bare.count+n, bare.took+took
+		stop()
+		copying.Wait()
+	}
+	rate, bound := float64(ours.count)/ours.took.Seconds(), float64(bare.count)/bare.took.Seconds()
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(rate, "events/s")
+	b.ReportMetric(bound, "bare-events/s")
+	b.ReportMetric(rate/bound, "of-bare")
+	b.ReportMetric(float64(peak)/(1<<20), "peak-MB")
+}
+
+// copyBare copies the waiting topic in transactions as the collector's: at most 5,000 records, or what 20 ms bring.
+func copyBare(ctx context.Context, b *testing.B, addr string, from map[int32]int64, to string) {
+	c := sarama.NewConfig()
+	c.Version = sarama.V2_8_0_0
+	c.Consumer.IsolationLevel = sarama.ReadCommitted
+	c.Net.MaxOpenRequests = 1
+	c.Producer.Idempotent, c.Producer.RequiredAcks = true, sarama.WaitForAll
+	c.Producer.Transaction.ID = testrig.Prefix(b)
+	c.Producer.Compression = sarama.CompressionLZ4
+	c.Producer.Return.Successes, c.Producer.Return.Errors = false, true
+	consumer, err := sarama.NewConsumer([]string{addr}, c)
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	defer func() { _ = consumer.Close() }()
+	producer, err := sarama.NewAsyncProducer([]string{addr}, c)
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	defer func() { _ = producer.Close() }()
+	all := make(chan *sarama.ConsumerMessage, 1000)
+	for p := range int32(waitingPartitions) {
+		messages, err := consumer.ConsumePartition(waitingTopic, p, from[p])
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		defer messages.AsyncClose()
+		go func() {
+			for m := range messages.Messages() {
+				select {
+				case all <- m:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+	}
+	for ctx.Err() == nil {
+		if err := copyBatch(ctx, producer, all, to); err != nil && ctx.Err() == nil {
+			b.Error(err)
+			return
+		}
+	}
+}
+
+func copyBatch(ctx context.Context, producer sarama.AsyncProducer, all <-chan *sarama.ConsumerMessage, to string) error {
+	var m *sarama.ConsumerMessage
+	select {
+	case m = <-all:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := producer.BeginTxn(); err != nil {
+		return err
+	}
+	linger := time.After(20 * time.Millisecond)
+	for n := 1; ; n++ {
+		producer.Input() <- &sarama.ProducerMessage{Topic: to, Key: sarama.ByteEncoder(m.Topic), Value: sarama.ByteEncoder(m.Value), Partition: -1}
+		if n == 5_000 {
+			return producer.CommitTxn()
+		}
+		select {
+		case m = <-all:
+		case <-linger:
+			return producer.CommitTxn()
+		}
+	}
+}
+
+// BenchmarkMongoDBToRaw is of a backlog of 50,000 inserts, then of 500 inserts a second: what a collector captures a second,
+// how long it takes from the acknowledged insert to a reader of raw, and the most memory that it takes.
+func BenchmarkMongoDBToRaw(b *testing.B) {
+	const documents, perSecond, seconds = 50_000, 500, 6
+	server := testrig.PrivateMongoDB(b, mongodb.Options{Arguments: []string{"--oplog-max-entries", "1000000"}})
+	addr := benchKafka(b)
+	servers := places{DSN: testrig.Postgres(b).Database(b), Company: testrig.Embedded(b), Internal: addr, Mongo: server.URI()}
+	w := newWorldOf(b, servers, servers, telegramsim.Limits{})
+	client, err := mongo.Connect(b.Context(), options.Client().ApplyURI(server.URI()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = client.Disconnect(context.WithoutCancel(b.Context())) }()
+	carts := client.Database("shop").Collection("carts")
+	w.start("collector")
+	w.end("collector")
+	_, topics := w.broker()
+	var count int64
+	var took time.Duration
+	var waited []time.Duration
+	peak, next := 0, 0
+	for b.Loop() {
+		for range documents / 5_000 {
+			docs := make([]any, 5_000)
+			for i := range docs {
+				docs[i] = benchDocument(next)
+				next++
+			}
+			if _, err := carts.InsertMany(b.Context(), docs); err != nil {
+				b.Fatal(err)
+			}
+		}
+		n, d := capturing(b, w, topics.Raw, w.sum(topics.Raw), documents, func() { w.start("collector") })
+		count, took = count+n, took+d
+		waited = append(waited, w.latency(b, carts, topics.Raw, next, perSecond, seconds)...)
+		next += perSecond * seconds
+		peak = max(peak, highWater(b, w.processes["collector"].PID()))
+		w.end("collector")
+	}
+	slices.Sort(waited)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(count)/took.Seconds(), "events/s")
+	b.ReportMetric(float64(waited[len(waited)/2].Milliseconds()), "p50-ms")
+	b.ReportMetric(float64(waited[len(waited)*99/100].Milliseconds()), "p99-ms")
+	b.ReportMetric(float64(peak)/(1<<20), "peak-MB")
+}
+
+func benchDocument(id int) bson.D {
+	return bson.D{
+		{Key: "_id", Value: id}, {Key: "customer", Value: "C-1042"}, {Key: "total", Value: 149.97}, {Key: "at", Value: time.Now()},
+		{Key: "items", Value: bson.A{"TEA-250", "COF-1K", "CUP-2"}}, {Key: "note", Value: string(bytes.Repeat([]byte("n"), 200))},
+	}
+}
+
+// latency inserts documents one at a time, and gives how long each took from the acknowledged insert to a reader of raw
+// with read_committed.
+func (w *world) latency(b *testing.B, carts *mongo.Collection, topic string, next, perSecond, seconds int) []time.Duration {
+	b.Helper()
+	c := sarama.NewConfig()
+	c.Version = sarama.V2_8_0_0
+	c.Consumer.IsolationLevel, c.Consumer.MaxWaitTime = sarama.ReadCommitted, 10*time.Millisecond
+	consumer, err := sarama.NewConsumer([]string{w.Internal}, c)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = consumer.Close() }()
+	var mu sync.Mutex
+	arrived := map[int]time.Time{}
+	for p, end := range w.ends(topic) {
+		messages, err := consumer.ConsumePartition(topic, p, end)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer messages.AsyncClose()
+		go func() {
+			for m := range messages.Messages() {
+				at := time.Now()
+				_, id, _ := bytes.Cut(m.Key, []byte(`{"_id":`))
+				if n, err := strconv.Atoi(string(bytes.TrimSuffix(id, []byte("}")))); err == nil {
+					mu.Lock()
+					arrived[n] = at
+					mu.Unlock()
+				}
+			}
+		}()
+	}
+	n := perSecond * seconds
+	inserted := make([]time.Time, n)
+	ticker := time.NewTicker(time.Second / time.Duration(perSecond))
+	defer ticker.Stop()
+	for i := range n {
+		<-ticker.C
+		if _, err := carts.InsertOne(b.Context(), benchDocument(next+i)); err != nil {
+			b.Fatal(err)
+		}
+		inserted[i] = time.Now()
+	}
+	testrig.Eventually(b, time.Minute, func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(arrived) < n {
+			return fmt.Errorf("%d of %d arrived", len(arrived), n)
+		}
+		return nil
+	})
+	waited := make([]time.Duration, n)
+	for i := range waited {
+		waited[i] = arrived[next+i].Sub(inserted[i])
+	}
+	return waited
+}
+
+// ends is where each partition of a topic ends for a reader with read_committed.
+func (w *world) ends(topic string) map[int32]int64 {
+	w.t.Helper()
+	ends, err := w.endsOf(topic)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return ends
+}
+
+// sum is how many offsets a topic has, those of markers included.
+func (w *world) sum(topic string) (sum int64) {
+	w.t.Helper()
+	for _, end := range w.ends(topic) {
+		sum += end
+	}
+	return sum
+}
+
+func (w *world) settled(topic string) (sum int64, err error) {
+	ends, err := w.endsOf(topic)
+	for _, end := range ends {
+		sum += end
+	}
+	return sum, err
+}
+
+func (w *world) endsOf(topic string) (map[int32]int64, error) {
+	if w.looking == nil {
+		c, _ := w.broker()
+		s, err := broker.NewScanner(c, "e2e")
+		if err != nil {
+			return nil, err
+		}
+		w.looking = s
+		w.t.Cleanup(func() { _ = s.Close() })
+	}
+	partitions, err := w.looking.Partitions(topic)
+	if err != nil {
+		return nil, err
+	}
+	ends := map[int32]int64{}
+	for _, p := range partitions {
+		if ends[p], err = w.looking.Settled(w.t.Context(), topic, p); err != nil {
+			return nil, err
+		}
+	}
+	return ends, nil
+}
