@@ -151,6 +151,7 @@ func (s *show) run(ctx context.Context) error {
 		group, ctx := errgroup.WithContext(ctx)
 		if s.feed != nil {
 			group.Go(func() error { return s.watchVerdicts(ctx) })
+			group.Go(func() error { return s.followState(ctx) })
 		}
 		group.Go(func() error { return s.hidden.Run(ctx) })
 		return group.Wait()
@@ -165,6 +166,15 @@ const commandsPart = "commands"
 func (s *show) hearCommands(ctx context.Context) error {
 	s.env.Health.Set(commandsPart, daemon.NotReady, "connecting")
 	return daemon.Insist(ctx, s.env, commandsPart, func() error { return s.desk.Run(ctx) })
+}
+
+// followState has the feed show what chats follow. What the broker fails in is tried again.
+func (s *show) followState(ctx context.Context) error {
+	const part = "what chats follow"
+	return daemon.Insist(ctx, s.env, part, func() error {
+		s.env.Health.Set(part, daemon.Ready, "")
+		return s.desk.Watch(ctx)
+	})
 }
 
 // watchVerdicts has the feed show what the validator finds.
@@ -190,7 +200,18 @@ func (s *show) close() {
 	if err := s.bot.Stop(ctx); err != nil {
 		s.env.Log.Info("messages were left unsent; the live feed is a view, and nothing else is lost", "error", err)
 	}
+	if s.feed == nil {
+		return
+	}
+	storing, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	if err := chat.StoreLeft(storing, s.broker, s.feed.Left()); err != nil {
+		s.env.Log.Warn("what the feed left unshown won't be told", "error", err)
+	}
 }
+
+// storeTimeout is how long a stop waits for the broker to take what the feed left unshown.
+const storeTimeout = 4 * time.Second
 
 // watch tells when the validator is silent, and sends the canaries that the validator looks out for. What the broker fails
 // in is tried again.

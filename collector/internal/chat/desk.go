@@ -35,7 +35,8 @@ type Feed interface {
 	Pause(chat telegram.Chat, until time.Time) bool
 	Following(chat telegram.Chat) feed.Following
 	ShowsEverything(chat telegram.Chat) bool
-	Restore(saved feed.Following) error
+	Adopt(saved feed.Following) error
+	LeftMessage(l feed.Left) telegram.Message
 	Last(ctx context.Context, stream string, n int) (lines []telegram.Block, ok bool)
 	Tables() []feed.Table
 	Follows(chat telegram.Chat) func(ctx context.Context, e *event.Clean) bool
@@ -81,6 +82,8 @@ type Desk struct {
 	takenOver  func(cause error) // ends Run
 	publishing sync.Mutex
 	jobs       chan func(ctx context.Context) error
+	follows    follows
+	left       leftovers
 
 	mu         sync.Mutex
 	recordings map[telegram.Chat]*recordings
@@ -95,9 +98,19 @@ func New(o Options) *Desk {
 	if o.LongestRecording <= 0 {
 		o.LongestRecording = longestRecording
 	}
-	return &Desk{
+	d := &Desk{
 		o: o, words: catalogues[o.Language], topics: broker.TopicsOf(o.Broker.TopicPrefix),
 		jobs: make(chan func(context.Context) error, mostJobs), recordings: map[telegram.Chat]*recordings{}, making: map[telegram.Ref]bool{},
+		left: leftovers{some: make(chan struct{}, 1), known: map[string][]byte{}},
+	}
+	d.follows = follows{newest: map[string]feed.Following{}, adopt: d.adopt}
+	return d
+}
+
+// adopt has the feed show a chat what it follows.
+func (d *Desk) adopt(f feed.Following) {
+	if err := d.o.Feed.Adopt(f); err != nil {
+		d.o.Log.Error("a chat isn't shown what it follows", "chat", f.Chat.ID, "error", err)
 	}
 }
 
@@ -112,6 +125,7 @@ func (d *Desk) Run(ctx context.Context) error {
 	if err := d.open(ctx); err != nil {
 		return err
 	}
+	defer d.follows.leave()
 	defer func() { _ = d.publisher.Close() }()
 	d.o.Ready()
 	ctx, takenOver := context.WithCancelCause(ctx)
@@ -119,6 +133,9 @@ func (d *Desk) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.announce(ctx) })
 	group.Go(func() error { return d.watch(ctx) })
+	if d.o.Feed != nil {
+		group.Go(func() error { return d.tellLeft(ctx) })
+	}
 	group.Go(func() error { return d.work(ctx) })
 	group.Go(func() error { return d.o.Bot.Poll(ctx, telegram.Handlers{Command: d.command, Press: d.press}) })
 	_ = group.Wait() // the cause says more
@@ -137,6 +154,9 @@ func (d *Desk) publish(ctx context.Context, records ...broker.Record) error {
 		}
 		if errors.Is(err, broker.ErrFenced) {
 			d.takenOver(err)
+			return err
+		}
+		if ctx.Err() != nil {
 			return err
 		}
 		_ = d.publisher.Close() // it has failed, and stays so
@@ -172,15 +192,13 @@ func (d *Desk) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	stored := map[string]feed.Following{}
 	for key, value := range saved {
-		var f feed.Following
-		if err := json.Unmarshal(value, &f); err != nil {
+		if stored[key], err = followingOf(key, value); err != nil {
 			return fmt.Errorf("read %s of %s: %w", key, d.topics.State, err)
 		}
-		if err := d.o.Feed.Restore(f); err != nil {
-			d.o.Log.Error("a chat doesn't follow any more what it did", "chat", f.Chat.ID, "error", err)
-		}
 	}
+	d.follows.arrive(stored)
 	return nil
 }
 
@@ -204,7 +222,7 @@ const followPrefix = "follow/"
 // keep stores what a chat follows.
 func (d *Desk) keep(ctx context.Context, c telegram.Chat) error {
 	f := d.o.Feed.Following(c)
-	record := broker.Record{Topic: d.topics.State, Key: fmt.Appendf(nil, "%s%d/%d", followPrefix, c.ID, c.Thread)}
+	record := broker.Record{Topic: d.topics.State, Key: []byte(followKey(c))}
 	if len(f.Follows) > 0 || !f.Paused.IsZero() {
 		value, err := json.Marshal(f)
 		if err != nil {

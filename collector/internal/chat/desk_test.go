@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"datawatch/collector/internal/feed"
 	"datawatch/pkg/broker"
@@ -152,7 +153,12 @@ func sitFor(t *testing.T, c config.Broker, language string, longest time.Duratio
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx) }()
+	go func() {
+		group, ctx := errgroup.WithContext(ctx)
+		group.Go(func() error { return d.Run(ctx) })
+		group.Go(func() error { return d.Watch(ctx) })
+		ended <- group.Wait()
+	}()
 	return b, f, func() {
 		cancel()
 		if err := <-ended; !errors.Is(err, context.Canceled) {

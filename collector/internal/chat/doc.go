@@ -5,5 +5,8 @@
 // number of Telegram's update, where the service that it concerns hears of it. An update is confirmed to Telegram when
 // that is done, so that a collector that is killed hears of it again; doing it twice changes nothing.
 //
+// What chats follow reaches every collector's feed by that state (Watch): whichever of them runs a source shows it. What a
+// feed left unshown when its collector stopped lies there too, under feed-left/…, until the desk has told it as a number.
+//
 // It refuses to judge who may command: the poller hears only the configuration's chats and users.
 package chat

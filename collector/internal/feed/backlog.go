@@ -196,16 +196,19 @@ func (b *backlog) due(now time.Time) (work, time.Duration) {
 	return work{digest: d}, 0
 }
 
-// abandon empties the backlog and tells how many transactions were in it.
-func (b *backlog) abandon() int {
+// abandon empties the backlog and tells what was in it.
+func (b *backlog) abandon() *digest {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := len(b.waiting)
+	d := newDigest()
+	for _, t := range b.waiting {
+		d.add(t)
+	}
 	if b.sum != nil {
-		n += b.sum.transactions()
+		d.merge(b.sum)
 	}
 	b.waiting, b.sum, b.bytes = nil, nil, 0
-	return n
+	return d
 }
 
 // pausedUntil is zero where nothing is paused.

@@ -19,6 +19,7 @@ type Feed struct {
 	recent   *recent
 	writer   writer
 	metrics  *metrics
+	left     []Left
 }
 
 // New makes a feed, which shows nothing before Run.
@@ -62,50 +63,52 @@ func (f *Feed) Run(ctx context.Context) error {
 		}
 	})
 	err := group.Wait()
-	left := 0
-	for _, v := range f.audience.list() {
-		left += v.backlog.abandon()
-	}
-	if left > 0 {
-		f.metrics.dropped.Add(float64(left))
-		f.options.Log.Warn("feed stopped before everything was shown", "transactions", left)
-	}
+	f.abandon(time.Now())
 	return err
 }
 
 // assemble makes transactions of events.
 func (f *Feed) assemble(ctx context.Context) error {
+	a := newAssembler(f.options.Normalizer, f.audience, f.options.Hidden, f.options.Linger, f.options.Log, deliver)
 	if err := f.awaitHidden(ctx); err != nil {
+		f.takeLast(ctx, a)
 		return err
 	}
-	a := newAssembler(f.options.Normalizer, f.audience, f.options.Hidden, f.options.Linger, f.options.Log, deliver)
 	timer := time.NewTimer(f.options.Linger)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			a.completeAll()
+			f.takeLast(ctx, a)
 			return ctx.Err()
 		case <-f.intake.some:
 		case <-timer.C:
 		}
-		events, lost := f.intake.take()
-		a.begin(len(events))
-		for i := range events {
-			if ctx.Err() != nil {
-				break
-			}
-			f.recent.add(&events[i])
-			a.take(ctx, &events[i])
-		}
-		if len(lost) > 0 {
-			a.completeAll() // what is open may be lacking its end
-			f.lose(lost)
-		}
+		f.take(ctx, a)
 		if wait := a.completeQuiet(time.Now()); wait > 0 {
 			timer.Reset(wait)
 		}
 	}
+}
+
+// take reads what was offered.
+func (f *Feed) take(ctx context.Context, a *assembler) {
+	events, lost := f.intake.take()
+	a.begin(len(events))
+	for i := range events {
+		f.recent.add(&events[i])
+		a.take(ctx, &events[i])
+	}
+	if len(lost) > 0 {
+		a.completeAll() // what is open may be lacking its end
+		f.lose(lost)
+	}
+}
+
+// takeLast counts what nobody will be shown any more.
+func (f *Feed) takeLast(ctx context.Context, a *assembler) {
+	f.take(context.WithoutCancel(ctx), a)
+	a.completeAll()
 }
 
 // deliver hands a transaction to those who are shown it.

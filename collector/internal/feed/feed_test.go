@@ -309,7 +309,33 @@ func TestWhatWaitsWhenTheFeedStopsIsCounted(t *testing.T) {
 		if dropped := r.counted(t, "dropped"); dropped != 10 {
 			t.Errorf("%d dropped", dropped)
 		}
+		left := r.Left()
+		if len(left) != 1 || left[0].Transactions != 10 || left[0].Changes != 10 {
+			t.Fatalf("left: %+v", left)
+		}
+		m := r.LeftMessage(left[0])
+		if whole, err := ParseWhole(strings.Fields(m.Buttons[0][0].Data)[1:]); err != nil || whole.Changes != 10 || !strings.Contains(m.Plain(), "10 transactions weren't shown") {
+			t.Errorf("told: %s; %+v, %v", m.Plain(), whole, err)
+		}
 	})
+}
+
+func TestWhatWasNotEvenReadWhenTheFeedStopsIsCounted(t *testing.T) {
+	f, err := New(Options{Sender: &chat{}, Language: "vi", Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), MaxEvents: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10 {
+		f.Offer([]event.Raw{insertOf(int64(i+1), i+1)})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := f.Run(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if left := f.Left(); len(left) != 1 || left[0].Changes != 10 {
+		t.Errorf("left: %+v", left)
+	}
 }
 
 func TestGlanceSeesWhatNormalizingSees(t *testing.T) {

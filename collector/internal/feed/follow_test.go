@@ -210,7 +210,7 @@ func TestFollowingOutlivesTheFeed(t *testing.T) {
 		second := run(t, 0, nil)
 		defer second.stop()
 		time.Sleep(10 * time.Minute)
-		if err := second.Restore(first.Following(chat)); err != nil {
+		if err := second.Adopt(first.Following(chat)); err != nil {
 			t.Fatal(err)
 		}
 		if got := second.Following(chat).Follows; len(got) != 1 || got[0].Text != "orders after.user_id == 42" {
@@ -223,6 +223,10 @@ func TestFollowingOutlivesTheFeed(t *testing.T) {
 		}
 		if n := second.Unfollow(chat, ""); n != 1 {
 			t.Errorf("unfollowed %d", n)
+		}
+		follow(t, second, chat, "payments")
+		if err := second.Adopt(Following{Version: 1, Chat: chat}); err != nil || len(second.Following(chat).Follows) != 0 {
+			t.Errorf("what was unfollowed elsewhere is followed here: %v", err)
 		}
 	})
 }

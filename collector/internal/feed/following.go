@@ -58,24 +58,31 @@ func (f *Feed) ShowsEverything(chat telegram.Chat) bool {
 	return v != nil && v.everything
 }
 
-// Restore has a chat follow again what it followed when the process before ended. What can't be read any more, and what is
-// over, is left out.
-func (f *Feed) Restore(saved Following) error {
+// Adopt has a chat follow exactly what was saved, as it was told to another collector or to the process before. What can't be
+// read any more, and what is over, is left out.
+func (f *Feed) Adopt(saved Following) error {
 	now := time.Now()
+	v := f.audience.of(saved.Chat)
+	if v == nil && len(saved.Follows) == 0 {
+		return nil
+	}
+	v, err := f.audience.join(saved.Chat)
+	if err != nil {
+		return err
+	}
+	var follows []*Follow
 	for _, what := range saved.Follows {
 		if !now.Before(what.Until) {
 			continue
 		}
-		if err := what.read(); err != nil {
+		own := Follow{Text: what.Text, By: what.By, Until: what.Until}
+		if err := own.read(); err != nil {
 			f.options.Log.Warn("not followed any more", "chat", saved.Chat.ID, "follow", what.Text, "error", err)
 			continue
 		}
-		if err := f.Follow(saved.Chat, what); err != nil {
-			return err
-		}
+		follows = append(follows, &own)
 	}
-	if now.Before(saved.Paused) {
-		f.Pause(saved.Chat, saved.Paused)
-	}
+	v.adopt(follows[:min(len(follows), maxFollows)])
+	v.backlog.pause(saved.Paused)
 	return nil
 }

@@ -109,6 +109,12 @@ func (v *viewer) follow(f *Follow) error {
 	return nil
 }
 
+func (v *viewer) adopt(follows []*Follow) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.follows = follows
+}
+
 // unfollow ends what was written so; "" is all of it. It tells how many ended.
 func (v *viewer) unfollow(text string) int {
 	v.mu.Lock()

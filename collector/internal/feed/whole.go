@@ -126,10 +126,17 @@ func (f *Feed) Follows(chat telegram.Chat) func(ctx context.Context, e *event.Cl
 // whole is what a message stands for; it is told at a time.
 func (w work) whole(v *viewer, told time.Time) Whole {
 	if d := w.digest; d != nil {
-		return Whole{First: d.caught.first, Last: d.caught.last, Until: told, Changes: d.changes(), Followed: len(v.following(told)) > 0}
+		return Whole{First: d.caught.first, Last: d.caught.last, Until: later(told, d.caught.last), Changes: d.changes(), Followed: len(v.following(told)) > 0}
 	}
 	t := w.transaction
-	return Whole{First: t.caught.first, Last: t.caught.last, Until: told, Changes: t.changes(), mark: markOf(t.name())}
+	return Whole{First: t.caught.first, Last: t.caught.last, Until: later(told, t.caught.last), Changes: t.changes(), mark: markOf(t.name())}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // wholeButton is the button for what a message couldn't hold.

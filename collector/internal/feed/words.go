@@ -34,6 +34,8 @@ type catalogue struct {
 	tooMuch, lost string
 	whole         string // the button
 
+	left, leftOne, leftChanges string
+
 	seconds, minutes, hours string
 	date                    string // Go's layout of a day before a time
 }
