@@ -16,7 +16,7 @@ import (
 // commands are the collector's own.
 func commands(load func() (Config, error)) []*cobra.Command {
 	return []*cobra.Command{
-		triggersCommand(load), recordCommand(load), compareCommand(), statusCommand(load), snapshotCommand(load), gapsCommand(load), tailCommand(load), verifyCommand(load),
+		triggersCommand(load), chatCommand(load), recordCommand(load), compareCommand(), statusCommand(load), snapshotCommand(load), gapsCommand(load), tailCommand(load), verifyCommand(load),
 	}
 }
 

@@ -11,6 +11,8 @@ var (
 	ErrMessageGone = errors.New("the message to edit is gone")
 	// ErrRejected says that Telegram will never take this message as it is.
 	ErrRejected = errors.New("telegram rejected the message")
+	// ErrIgnored is what a handler returns for something that it wasn't there for.
+	ErrIgnored = errors.New("ignored")
 	// ErrStopped says that the client was stopped before the message could go.
 	ErrStopped = errors.New("telegram client stopped")
 )

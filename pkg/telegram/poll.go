@@ -3,6 +3,7 @@ package telegram
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -168,16 +169,19 @@ func (p *poller) handle(ctx context.Context, u tele.Update) {
 	defer cancel()
 	var err error
 	switch {
-	case u.Message != nil && u.Message.Text != "" && p.heard(u.Message.Chat, u.Message.Sender) && p.handlers.Command != nil:
+	case u.Message != nil && u.Message.Text != "" && p.listener(u.Message) != nil:
 		command, ours := p.command(u)
 		if !ours {
 			return
 		}
-		err = p.handlers.Command(ctx, command)
+		err = p.listener(u.Message)(ctx, command)
 	case u.Callback != nil && u.Callback.Message != nil && p.heard(u.Callback.Message.Chat, u.Callback.Sender) && p.handlers.Press != nil:
 		err = p.press(ctx, u)
 	default:
 		p.client.log.Debug("telegram update ignored", "update", u.ID)
+		return
+	}
+	if errors.Is(err, ErrIgnored) {
 		return
 	}
 	result = updateHandled
@@ -187,15 +191,29 @@ func (p *poller) handle(ctx context.Context, u tele.Update) {
 	}
 }
 
+// listener hears what was written in a message; nil is nobody. Of a stranger, only commands are heard.
+func (p *poller) listener(m *tele.Message) func(context.Context, Command) error {
+	switch {
+	case p.heard(m.Chat, m.Sender):
+		return p.handlers.Command
+	case m.Chat != nil && p.trusted(m.Sender) && strings.HasPrefix(m.Text, "/"):
+		return p.handlers.Stranger
+	}
+	return nil
+}
+
+// trusted tells whether a person may command the bot where the chat allows it.
+func (p *poller) trusted(user *tele.User) bool {
+	users := p.client.options.Config.Users
+	return user != nil && !user.IsBot && (len(users) == 0 || slices.Contains(users, user.ID))
+}
+
 // heard tells whether a person may command the bot in a chat.
 func (p *poller) heard(chat *tele.Chat, user *tele.User) bool {
-	if chat == nil || user == nil || user.IsBot {
+	if chat == nil || !p.trusted(user) {
 		return false
 	}
 	c := p.client.options.Config
-	if len(c.Users) > 0 && !slices.Contains(c.Users, user.ID) {
-		return false
-	}
 	allowed := append([]int64{c.Feed.ID}, c.Allow...)
 	for _, to := range c.AlertChats() {
 		allowed = append(allowed, to.ID)

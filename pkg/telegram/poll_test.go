@@ -91,6 +91,35 @@ func TestCommandsAndButtonsOfThoseAllowedAreHeardInOrder(t *testing.T) {
 	})
 }
 
+func TestStrangersAreHeardWhereSomebodyWantsThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, withChats)
+		defer r.stop(t)
+		var heard []string
+		poll(t, r, Handlers{
+			Command: func(_ context.Context, c Command) error {
+				t.Errorf("/%s was taken for one of ours", c.Name)
+				return nil
+			},
+			Stranger: func(_ context.Context, c Command) error {
+				heard = append(heard, fmt.Sprintf("/%s %s in %d", c.Name, c.Args, c.Message.Chat.ID))
+				if c.Name != "pair" {
+					return ErrIgnored
+				}
+				return nil
+			},
+		},
+			messageUpdate(1, -6, 42, "/pair ABCD"), messageUpdate(2, -6, 43, "/pair ABCD"), messageUpdate(3, -6, 42, "hello"), messageUpdate(4, -6, 42, "/status"),
+		)
+		if want := []string{"/pair ABCD in -6", "/status  in -6"}; !slices.Equal(heard, want) {
+			t.Errorf("heard %q", heard)
+		}
+		if ignored := r.count(t, "datawatch_test_telegram_updates_total", "ignored"); ignored != 3 {
+			t.Errorf("%v ignored", ignored)
+		}
+	})
+}
+
 func TestHandlerThatPanicsOrFailsDoesNotEndThePoller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, withChats)

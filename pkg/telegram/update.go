@@ -43,6 +43,9 @@ func (p Press) Action() (verb string, about []string) {
 type Handlers struct {
 	// Command may be nil.
 	Command func(ctx context.Context, c Command) error
+	// Stranger hears commands in chats that the configuration doesn't name, where it names no users or this one. It may be
+	// nil.
+	Stranger func(ctx context.Context, c Command) error
 	// Press returns what the person sees for a moment on top of the chat; it may be empty. It may be nil.
 	Press func(ctx context.Context, p Press) (answer string, err error)
 }

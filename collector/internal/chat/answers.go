@@ -17,7 +17,7 @@ type command func(ctx context.Context, c telegram.Command) ([]telegram.Block, er
 
 // own are the commands that are answered here, by name.
 func (d *Desk) own() map[string]command {
-	own := map[string]command{"help": d.help, "start": d.help, "status": d.status, "record": d.record, "compare": d.compare}
+	own := map[string]command{"help": d.help, "start": d.help, "status": d.status, "record": d.record, "compare": d.compare, "pair": d.pair}
 	for name, do := range map[string]command{
 		"follow": d.follow, "unfollow": d.unfollow, "pause": d.pause, "resume": d.resume, "last": d.last, "tables": d.tables,
 	} {

@@ -84,6 +84,7 @@ type Desk struct {
 	jobs       chan func(ctx context.Context) error
 	follows    follows
 	left       leftovers
+	attempts   attempts
 
 	mu         sync.Mutex
 	recordings map[telegram.Chat]*recordings
@@ -137,7 +138,9 @@ func (d *Desk) Run(ctx context.Context) error {
 		group.Go(func() error { return d.tellLeft(ctx) })
 	}
 	group.Go(func() error { return d.work(ctx) })
-	group.Go(func() error { return d.o.Bot.Poll(ctx, telegram.Handlers{Command: d.command, Press: d.press}) })
+	group.Go(func() error {
+		return d.o.Bot.Poll(ctx, telegram.Handlers{Command: d.command, Press: d.press, Stranger: d.stranger})
+	})
 	_ = group.Wait() // the cause says more
 	return context.Cause(ctx)
 }
@@ -242,6 +245,9 @@ func (d *Desk) command(ctx context.Context, c telegram.Command) error {
 		lines, err := do(ctx, c)
 		if err != nil {
 			return d.apologize(c, err)
+		}
+		if len(lines) == 0 {
+			return nil
 		}
 		return d.answer(ctx, c, lines)
 	}

@@ -23,6 +23,7 @@ type words struct {
 	recordsAlready, recordsNothing, recordUnknown    string
 	recorded, broken, recordBeyond, fileTooLarge     string
 	recordTooLong, recordLacks                       string
+	pairUnknown, paired, pairedUser                  string
 	buttonUnknown, fileFollows, busy                 string
 	notHeld, partNotHeld                             string
 	compareForm, comparing, alike, differ            string
