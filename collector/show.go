@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
-	"sync"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -39,7 +39,7 @@ type show struct {
 	chats   []telegram.Chat
 	broker  config.Broker
 	env     daemon.Env
-	aside   sync.Map // names of sources that aren't in the feed
+	sources atomic.Pointer[[]Source] // as they are configured now
 }
 
 func openShow(c Config, env daemon.Env) (*show, error) {
@@ -50,18 +50,16 @@ func openShow(c Config, env daemon.Env) (*show, error) {
 	s := &show{bot: bot, chats: daemon.ChatsOf(c.Telegram.Feed, c.Telegram.Alerts), broker: c.Broker, env: env, gaps: gapalert.New(gapalert.Options{
 		Sender: bot, Chat: telegram.ChatOf(c.Telegram.Alerts), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log,
 	})}
+	s.sources.Store(&c.Collector.Sources)
 	s.trouble = trouble.New(trouble.Options{
 		Sender: bot, Chat: telegram.ChatOf(c.Telegram.Alerts), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log,
 	})
 	s.hidden = hide.NewFollower(c.Broker, "datawatch-collector", env.Log)
 	desk := chat.Options{
 		Broker: c.Broker, Bot: bot, Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log,
-		Status: s.status, Ready: func() { env.Health.Set(commandsPart, daemon.Ready, "") },
+		Sources: s.names, Ready: func() { env.Health.Set(commandsPart, daemon.Ready, "") },
 		Arrive: func(ctx context.Context) error { return arrive(ctx, c) },
-		Shown: func(source string) bool {
-			_, aside := s.aside.Load(source)
-			return !aside
-		},
+		Shown:  s.inFeed,
 		Hide: func(stream event.Stream, change *event.Change) *event.Change {
 			return s.hidden.For(stream).Change(change)
 		},
@@ -85,17 +83,18 @@ func openShow(c Config, env daemon.Env) (*show, error) {
 	return s, err
 }
 
-// status tells of the collector's sources and of what it depends on.
-func (s *show) status(context.Context) []chat.Part {
-	var parts []chat.Part
-	for _, p := range s.env.Health.Parts() {
-		text := string(p.Status)
-		if p.Reason != "" {
-			text = p.Reason
-		}
-		parts = append(parts, chat.Part{Name: strings.TrimPrefix(p.Name, "source "), Well: p.Status == daemon.Ready, Text: text})
+// names are those of the sources that are configured now.
+func (s *show) names() []string {
+	var names []string
+	for _, one := range *s.sources.Load() {
+		names = append(names, one.Name)
 	}
-	return parts
+	return names
+}
+
+// inFeed tells whether a source's changes are in the feed.
+func (s *show) inFeed(source string) bool {
+	return slices.ContainsFunc(*s.sources.Load(), func(one Source) bool { return one.Name == source && one.Feed })
 }
 
 // newNormalizer decodes what the feed shows as the preprocessor will.
@@ -114,12 +113,7 @@ func newNormalizer(c Config) (*normalize.Normalizer, error) {
 }
 
 // audience is who is shown a source's events: gaps are told of every source, the feed shows those that are wanted there.
-func (s *show) audience(source string, inFeed bool) supervise.Feed {
-	if inFeed {
-		s.aside.Delete(source)
-	} else {
-		s.aside.Store(source, true)
-	}
+func (s *show) audience(inFeed bool) supervise.Feed {
 	if inFeed && s.feed != nil {
 		return audience{s.gaps, s.feed}
 	}

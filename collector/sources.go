@@ -64,6 +64,7 @@ func openWAL(c Config, s Source, at place) *wal.Source {
 // units are what one collector at a time does: each source or shard, with its audience, the desk, and the watch over the
 // validator.
 func units(c Config, shown *show, env daemon.Env) []supervise.Unit {
+	shown.sources.Store(&c.Collector.Sources)
 	units := []supervise.Unit{
 		{Name: commandsPart, Do: shown.hearCommands},
 		{Name: "watch", Do: func(ctx context.Context) error { return shown.watch(ctx, c) }},
@@ -75,7 +76,7 @@ func units(c Config, shown *show, env daemon.Env) []supervise.Unit {
 		}
 		for shard := range max(shards, 1) {
 			units = append(units, supervise.Unit{
-				Name: s.Name, Shard: shard, Shards: shards, Feed: shown.audience(s.Name, s.Feed), Config: s,
+				Name: s.Name, Shard: shard, Shards: shards, Feed: shown.audience(s.Feed), Config: s,
 				New: func(reporter source.Reporter) source.Source {
 					return open(c, s, place{reporter, env.Log, env.Metrics, shard})
 				},

@@ -63,7 +63,7 @@ func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
 		work.Go(func() error { return hidden.run(ctx) })
 		work.Go(func() error {
 			return daemon.Beat(ctx, cfg.Broker, "validator", env, func(b *control.Beat) {
-				b.Tallies, b.Canaries = tallies.take(), canaries.all()
+				b.Tallies, b.Canaries, b.Alerts = tallies.take(), canaries.all(), keeper.Open()
 			})
 		})
 		work.Go(func() error { return notices.run(ctx) })

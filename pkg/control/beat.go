@@ -23,6 +23,7 @@ type Beat struct {
 	Parts    []Part           `json:"parts,omitempty"`    // what of it isn't as it should be
 	Tallies  map[string]Tally `json:"tallies,omitempty"`  // by stream: what was judged since the beat before
 	Canaries Canaries         `json:"canaries,omitempty"` // that this validator judged
+	Alerts   *int             `json:"alerts,omitempty"`   // that are open, of the validator that keeps them
 }
 
 // Part is a dependency of a service that isn't as it should be.

@@ -180,29 +180,6 @@ func (d *Desk) tables(context.Context, telegram.Command) ([]telegram.Block, erro
 	return lines, nil
 }
 
-func (d *Desk) status(ctx context.Context, _ telegram.Command) ([]telegram.Block, error) {
-	parts := d.o.Status(ctx)
-	ill := 0
-	for _, p := range parts {
-		if !p.Well {
-			ill++
-		}
-	}
-	head := []telegram.Span{telegram.Plain("🟢 "), telegram.Bold(d.words.allIsWell)}
-	if ill > 0 {
-		head = []telegram.Span{telegram.Plain("🟠 "), telegram.Bold(fmt.Sprintf(d.words.ill, ill, len(parts)))}
-	}
-	lines := []telegram.Block{telegram.Line(head...)}
-	for _, p := range parts {
-		mark := ""
-		if !p.Well {
-			mark = "✗ "
-		}
-		lines = append(lines, telegram.Line(telegram.Plain(mark), telegram.Bold(p.Name), telegram.Plain("  "+p.Text)))
-	}
-	return lines, nil
-}
-
 // clock is a time of day, with its day where that isn't today.
 func (d *Desk) clock(at time.Time) string {
 	at = at.In(d.o.Zone)

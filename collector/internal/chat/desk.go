@@ -42,19 +42,15 @@ type Feed interface {
 	Follows(chat telegram.Chat) func(ctx context.Context, e *event.Clean) bool
 }
 
-// Part is how something is that /status tells of.
-type Part struct {
-	Name string
-	Well bool
-	Text string // "streaming · 0.2 s behind", or what is wrong
-}
-
 // Options of a desk.
 type Options struct {
-	Broker   config.Broker
-	Bot      Bot
-	Feed     Feed // nil where there is none
-	Status   func(ctx context.Context) []Part
+	Broker config.Broker
+	Bot    Bot
+	Feed   Feed // nil where there is none
+	// Sources are the names of the sources, which /status tells of.
+	Sources func() []string
+	// Status tells how everything is. Nil reads it on the broker.
+	Status   func(ctx context.Context) (Standing, error)
 	Language string // en | vi
 	Zone     *time.Location
 	Log      *slog.Logger

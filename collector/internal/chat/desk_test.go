@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"datawatch/collector/internal/feed"
+	"datawatch/collector/internal/source"
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
 	"datawatch/pkg/control"
@@ -114,6 +115,25 @@ func configuration(t *testing.T, addr string) config.Broker {
 	return c
 }
 
+// ill is a datawatch in which something of everything is out of order.
+func ill(context.Context) (Standing, error) {
+	at, open := time.Date(2026, 11, 22, 14, 3, 0, 0, time.UTC), 2
+	return Standing{
+		Sources: []Source{
+			{Name: "shop-db", State: source.Streaming, Running: true, Lag: 220 * time.Millisecond},
+			{Name: "shop-mongo", State: source.Failed, Running: true, Reason: "<no primary>"},
+			{Name: "shop-kafka", State: source.Streaming, Lag: time.Second},
+			{Name: "new-db"},
+		},
+		Services: []Service{
+			{Name: "collector", Running: 2, Last: at, Parts: []control.Part{{Name: "telegram", Ready: true, Reason: "away"}}},
+			{Name: "preprocessor", Last: at, Stopped: true},
+			{Name: "validator", Last: at},
+		},
+		PerSecond: 212.4, Canary: time.Now().Add(-2*time.Hour - 500*time.Millisecond), Open: &open,
+	}, nil
+}
+
 // sitsLargestFile is how large a file of the tests' desks is at most.
 const sitsLargestFile = 20 << 10
 
@@ -147,9 +167,7 @@ func sitFor(t *testing.T, c config.Broker, language string, longest time.Duratio
 		Hide: func(_ event.Stream, c *event.Change) *event.Change {
 			return hide.NewPlaces([]hide.Pointer{email}).Change(c)
 		},
-		Status: func(context.Context) []Part {
-			return []Part{{"shop-db", true, "streaming · 0.2 s"}, {"shop-mongo", false, "failed: <no primary>"}}
-		},
+		Status: ill,
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

@@ -1,5 +1,10 @@
 package chat
 
+import (
+	"datawatch/collector/internal/remote"
+	"datawatch/collector/internal/source"
+)
+
 var english = words{
 	help: []helpLine{
 		{"/follow orders user_id=42 for 2h", "show here only what matches: a table, fields, tag=, app=, or CEL as in after.total > 1000000", "follow", "Show here only what matches"},
@@ -36,7 +41,25 @@ var english = words{
 	didYouMean:     "Did you mean %s?",
 	unknownCommand: "I don't know /%s. Did you mean /%s?",
 	allIsWell:      "all is well",
-	ill:            "%d of %d need a look",
+	ill:            "%d need a look",
+	behind:         "%s s behind",
+	sourceNever:    "no collector has run it yet",
+	states: map[source.State]string{
+		source.Connecting: "connecting", source.Snapshot: "reading what is there", source.Streaming: "streaming", source.Stalled: "stalled",
+		source.Failed: "failed", source.Standby: "on standby", remote.Stopped: "no collector runs it",
+	},
+	runs:           "runs",
+	runMany:        "%d of it run",
+	noSign:         "no sign of life for an hour",
+	stoppedAt:      "stopped at %s",
+	silentSince:    "silent since %s",
+	canary:         "end to end",
+	canaryAge:      "the last canary came through %d s ago",
+	perSecond:      "%s events/s judged",
+	nothingOpen:    "no alert open",
+	oneOpen:        "1 alert open (/alerts)",
+	open:           "%d alerts open (/alerts)",
+	point:          ".",
 	recordForm:     "As in: /record start checkout, /record start checkout tag=checkout-test, /record stop",
 	recordBegins:   "Recording %s. /record stop ends it; by itself it ends at %s.",
 	recordEnds:     "%s ends; its files follow.",

@@ -1,5 +1,10 @@
 package chat
 
+import (
+	"datawatch/collector/internal/remote"
+	"datawatch/collector/internal/source"
+)
+
 var vietnamese = words{
 	help: []helpLine{
 		{"/follow orders user_id=42 for 2h", "chỉ hiện ở đây những gì khớp: bảng, trường, tag=, app=, hoặc CEL như after.total > 1000000", "follow", "Chỉ hiện những gì khớp"},
@@ -36,7 +41,25 @@ var vietnamese = words{
 	didYouMean:     "Ý bạn là %s?",
 	unknownCommand: "Tôi không biết lệnh /%s. Ý bạn là /%s?",
 	allIsWell:      "mọi thứ đều ổn",
-	ill:            "%d trong %d mục cần xem",
+	ill:            "%d mục cần xem",
+	behind:         "trễ %s giây",
+	sourceNever:    "chưa có collector nào chạy",
+	states: map[source.State]string{
+		source.Connecting: "đang kết nối", source.Snapshot: "đang đọc dữ liệu hiện có", source.Streaming: "đang theo dõi", source.Stalled: "bị kẹt",
+		source.Failed: "lỗi", source.Standby: "dự phòng", remote.Stopped: "không có collector nào chạy",
+	},
+	runs:           "đang chạy",
+	runMany:        "%d tiến trình đang chạy",
+	noSign:         "một giờ qua không có tín hiệu",
+	stoppedAt:      "đã dừng lúc %s",
+	silentSince:    "im lặng từ %s",
+	canary:         "từ đầu đến cuối",
+	canaryAge:      "sự kiện thử gần nhất qua được cách đây %d giây",
+	perSecond:      "kiểm tra %s sự kiện/giây",
+	nothingOpen:    "không có cảnh báo mở",
+	oneOpen:        "1 cảnh báo đang mở (/alerts)",
+	open:           "%d cảnh báo đang mở (/alerts)",
+	point:          ",",
 	recordForm:     "Ví dụ: /record start checkout, /record start checkout tag=checkout-test, /record stop",
 	recordBegins:   "Đang ghi %s. /record stop để kết thúc; nếu không sẽ tự kết thúc lúc %s.",
 	recordEnds:     "%s kết thúc; các tệp sẽ gửi ngay sau.",

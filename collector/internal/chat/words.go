@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"datawatch/collector/internal/source"
 	"datawatch/pkg/config"
 	"datawatch/pkg/telegram"
 )
@@ -18,6 +19,11 @@ type words struct {
 	lastForm, noTables, change, changes, more           string
 	noSuchTable, didYouMean, unknownCommand             string
 	allIsWell, ill                                      string
+	behind, sourceNever                                 string
+	states                                              map[source.State]string
+	runs, runMany, noSign, stoppedAt, silentSince       string
+	canary, canaryAge, perSecond                        string
+	nothingOpen, oneOpen, open, point                   string
 
 	recordForm, recordBegins, recordEnds, recordRuns string
 	recordsAlready, recordsNothing, recordUnknown    string

@@ -35,6 +35,19 @@ type openCollector struct {
 
 func (c *openCollector) set(count map[openLabel]int) { c.count.Store(&count) }
 
+// Open is how many alerts are open, where this validator keeps them; else nil.
+func (k *Keeper) Open() *int {
+	count := k.metrics.open.count.Load()
+	if count == nil || *count == nil {
+		return nil
+	}
+	n := 0
+	for _, groups := range *count {
+		n += groups
+	}
+	return &n
+}
+
 func (c *openCollector) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
 
 func (c *openCollector) Collect(to chan<- prometheus.Metric) {
