@@ -91,7 +91,11 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 		steps = append(steps, gone...)
 	}
 	for _, t := range tables {
-		steps = append(steps, s.planTable(t)...)
+		installs, err := s.planTable(t)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, installs...)
 		if state.version > 0 && t.function == "" {
 			steps = append(steps, s.planNew(t))
 		}
@@ -176,6 +180,7 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 func installedFunctions() string {
 	return strings.NewReplacer(
 		"{{describe}}", describeSQLFunction(), "{{tracked}}", strings.TrimSpace(trackedSQL),
+		"{{settings}}", allSettings.String(),
 		"{{open.name}}", triggerOpen, "{{open.fires}}", firesWhen[triggerOpen],
 		"{{rows.name}}", triggerRows, "{{rows.fires}}", firesWhen[triggerRows],
 		"{{gone.name}}", triggerGone, "{{gone.fires}}", firesWhen[triggerGone],
@@ -187,7 +192,7 @@ func describeSQLFunction() string {
 	return strings.NewReplacer("$1", "describe.relation", "$2", "describe.dropped").Replace(strings.TrimSpace(describeSQL))
 }
 
-func (s *Source) planTable(t *table) []Statement {
+func (s *Source) planTable(t *table) ([]Statement, error) {
 	var steps []Statement
 	add := func(lock, sql string) {
 		steps = append(steps, Statement{Table: t.ident(), SQL: sql, Lock: lock})
@@ -202,7 +207,11 @@ func (s *Source) planTable(t *table) []Statement {
 		if was := shapeOf(t.functionBody); was != "" && was != strconv.FormatInt(t.shapeID, 10) {
 			add(lockNone, fmt.Sprintf("select datawatch.tell_moved(%s, %d, %d);", was, t.shapeID, t.oid))
 		}
-		add(lockNone, captureFunction(function, body)+";\nrevoke all on function "+function+"() from public;")
+		pinned, err := settingsOf(t.shape)
+		if err != nil {
+			return nil, err
+		}
+		add(lockNone, captureFunction(function, pinned, body)+";\nrevoke all on function "+function+"() from public;")
 	}
 	lock := fmt.Sprintf(lockTable, t.ident())
 	for _, name := range t.triggerNames() {
@@ -214,7 +223,7 @@ func (s *Source) planTable(t *table) []Statement {
 	for _, name := range t.spare() {
 		add(fmt.Sprintf(lockExclusive, t.ident()), "drop trigger "+name+" on "+t.ident()+";")
 	}
-	return steps
+	return steps, nil
 }
 
 var shapeConstant = regexp.MustCompile(`shape constant bigint := (-?\d+);`)
@@ -243,10 +252,11 @@ func (s *Source) planNew(t *table) Statement {
 		packNew, t.shapeID, since, quote(t.ident()))}
 }
 
-func captureFunction(function, body string) string {
+func captureFunction(function string, pinned settings, body string) string {
 	head, tail, _ := strings.Cut(strings.TrimSpace(captureSQL), "as $capture$")
 	_, tail, _ = strings.Cut(tail, "$capture$")
-	return strings.ReplaceAll(head, "{{function}}", function) + "as $capture$" + body + "$capture$" + tail
+	head = strings.NewReplacer("{{function}}", function, "{{settings}}", pinned.String()).Replace(head)
+	return head + "as $capture$" + body + "$capture$" + tail
 }
 
 // captureBody is what pg_proc.prosrc says of a function that is as it should be.
@@ -262,7 +272,7 @@ func (s *Source) captureBody(t *table) string {
 	source = strings.NewReplacer("{{guard.declare}}", declare, "{{body}}", body).Replace(source)
 	return strings.NewReplacer(
 		"{{table}}", strings.NewReplacer("\n", " ", "$", "").Replace(t.ident()),
-		"{{closed}}", closedSQL,
+		"{{closed}}", closedSQL, "{{counted}}", countedSQL,
 		"{{shape}}", strconv.FormatInt(t.shapeID, 10),
 		"{{row datawatch_new}}", rowSQL("datawatch_new", t.drop),
 		"{{row datawatch_old}}", rowSQL("datawatch_old", t.drop),
@@ -273,6 +283,10 @@ func (s *Source) captureBody(t *table) string {
 // switched capture off.
 const closedSQL = "case when queue.off is null then moment > queue.expires or\n" +
 	"    coalesce(pg_relation_size(queue.main), 0) + coalesce(pg_relation_size(queue.toast), 0) > queue.room end"
+
+// countedSQL is how many rows of the transaction were captured before this one, which it counts.
+const countedSQL = "set_config('datawatch.written',\n" +
+	"      (coalesce(nullif(current_setting('datawatch.written', true), ''), '0')::bigint + 1)::text, true)::bigint - 1"
 
 // rowSQL prints a row. The name with a star is always the whole row, whatever its columns are called.
 func rowSQL(relation string, drop []string) string {

@@ -1,8 +1,6 @@
 create or replace function {{function}}() returns trigger
 language plpgsql security definer
-set search_path = pg_catalog, pg_temp
-set timezone = 'UTC' set datestyle = 'ISO, YMD' set intervalstyle = 'postgres' set bytea_output = 'hex'
-set extra_float_digits = 1 set lc_monetary = 'C' set xmlbinary = 'base64'
+set search_path = pg_catalog, pg_temp{{settings}}
 as $capture$
 #variable_conflict use_variable
 -- Names below may be those of the table's columns too; they mean the variables. Rows are taken whole.

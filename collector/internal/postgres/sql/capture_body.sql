@@ -2,6 +2,32 @@ if tg_when = 'BEFORE' and tg_op <> 'TRUNCATE' then
   ignored := datawatch.statement_begins(tg_relid, tg_op, pg_trigger_depth());
   return null;
 end if;
+if coalesce(current_setting('datawatch.open', true), '') = '' then
+  -- Most statements change one row and are behind no other: captured by a single query, which does nothing where it is
+  -- otherwise.
+  if tg_op = 'INSERT' then
+    insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
+    select queue.current, nextval('datawatch.seq'), 0, 'i', shape, moment, {{counted}}, 1, 1, '[' || {{row datawatch_new}} || ']'
+    from datawatch.queue, datawatch_new
+    where not exists (select from datawatch_new offset 1) and ({{closed}}) is false;
+    get diagnostics rows = row_count;
+  elsif tg_op = 'UPDATE' then
+    insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, before, after)
+    select queue.current, nextval('datawatch.seq'), 0, 'u', shape, moment, {{counted}}, 1, 1, '[' || {{row datawatch_old}} || ']', '[' || {{row datawatch_new}} || ']'
+    from datawatch.queue, datawatch_old, datawatch_new
+    where not exists (select from datawatch_old offset 1) and ({{closed}}) is false;
+    get diagnostics rows = row_count;
+  elsif tg_op = 'DELETE' then
+    insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, before)
+    select queue.current, nextval('datawatch.seq'), 0, 'd', shape, moment, {{counted}}, 1, 1, '[' || {{row datawatch_old}} || ']'
+    from datawatch.queue, datawatch_old
+    where not exists (select from datawatch_old offset 1) and ({{closed}}) is false;
+    get diagnostics rows = row_count;
+  end if;
+  if rows > 0 then
+    return null;
+  end if;
+end if;
 if tg_op = 'INSERT' then
   select (select count(*) from datawatch_new), queue.current, {{closed}} into total, slot, closed from datawatch.queue;
 elsif tg_op <> 'TRUNCATE' then

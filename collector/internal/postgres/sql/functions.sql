@@ -255,6 +255,8 @@ begin
   insert into datawatch.shapes (id, shape) values (described.id, described.shape) on conflict (id) do nothing;
   perform datawatch.tell_moved(old_id, described.id, relation);
   execute regexp_replace(pg_get_functiondef(capture), 'shape constant bigint := -?\d+;', 'shape constant bigint := ' || described.id || ';');
+  -- What the new columns' text depends on is known to whoever installs; here all of it is pinned.
+  execute format('alter function %s', capture::regprocedure) || $settings${{settings}}$settings$;
   return true;
 end
 $body$;
