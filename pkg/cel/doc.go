@@ -16,7 +16,11 @@
 // cel-go a whole JSON number is an int and another a double: 1 + 2.5 has no
 // overload, 0.1 + 0.2 == 0.3 is false, and digits beyond a double's are lost. Its
 // evaluator tells neither which operand was null nor which comparison failed. For
-// what both can judge, a test holds that they judge alike.
+// what both can judge, a test holds that they judge alike; another runs CEL's own
+// conformance cases, and testdata/conformance.golden lists every one that gives
+// another value: numbers beyond int and double, which here have no end, and null
+// in an optional, which here is none. What each operator gives for each pair of
+// kinds, and for decimals, is in operators.md, which a test writes.
 //
 // # Values
 //
