@@ -60,11 +60,11 @@ func (s *sender) facts(g *Group, now time.Time) life.Facts {
 }
 
 // acceptedRows names the records in wrong of a group's rows.
-func acceptedRows(g *Group, keys []string) [][16]byte {
+func acceptedRows(g *Group, keys []string) []wrongrows.ID {
 	rule := wrongrows.RuleOf(&event.ViolationError{Rule: g.Rule})
-	rows := make([][16]byte, len(keys))
+	rows := make([]wrongrows.ID, len(keys))
 	for i, key := range keys {
-		rows[i] = rowHash(wrongrows.Key(event.RecordKey(g.Stream, json.RawMessage(key)), rule))
+		rows[i] = wrongrows.Hash(wrongrows.Key(event.RecordKey(g.Stream, json.RawMessage(key)), rule))
 	}
 	return rows
 }

@@ -2,7 +2,6 @@ package alerts
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -13,13 +12,13 @@ import (
 	"datawatch/validator/internal/wrongrows"
 )
 
-// wrong follows the topic of wrong rows and counts them by fingerprint: some 40 bytes a row and rule.
+// wrong follows the topic of wrong rows and counts them by fingerprint: some 30 bytes a row and rule.
 type wrong struct {
 	scanner *broker.Scanner
 	topic   string
 	next    map[int32]int64
-	rows    map[[16]byte]uint32 // by the record's key; the number of a combination
-	combos  [][]string          // fingerprints, by number; 0 is none
+	rows    map[wrongrows.ID]uint32 // by the record's key; the number of a combination
+	combos  [][]string              // fingerprints, by number; 0 is none
 	numbers map[string]uint32
 	counts  map[string]int64
 	ever    map[string]bool // fingerprints that made a row wrong since this was opened
@@ -27,7 +26,7 @@ type wrong struct {
 
 func newWrong(scanner *broker.Scanner, topic string) *wrong {
 	return &wrong{
-		scanner: scanner, topic: topic, next: map[int32]int64{}, rows: map[[16]byte]uint32{}, combos: make([][]string, 1),
+		scanner: scanner, topic: topic, next: map[int32]int64{}, rows: map[wrongrows.ID]uint32{}, combos: make([][]string, 1),
 		numbers: map[string]uint32{}, counts: map[string]int64{}, ever: map[string]bool{},
 	}
 }
@@ -60,14 +59,9 @@ func (w *wrong) refresh(ctx context.Context) error {
 }
 
 func (w *wrong) take(r broker.Record) error {
-	at := rowHash(r.Key)
-	for _, fingerprint := range w.combos[w.rows[at]] {
-		if w.counts[fingerprint]--; w.counts[fingerprint] == 0 {
-			delete(w.counts, fingerprint)
-		}
-	}
+	at := wrongrows.Hash(r.Key)
 	if r.Value == nil {
-		delete(w.rows, at)
+		w.set(at, nil)
 		return nil
 	}
 	_, _, rule, err := wrongrows.ParseKey(r.Key)
@@ -85,13 +79,26 @@ func (w *wrong) take(r broker.Record) error {
 		}
 	}
 	slices.Sort(fingerprints)
-	fingerprints = slices.Compact(fingerprints)
+	w.set(at, slices.Compact(fingerprints))
+	return nil
+}
+
+// set says by which fingerprints a row stands from now on; none ends it.
+func (w *wrong) set(at wrongrows.ID, fingerprints []string) {
+	for _, fingerprint := range w.combos[w.rows[at]] {
+		if w.counts[fingerprint]--; w.counts[fingerprint] == 0 {
+			delete(w.counts, fingerprint)
+		}
+	}
+	if fingerprints == nil {
+		delete(w.rows, at)
+		return
+	}
 	w.rows[at] = w.number(fingerprints)
 	for _, fingerprint := range fingerprints {
 		w.counts[fingerprint]++
 		w.ever[fingerprint] = true
 	}
-	return nil
 }
 
 func (w *wrong) number(fingerprints []string) uint32 {
@@ -108,7 +115,7 @@ func (w *wrong) number(fingerprints []string) uint32 {
 }
 
 // standing counts those of some rows of a group that are wrong now. rows are keys of records in wrong.
-func (w *wrong) standing(fingerprint string, rows [][16]byte) int64 {
+func (w *wrong) standing(fingerprint string, rows []wrongrows.ID) int64 {
 	var n int64
 	for _, row := range rows {
 		if slices.Contains(w.combos[w.rows[row]], fingerprint) {
@@ -116,10 +123,4 @@ func (w *wrong) standing(fingerprint string, rows [][16]byte) int64 {
 		}
 	}
 	return n
-}
-
-// rowHash names a record of wrong.
-func rowHash(key []byte) [16]byte {
-	sum := sha256.Sum256(key)
-	return [16]byte(sum[:16])
 }
