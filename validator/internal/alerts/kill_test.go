@@ -2,12 +2,10 @@ package alerts_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -21,9 +19,6 @@ import (
 	"datawatch/validator/internal/alerts"
 )
 
-// childEnv makes the test program a keeper that is there to be killed; it holds its configuration.
-const childEnv = "DATAWATCH_TEST_KEEPER"
-
 // child is what such a keeper works with.
 type child struct {
 	Broker   config.Broker
@@ -31,18 +26,11 @@ type child struct {
 }
 
 func TestMain(m *testing.M) {
-	if text := os.Getenv(childEnv); text != "" {
-		fmt.Fprintln(os.Stderr, runChild(text))
-		os.Exit(1)
-	}
+	testrig.MainIfChild(runChild)
 	testrig.Main(m)
 }
 
-func runChild(text string) error {
-	var c child
-	if err := json.Unmarshal([]byte(text), &c); err != nil {
-		return err
-	}
+func runChild(c child) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	speak := config.DefaultShared().Telegram
 	speak.Token, speak.APIURL, speak.Alerts = "1:x", c.Telegram, config.Chat{ID: alerting}
@@ -58,30 +46,7 @@ func runChild(text string) error {
 // spawn starts a keeper as a process; kill ends it with SIGKILL.
 func (w *world) spawn(a *api) (kill func()) {
 	w.t.Helper()
-	text, err := json.Marshal(child{Broker: w.shared.Broker, Telegram: a.server.URL})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	program, err := os.Executable()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	command := exec.Command(program)
-	command.Env = append(os.Environ(), childEnv+"="+string(text))
-	command.Stderr = os.Stderr
-	if err := command.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	dead := false
-	kill = func() {
-		if !dead {
-			dead = true
-			_ = command.Process.Kill() // it may have ended by itself, which the test notices by what is missing
-			_ = command.Wait()
-		}
-	}
-	w.t.Cleanup(kill)
-	return kill
+	return testrig.Spawn(w.t, child{Broker: w.shared.Broker, Telegram: a.server.URL})
 }
 
 // TestKilledKeeperLosesNoAlertAndCountsNothingTwice kills keepers with SIGKILL at random moments while violations keep

@@ -2,12 +2,12 @@ package judge_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
-	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,9 +20,6 @@ import (
 	"datawatch/validator/internal/schemas"
 )
 
-// childEnv makes the test program a judge that is there to be killed.
-const childEnv = "DATAWATCH_TEST_JUDGE"
-
 // child is what such a judge works with.
 type child struct {
 	Broker  config.Broker
@@ -30,18 +27,11 @@ type child struct {
 }
 
 func TestMain(m *testing.M) {
-	if text := os.Getenv(childEnv); text != "" {
-		fmt.Fprintln(os.Stderr, runChild(text))
-		os.Exit(1)
-	}
+	testrig.MainIfChild(runChild)
 	testrig.Main(m)
 }
 
-func runChild(text string) error {
-	var c child
-	if err := json.Unmarshal([]byte(text), &c); err != nil {
-		return err
-	}
+func runChild(c child) error {
 	set, err := schemas.Load(c.Schemas)
 	if err != nil {
 		return err
@@ -55,63 +45,32 @@ func runChild(text string) error {
 // spawn starts a judge as a process; kill ends it with SIGKILL.
 func (w *world) spawn() (kill func()) {
 	w.t.Helper()
-	text, err := json.Marshal(child{Broker: w.config, Schemas: w.dir})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	program, err := os.Executable()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	command := exec.Command(program)
-	command.Env = append(os.Environ(), childEnv+"="+string(text))
-	command.Stderr = os.Stderr
-	if err := command.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	dead := false
-	kill = func() {
-		if !dead {
-			dead = true
-			_ = command.Process.Kill() // it may have ended by itself, which the test notices by what is missing
-			_ = command.Wait()
-		}
-	}
-	w.t.Cleanup(kill)
-	return kill
+	return testrig.Spawn(w.t, child{Broker: w.config, Schemas: w.dir})
 }
 
-// TestKilledJudgeLosesAndDoublesNothing kills one of two judges with SIGKILL while events keep coming. On Kafka only: the
-// embedded broker waits for ever for a member that died while it joined.
+// TestKilledJudgeLosesAndDoublesNothing kills, for as long as the soak lasts, one of two judges with SIGKILL at moments at
+// random while events keep coming. On Kafka only: the embedded broker waits for ever for a member that died while it joined.
 func TestKilledJudgeLosesAndDoublesNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes as long as the group needs to notice a death, twice")
 	}
 	w := newWorld(t, testrig.Kafka(t))
 	kills := []func(){w.spawn(), w.spawn()}
-	const rounds, each = 20, 50
-	n, wrong, judged := 0, 0, 0 // judged: wrong ones before the round
-	for round := range rounds {
-		var events []*event.Clean
-		for range each {
-			n++
-			total := 1
-			if n%3 == 0 {
-				total, wrong = -1, wrong+1
-			}
-			events = append(events, change(n, n%41, event.Insert, "", fmt.Sprintf(`{"total": %d}`, total)))
-		}
-		kill := round == 5 || round == 12
-		if kill { // in the midst of work
-			w.eachOnce(judged)
-		}
-		w.publish(events...)
-		judged = wrong
-		if kill {
-			kills[round%2]()
-			kills[round%2] = w.spawn()
+	seed := uint64(time.Now().UnixNano())
+	random := rand.New(rand.NewPCG(seed, 0))
+	n, wrong, deaths := 0, 0, 0
+	w.publish(w.load(&n, &wrong, 50)...)
+	w.eachOnce(wrong) // they are at work
+	for end := time.Now().Add(testrig.Soak()); time.Now().Before(end) || deaths < 2; {
+		w.publish(w.load(&n, &wrong, 1+random.IntN(100))...)
+		if random.IntN(10) == 0 || time.Now().After(end) {
+			victim := random.IntN(2)
+			kills[victim]()
+			deaths++
+			kills[victim] = w.spawn()
 		}
 	}
+	t.Logf("seed %d: %d events, %d wrong, %d deaths", seed, n, wrong, deaths)
 	w.eachOnce(wrong)
 	w.tallied(int64(n-wrong), int64(wrong), 0)
 	w.settled()
@@ -131,6 +90,21 @@ func TestKilledJudgeLosesAndDoublesNothing(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// load are the next so many events, of 41 rows; of every third the total is wrong.
+func (w *world) load(n, wrong *int, each int) []*event.Clean {
+	var events []*event.Clean
+	for range each {
+		*n++
+		total := 1
+		if *n%3 == 0 {
+			total = -1
+			*wrong++
+		}
+		events = append(events, change(*n, *n%41, event.Insert, "", fmt.Sprintf(`{"total": %d}`, total)))
+	}
+	return events
 }
 
 // settled waits until the group's offsets are behind every event, and then finds that none was judged beside them.
