@@ -191,6 +191,18 @@ func TestTruncateAndGapPassMasks(t *testing.T) {
 	}
 }
 
+func TestRecordOfWhichOnlyTheBeginningIsThereIsRefusedWhereItIsMasked(t *testing.T) {
+	m, err := NewMasker([]config.Mask{{Stream: "shop-kafka/payments.captured", Fields: []string{"secret"}, How: "drop"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := kafkaRaw([]byte("k"), []byte(`{"secret":"x`))
+	r.Stream, r.Size = "shop-kafka/payments.captured", 1<<30
+	if err := m.Apply(r); err == nil {
+		t.Errorf("it came out as %s", r.Value)
+	}
+}
+
 func TestWhatCantBeMaskedIsRefused(t *testing.T) {
 	m := masker(t, mask("drop", "a"))
 	deep := kafkaRaw(nil, []byte(strings.Repeat(`{"a":`, maxDepth+1)))

@@ -3,6 +3,7 @@ package supervise
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -324,6 +325,33 @@ func TestEventLargerThanTheTopicsTakeBecomesADeadLetterAndAGap(t *testing.T) {
 	if l := found["one/e.4"]; l["value"] != "" || l["key"] != "one/numbers" || l["datawatch_key"] != "" {
 		t.Errorf("what can't be masked is in the letter: %v", l)
 	}
+}
+
+func TestEventThatItsSourceCouldNotReadBecomesADeadLetterAndAGapThatSayWhy(t *testing.T) {
+	c := brokerConfig(t, testrig.Embedded(t))
+	unreadable := event.Raw{
+		Type: event.RawType, Kind: event.Kafka, Stream: "one/numbers", Time: time.Now(), CapturedAt: time.Now(), ID: "one/numbers/0/20261122T101500Z.0000000000000000007",
+		RecordKey: []byte("one/numbers\n#0"), Size: 4000, Unreadable: "offsets 5 to 7 lie in a compressed batch that can't be unfolded: invalid input",
+	}
+	startWith(t, c, nil, shortTimes, Unit{Name: "one", New: func(source.Reporter) source.Source { return once{[]event.Raw{unreadable}} }})
+	testrig.Eventually(t, 20*time.Second, func() error {
+		letters, gaps := read(t, c, broker.TopicsOf(c.TopicPrefix).DeadLetter), published(t, c)
+		if len(letters) != 1 || len(gaps) != 1 {
+			return fmt.Errorf("%d letters, %d gaps", len(letters), len(gaps))
+		}
+		headers := map[string]string{}
+		for _, h := range letters[0].Headers {
+			headers[h.Name] = string(h.Value)
+		}
+		if headers[deadletter.HeaderClass] != "unreadable" || !strings.HasSuffix(headers[deadletter.HeaderReason], unreadable.Unreadable) || headers[deadletter.HeaderOriginOffset] != "7" {
+			t.Errorf("letter %v", headers)
+		}
+		var gap event.Gap
+		if err := json.Unmarshal(gaps[0].Value, &gap); err != nil || gap.Lost != nil || !strings.Contains(gap.Cause, unreadable.Unreadable) || !strings.Contains(gap.Remedy, "the producer") {
+			t.Errorf("gap %s, %v", gaps[0].Value, err)
+		}
+		return nil
+	})
 }
 
 // once emits one batch, and then waits.
