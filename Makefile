@@ -33,8 +33,9 @@ test: ## Run every test of every module with -race, on real servers
 	go test -timeout 5m $(TESTFLAGS) -run '^TestProcessStaysSmallWhateverUnfolds$$' datawatch/preprocessor
 
 .PHONY: test/postgres-versions
-test/postgres-versions: ## Run capture on each supported version of PostgreSQL, 13 to 18
-	cd collector && DATAWATCH_POSTGRES_VERSIONS="13 14 15 16 17 18" go test -count=1 -run TestOtherVersions ./internal/postgres
+test/postgres-versions: ## Run the tests of capture on each supported version of PostgreSQL, 13 to 18
+	@for v in $${VERSIONS:-13 14 15 16 17 18}; do echo "PostgreSQL $$v"; \
+	  (cd collector && DATAWATCH_REQUIRE_SERVERS=1 DATAWATCH_TEST_POSTGRES_VERSION=$$v go test -count=1 -timeout 15m -skip TestOtherVersions $(TESTFLAGS) ./internal/postgres/...) || exit 1; done
 
 .PHONY: servers
 servers: ## Fetch the servers that the tests run on into the cache

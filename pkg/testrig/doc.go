@@ -9,7 +9,9 @@
 // Where a server can't be had, the test is skipped with a line that says why; with
 // DATAWATCH_REQUIRE_SERVERS=1 it fails instead. Servers of one's own are named by
 // DATAWATCH_TEST_POSTGRES_DSN (a superuser's), DATAWATCH_TEST_KAFKA (host:port, or a
-// comma list) and DATAWATCH_TEST_MONGODB_URI (a replica set).
+// comma list) and DATAWATCH_TEST_MONGODB_URI (a replica set);
+// DATAWATCH_TEST_POSTGRES_VERSION is the version of PostgreSQL that tests get which
+// ask for none.
 //
 // It refuses to isolate by restarting: tests share a server and each takes a
 // database of its own ([PostgresServer.Database]) or topics with a prefix of its

@@ -19,6 +19,9 @@ import (
 // postgresEnv names the user's own server, by a superuser's DSN.
 const postgresEnv = "DATAWATCH_TEST_POSTGRES_DSN"
 
+// versionEnv names the version that tests get which ask for none.
+const versionEnv = "DATAWATCH_TEST_POSTGRES_VERSION"
+
 // forTests are settings of servers whose data needn't survive the machine. What a
 // killed server wrote survives all the same.
 var forTests = map[string]string{"fsync": "off", "full_page_writes": "off", "max_wal_senders": "50", "max_replication_slots": "50"}
@@ -37,10 +40,11 @@ var postgresServers struct {
 }
 
 // Postgres gives the server that the tests of this process share: the user's own,
-// or one of whichever version the machine has.
+// or one of the version that DATAWATCH_TEST_POSTGRES_VERSION names, else of whichever
+// the machine has.
 func Postgres(t testing.TB) *PostgresServer {
 	t.Helper()
-	return PostgresVersion(t, "")
+	return PostgresVersion(t, os.Getenv(versionEnv))
 }
 
 // PostgresVersion gives a shared server of a version, as in "17" or "17.6.0". The
@@ -94,6 +98,9 @@ func PrivatePostgres(t testing.TB, o postgres.Options) *postgres.Server {
 	t.Helper()
 	if o.Settings == nil {
 		o.Settings = forTests
+	}
+	if o.Version == "" {
+		o.Version = os.Getenv(versionEnv)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), obtainTimeout)
 	defer cancel()

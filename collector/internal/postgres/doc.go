@@ -5,8 +5,10 @@
 //
 // Everything is in the schema datawatch, and nothing else is added but triggers named _datawatch_*. Statement-level
 // triggers with transition tables pack a statement's rows as JSON into datawatch.outbox, in the application's own
-// transaction. Each pack names the shape (columns, types, key) that its function was made for. Reclaiming is done by
-// TRUNCATE of a partition that nobody writes to.
+// transaction; a statement of one row is captured by a single query, for what it costs is mostly the number of queries and
+// of settings. A function pins the search path, and of the settings that values' text depends on those that its columns
+// need. Each pack names the shape (columns, types, key) that its function was made for. Reclaiming is done by TRUNCATE of
+// a partition that nobody writes to.
 //
 // # Reading
 //
@@ -74,5 +76,6 @@
 // Writes under session_replication_role = replica, rows that logical replication applies, ALTER TABLE ... DISABLE TRIGGER
 // and what a superuser does to the catalogs. Rows of an inheritance child that are changed through its parent appear in
 // the parent's stream. TRUNCATE of a single partition is a delete of each of its rows, and needs SELECT on it for the
-// function's owner.
+// function's owner. Where the installer may have no event trigger, what is written to a column of a new type between ALTER
+// TABLE and the collector's next look is printed by the settings of the session that writes it.
 package postgres
