@@ -11,8 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"datawatch/pkg/broker"
-	"datawatch/pkg/event"
 	"datawatch/validator/internal/infer"
 	"datawatch/validator/internal/replay"
 )
@@ -89,20 +87,7 @@ func inferPast(cmd *cobra.Command, c Config, r replay.Range, options infer.Optio
 	cmd.PrintErrln(past.Held())
 	inference := infer.New(r.Stream, options)
 	show, end := progress(cmd.ErrOrStderr(), "reading")
-	unreadable := 0
-	err = past.Each(cmd.Context(), func(record *broker.Record, clean *event.Clean) error {
-		switch {
-		case clean == nil:
-			unreadable++
-			return nil
-		case clean.Change == nil:
-			return nil
-		}
-		if show != nil && inference.Events%1000 == 0 {
-			show(inference.Events)
-		}
-		return inference.Add(clean.Change, record.Timestamp)
-	})
+	unreadable, err := inference.Learn(cmd.Context(), past, show)
 	end()
 	if err != nil {
 		return nil, stopped(cmd.Context(), err)

@@ -14,6 +14,7 @@ import (
 	"datawatch/pkg/event"
 	"datawatch/pkg/telegram"
 	"datawatch/validator/internal/alerts"
+	"datawatch/validator/internal/ask"
 	"datawatch/validator/internal/judge"
 	"datawatch/validator/internal/schemas"
 )
@@ -44,8 +45,9 @@ func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
 		Judged: tallies.add, Stuck: notices.stuck, Canary: canaries.judged, Assigned: canaries.assigned,
 	})
 	wake = j.Wake
+	questions := newQuestions(cfg, bot, watcher, env)
 	keeper := alerts.New(alerts.Options{
-		Broker: cfg.Broker, Telegram: cfg.Telegram, Messenger: messenger{bot, control.Options{Broker: cfg.Broker, Name: "alerts", Log: env.Log}}, Log: env.Log, Metrics: env.Metrics, Failed: reporter(env, "alerts"),
+		Broker: cfg.Broker, Telegram: cfg.Telegram, Messenger: messenger{bot, control.Options{Broker: cfg.Broker, Name: "alerts", Log: env.Log}, questions.Handlers}, Log: env.Log, Metrics: env.Metrics, Failed: reporter(env, "alerts"),
 		Failures: func() []schemas.Failure { return watcher.Current().Failures() },
 		Remarks:  j.Remarks,
 		Loaded:   changedFile(watcher, time.Now()),
@@ -67,6 +69,7 @@ func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
 			})
 		})
 		work.Go(func() error { return notices.run(ctx) })
+		work.Go(func() error { return questions.Run(ctx) })
 		work.Go(func() error { return daemon.Insist(ctx, env, daemon.BrokerPart, func() error { return j.Run(ctx) }) })
 		work.Go(func() error { return daemon.Insist(ctx, env, "alerts", func() error { return keeper.Run(ctx) }) })
 		return work.Wait()
@@ -74,14 +77,28 @@ func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
 	return group.Wait()
 }
 
+// newQuestions answers what people ask about schemas in the chats of alerts.
+func newQuestions(cfg Config, bot *telegram.Client, watcher *schemas.Watcher, env daemon.Env) *ask.Desk {
+	var chats []int64
+	for _, c := range cfg.Telegram.AlertChats() {
+		chats = append(chats, c.ID)
+	}
+	return ask.New(ask.Options{
+		Broker: cfg.Broker, Bot: bot, Dir: cfg.Validator.Schemas, Schemas: watcher.Current, Chats: chats,
+		Language: cfg.Telegram.Language, Zone: cfg.Telegram.Timezone.Location, Log: env.Log,
+	})
+}
+
 // messenger speaks through the bot, and hears through the control topic: the collector is who polls.
 type messenger struct {
 	*telegram.Client
 	control control.Options
+	first   func(telegram.Handlers) telegram.Handlers // who hears before the keeper of alerts
 }
 
 // Poll hears of commands and buttons until ctx is done. The broker's errors are waited out.
 func (m messenger) Poll(ctx context.Context, h telegram.Handlers) error {
+	h = m.first(h)
 	for {
 		err := control.Listen(ctx, m.control, h)
 		if ctx.Err() != nil {

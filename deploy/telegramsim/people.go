@@ -11,8 +11,16 @@ type Written struct {
 	Text     string `json:"text"`
 	ThreadID int64  `json:"thread_id,omitempty"` // forum topic
 	ReplyTo  int64  `json:"reply_to,omitempty"`  // message id
+	// File is sent with it; Text is its caption then, and may be empty.
+	File *Sent `json:"file,omitempty"`
 	// From is who writes. Nil: the person at the page. Nobody else can by HTTP.
 	From *Person `json:"-"`
+}
+
+// Sent is a file that a person sends.
+type Sent struct {
+	Name    string `json:"name"`
+	Content []byte `json:"content"` // base64 over HTTP
 }
 
 // Type has a person write into a chat. The bot hears of it as in Telegram: in
@@ -31,8 +39,15 @@ func (s *Server) Type(chatID int64, w Written) (Message, error) {
 		return Message{}, fmt.Errorf("write to chat %d: only admins write in a channel", chatID)
 	}
 	body := tidy(richText{text: strings.ToValidUTF8(w.Text, "\uFFFD")})
-	if n := utf16Len(body.text); n == 0 || n > maxText {
-		return Message{}, fmt.Errorf("write to chat %d: a message has 1 to %d characters, this one %d", chatID, maxText, n)
+	least, most := 1, maxText
+	if w.File != nil {
+		least, most = 0, maxCaption
+		if len(w.File.Content) == 0 {
+			return Message{}, fmt.Errorf("write to chat %d: the file is empty", chatID)
+		}
+	}
+	if n := utf16Len(body.text); n < least || n > most {
+		return Message{}, fmt.Errorf("write to chat %d: a message has %d to %d characters, this one %d", chatID, least, most, n)
 	}
 	if w.ThreadID != 0 && !slices.ContainsFunc(c.Topics, func(t Topic) bool { return t.ID == w.ThreadID }) {
 		return Message{}, fmt.Errorf("write to chat %d: no topic %d", chatID, w.ThreadID)
@@ -41,7 +56,12 @@ func (s *Server) Type(chatID int64, w Written) (Message, error) {
 	if w.From != nil {
 		from = *w.From
 	}
-	m := s.post(c, &message{from: from, body: body, thread: w.ThreadID, replyTo: w.ReplyTo})
+	sent := &message{from: from, body: body, thread: w.ThreadID, replyTo: w.ReplyTo}
+	if w.File != nil {
+		sent.document = newDocument(upload{name: w.File.Name, data: w.File.Content})
+		s.files.keep(sent.document)
+	}
+	m := s.post(c, sent)
 	if s.isHeard(c, m) {
 		s.updates.add(updateMessage, s.wireMessage(c, m))
 	}

@@ -97,7 +97,7 @@ func (u update) handle(ctx context.Context, number int, h telegram.Handlers) (er
 	}()
 	switch {
 	case u.Kind == CommandKind && h.Command != nil:
-		return h.Command(ctx, telegram.Command{Update: number, Message: u.Message, User: u.User, Name: u.Name, Args: u.Args, ReplyTo: u.ReplyTo})
+		return h.Command(ctx, telegram.Command{Update: number, Message: u.Message, User: u.User, Name: u.Name, Args: u.Args, ReplyTo: u.ReplyTo, File: u.File})
 	case u.Kind == PressKind && h.Press != nil:
 		_, err = h.Press(ctx, telegram.Press{Update: number, Message: u.Message, User: u.User, Data: u.Data})
 	}

@@ -27,11 +27,13 @@ type update struct {
 	Args    string        `json:"args,omitempty"`
 	ReplyTo int           `json:"reply_to,omitempty"`
 	Data    string        `json:"data,omitempty"` // of a button
+	// File is where Telegram keeps what was sent with a command: its content isn't stored here.
+	File *telegram.File `json:"file,omitempty"`
 }
 
 // CommandRecord is the record of a command.
 func CommandRecord(topic string, c telegram.Command, at time.Time) broker.Record {
-	return record(topic, c.Update, update{Kind: CommandKind, At: at, Message: c.Message, User: c.User, Name: c.Name, Args: c.Args, ReplyTo: c.ReplyTo})
+	return record(topic, c.Update, update{Kind: CommandKind, At: at, Message: c.Message, User: c.User, Name: c.Name, Args: c.Args, ReplyTo: c.ReplyTo, File: c.File})
 }
 
 // PressRecord is the record of a button that was pressed.

@@ -169,7 +169,7 @@ func (p *poller) handle(ctx context.Context, u tele.Update) {
 	defer cancel()
 	var err error
 	switch {
-	case u.Message != nil && u.Message.Text != "" && p.listener(u.Message) != nil:
+	case u.Message != nil && (u.Message.Text != "" || u.Message.Document != nil) && p.listener(u.Message) != nil:
 		command, ours := p.command(u)
 		if !ours {
 			return
@@ -229,6 +229,9 @@ func (p *poller) heard(chat *tele.Chat, user *tele.User) bool {
 func (p *poller) command(u tele.Update) (Command, bool) {
 	m := u.Message
 	c := Command{Update: u.ID, Message: refOf(m), User: userOf(m.Sender), Args: strings.TrimSpace(m.Text)}
+	if d := m.Document; d != nil {
+		c.Args, c.File = strings.TrimSpace(m.Caption), &File{ID: d.FileID, Name: d.FileName, Size: d.FileSize}
+	}
 	if m.ReplyTo != nil {
 		c.ReplyTo = m.ReplyTo.ID
 	}

@@ -22,6 +22,9 @@ const placeholder = "TOKEN"
 // maxAnswer bounds what is read of an answer: 100 updates are far below it.
 const maxAnswer = 16 << 20
 
+// filePath begins the paths of files, whose content is anybody's.
+const filePath = "/file/bot"
+
 // transport puts the token into requests and keeps it out of everything else. An answer that isn't JSON becomes an error:
 // it comes from something between us and Telegram.
 type transport struct {
@@ -91,10 +94,14 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, t.redact(err)
 	}
-	if first := bytes.TrimLeft(body, " \r\n\t"); len(first) == 0 || first[0] != '{' {
+	file := strings.HasPrefix(request.URL.Path, filePath) && response.StatusCode == http.StatusOK
+	if first := bytes.TrimLeft(body, " \r\n\t"); !file && (len(first) == 0 || first[0] != '{') {
 		return nil, &proxyError{status: response.StatusCode}
 	}
-	response.Body = io.NopCloser(strings.NewReader(t.secret.Replace(string(body))))
+	if !file {
+		body = []byte(t.secret.Replace(string(body)))
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
 	response.ContentLength = -1
 	response.Request = request
 	return response, nil

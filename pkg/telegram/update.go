@@ -11,7 +11,7 @@ type User struct {
 	Name string // "@linh", or first and last name
 }
 
-// Command is a message that begins with a slash, or one that mentions or answers the bot.
+// Command is a message that begins with a slash, or one that mentions or answers the bot, or brings a file.
 type Command struct {
 	Update  int // Telegram's number of it, unique a bot
 	Message Ref // chat and thread to answer in
@@ -19,6 +19,15 @@ type Command struct {
 	Name    string // without slash and bot: "follow"; empty where the text isn't a command
 	Args    string // what is behind the name, trimmed
 	ReplyTo int    // the id of the message that it answers, or 0
+	// File is what was sent with it; then Name and Args are of the caption. Nil: it is a text.
+	File *File
+}
+
+// File is one that a person sent; Download gives its content.
+type File struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	Size int64  `json:"size"` // bytes, as Telegram says
 }
 
 // Press is a button that was pressed.

@@ -250,7 +250,7 @@ func (d *Desk) command(ctx context.Context, c telegram.Command) error {
 	if c.Name != "" && !elsewhere[c.Name] {
 		return d.answer(ctx, c, []telegram.Block{telegram.Line(telegram.Plain(d.words.unknown(c.Name)))})
 	}
-	if c.Name == "" && c.ReplyTo == 0 {
+	if c.Name == "" && c.ReplyTo == 0 && c.File == nil {
 		return nil // people talking
 	}
 	return d.pass(ctx, c)

@@ -230,6 +230,10 @@ func TestWhatConcernsOthersIsPassedOn(t *testing.T) {
 	go func() {
 		ended <- control.Listen(ctx, control.Options{Broker: c, Name: "alerts", Log: slog.New(slog.DiscardHandler)}, telegram.Handlers{
 			Command: func(_ context.Context, c telegram.Command) error {
+				if c.File != nil {
+					heard <- fmt.Sprintf("%s %d %s", c.File.Name, c.File.Size, c.File.ID)
+					return nil
+				}
 				heard <- fmt.Sprintf("/%s %s ^%d", c.Name, c.Args, c.ReplyTo)
 				return nil
 			},
@@ -259,7 +263,10 @@ func TestWhatConcernsOthersIsPassedOn(t *testing.T) {
 		_, err := h.Press(ctx, telegram.Press{Update: 1000, Data: "ack k3f9a1"})
 		return err
 	}
-	for _, want := range []string{"/ it is the new importer ^99", "ack k3f9a1"} {
+	b.updates <- func(ctx context.Context, h telegram.Handlers) error { // a file alone isn't people talking
+		return h.Command(ctx, telegram.Command{Update: 1001, File: &telegram.File{ID: "BQAC", Name: "orders.json", Size: 17}})
+	}
+	for _, want := range []string{"/ it is the new importer ^99", "ack k3f9a1", "orders.json 17 BQAC"} {
 		for got := range heard {
 			if got == "/alerts  ^0" {
 				continue // one that was asked again meanwhile

@@ -18,6 +18,7 @@ var english = words{
 		{"/status", "how everything is", "status", "How everything is"},
 		{"/alerts", "what is open", "alerts", "Open alerts"},
 		{"/wrong orders", "rows that are wrong now", "wrong", "Rows that are wrong now"},
+		{"/schema shop-db/public.orders", "a schema of its newest events, as a file; a schema file sent here with it is checked and replayed", "schema", "A schema from traffic"},
 		{"/mute ID 3d", "also /ack, /unmute, /show", "mute", ""},
 		{"/help", "this", "help", "What I understand"},
 	},

@@ -18,6 +18,7 @@ var vietnamese = words{
 		{"/status", "tình hình chung", "status", "Tình hình chung"},
 		{"/alerts", "các cảnh báo đang mở", "alerts", "Cảnh báo đang mở"},
 		{"/wrong orders", "các dòng đang sai", "wrong", "Các dòng đang sai"},
+		{"/schema shop-db/public.orders", "schema suy ra từ các sự kiện mới nhất, gửi thành tệp; gửi kèm một tệp schema thì tệp đó được kiểm tra và chạy thử lại", "schema", "Schema suy ra từ dữ liệu"},
 		{"/mute ID 3d", "và /ack, /unmute, /show", "mute", ""},
 		{"/help", "trang này", "help", "Tôi hiểu những lệnh gì"},
 	},

@@ -11,11 +11,14 @@
 package infer
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"time"
 
+	"datawatch/pkg/broker"
 	"datawatch/pkg/event"
+	"datawatch/validator/internal/replay"
 )
 
 // Options say what a schema holds beyond what is always in it.
@@ -76,6 +79,25 @@ func (f *Inference) Add(change *event.Change, at time.Time) error {
 	}
 	f.root.see(v, 0)
 	return nil
+}
+
+// Learn learns from what clean holds of the stream, and tells how many records couldn't be read. show is called now and
+// then with the number of events learned from; it may be nil.
+func (f *Inference) Learn(ctx context.Context, past *replay.Past, show func(events int)) (unreadable int, err error) {
+	err = past.Each(ctx, func(record *broker.Record, clean *event.Clean) error {
+		switch {
+		case clean == nil:
+			unreadable++
+			return nil
+		case clean.Change == nil:
+			return nil
+		}
+		if show != nil && f.Events%1000 == 0 {
+			show(f.Events)
+		}
+		return f.Add(clean.Change, record.Timestamp)
+	})
+	return unreadable, err
 }
 
 // Schema writes the schema of what was seen.

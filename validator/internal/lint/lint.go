@@ -34,13 +34,13 @@ var Checks = map[string]string{
 	"glob":     "a glob that another one hides",
 }
 
-// Folder looks through a schema folder. Findings come by file and place.
-func Folder(dir string) ([]Finding, error) {
-	folder, err := schemas.ReadFolder(dir)
+// Folder looks through a schema folder, as if files stood in it too. Findings come by file and place.
+func Folder(dir string, also ...schemas.Text) ([]Finding, error) {
+	folder, err := schemas.ReadFolder(dir, also...)
 	if err != nil {
 		return nil, err
 	}
-	set, err := schemas.Load(dir)
+	set, err := schemas.Load(dir, also...)
 	if err != nil {
 		return nil, err
 	}

@@ -54,8 +54,8 @@ func (f Finding) hint() string {
 	return f.Hint
 }
 
-// said is the message with its hint.
-func (f Finding) said() string {
+// Said is the message with its hint.
+func (f Finding) Said() string {
 	if hint := f.hint(); hint != "" {
 		return f.Message + " (" + hint + ")"
 	}
@@ -75,7 +75,7 @@ func github(f Finding) string {
 	if f.Line > 0 {
 		place += fmt.Sprintf(",line=%d,col=%d", f.Line, f.Column)
 	}
-	return fmt.Sprintf("::%s %s::%s", level, place, githubEscapes.Replace(f.said()))
+	return fmt.Sprintf("::%s %s::%s", level, place, githubEscapes.Replace(f.Said()))
 }
 
 func writeJSON(w io.Writer, findings []Finding) error {
@@ -116,7 +116,7 @@ func writeSARIF(w io.Writer, findings []Finding) error {
 			place["region"] = object{"startLine": f.Line, "startColumn": f.Column}
 		}
 		results = append(results, object{
-			"ruleId": f.Check, "level": string(f.Severity), "message": object{"text": f.said()},
+			"ruleId": f.Check, "level": string(f.Severity), "message": object{"text": f.Said()},
 			"locations": []object{{"physicalLocation": place}},
 		})
 	}

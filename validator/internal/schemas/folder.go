@@ -48,6 +48,23 @@ func read(dir string) (map[string]fileText, error) {
 	return files, nil
 }
 
+// Text is a file that isn't in the folder, under the name that it would have there.
+type Text struct {
+	Name  string // relative, with slashes: "shop-db/public.orders.json"
+	Bytes []byte
+}
+
+func readWith(dir string, also []Text) (map[string]fileText, error) {
+	files, err := read(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range also {
+		files[t.Name] = fileText{bytes: t.Bytes}
+	}
+	return files, nil
+}
+
 func readInto(files map[string]fileText, dir, below string, depth int) error {
 	entries, err := os.ReadDir(filepath.Join(dir, filepath.FromSlash(below)))
 	if err != nil {

@@ -17,9 +17,9 @@ type Folder struct {
 	tree    *tree
 }
 
-// ReadFolder reads the files of a schema folder.
-func ReadFolder(dir string) (*Folder, error) {
-	files, err := read(dir)
+// ReadFolder reads the files of a schema folder, as if others stood in it too.
+func ReadFolder(dir string, also ...Text) (*Folder, error) {
+	files, err := readWith(dir, also)
 	if err != nil {
 		return nil, err
 	}

@@ -11,9 +11,10 @@ import (
 	"datawatch/pkg/cel"
 )
 
-// Load reads a folder once. The error is ErrNoFolder or one of reading; what is wrong in files is in the Set.
-func Load(dir string) (*Set, error) {
-	files, err := read(dir)
+// Load reads a folder once, as if files stood in it too. The error is ErrNoFolder or one of reading; what is wrong in files
+// is in the Set.
+func Load(dir string, also ...Text) (*Set, error) {
+	files, err := readWith(dir, also)
 	if err != nil {
 		return nil, err
 	}
