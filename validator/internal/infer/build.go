@@ -137,7 +137,7 @@ func (b *builder) texts(m *members, s *shape, at place, types []any) {
 		return
 	}
 	format := s.strings.format(at.name)
-	if s.strings.personal > 0 || personalName(at.name) && !isTime(format) || at.name == "name" && person.MatchString(snake(at.parent)) {
+	if personal(s, at, format) {
 		b.private(at)
 	}
 	if format != "" {
@@ -157,6 +157,17 @@ func (b *builder) texts(m *members, s *shape, at place, types []any) {
 		all = append(all, nil)
 	}
 	m.add("enum", all)
+}
+
+// personal tells whether a place looks like one of people's data: by its values, or by its name.
+func personal(s *shape, at place, format string) bool {
+	switch {
+	case messageID(at.name):
+		return false
+	case s.strings.personal > 0, at.name == "name" && person.MatchString(snake(at.parent)):
+		return true
+	}
+	return personalName(at.name) && !isTime(format) && !thing.MatchString(snake(at.parent))
 }
 
 func isTime(format string) bool { return format == "date-time" || format == "time" }

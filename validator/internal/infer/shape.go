@@ -3,6 +3,7 @@ package infer
 import (
 	"math/big"
 	"regexp"
+	"slices"
 	"strings"
 
 	"datawatch/pkg/cel"
@@ -178,6 +179,7 @@ func (s *shape) anyMember() *shape {
 
 var (
 	generatedName = regexp.MustCompile(`^(\d+|\d{4}-\d\d(-\d\d)?.*|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{16,}|.*@.*)$`)
+	language      = regexp.MustCompile(`^(ar|bg|bn|cs|da|de|el|en|es|et|fi|fr|he|hi|hr|hu|id|it|ja|km|ko|lo|lt|lv|ms|nl|pl|pt|ro|ru|sk|sl|sr|sv|th|tr|uk|vi|zh)([-_][A-Za-z]{2,4})?$`)
 	word          = regexp.MustCompile(`^[A-Za-z_][A-Za-z_]*$`)
 )
 
@@ -187,13 +189,16 @@ func (s *shape) isMap() bool {
 		return true
 	}
 	const few, seldom = 20, 4
-	generated, currencies, words, present := 0, 0, 0, 0
+	generated, currencies, languages, words, present := 0, 0, 0, 0, 0
 	for _, name := range s.names {
 		if generatedName.MatchString(name) {
 			generated++
 		}
 		if _, ok := cel.MinorUnits(name); ok {
 			currencies++
+		}
+		if language.MatchString(name) {
+			languages++
 		}
 		if word.MatchString(name) {
 			words++
@@ -204,12 +209,31 @@ func (s *shape) isMap() bool {
 	switch {
 	case n == 0:
 		return false
-	case generated == n, currencies == n && n > 1:
+	case generated == n, currencies == n && n > 1, languages == n && n > 1 && present < n*s.objects:
+		return true
+	case s.alike():
 		return true
 	case n >= few && present*seldom < n*s.objects:
 		return words < n || s.common().kinds() == 1
 	}
 	return false
+}
+
+// alike tells whether the members are objects with the same names inside, as those of a map have, each of them seldom: a
+// change of each field, a text in each language. Two of a kind (billing and shipping) are named by a person.
+func (s *shape) alike() bool {
+	if len(s.names) < 3 {
+		return false
+	}
+	first := s.members[s.names[0]].shape
+	for _, name := range s.names {
+		m := s.members[name]
+		same := len(m.shape.names) == len(first.names) && !slices.ContainsFunc(first.names, func(inner string) bool { return m.shape.members[inner] == nil })
+		if m.in == s.objects || m.shape.objects == 0 || m.shape.kinds() != 1 || len(m.shape.names) < 2 || !same {
+			return false
+		}
+	}
+	return true
 }
 
 // kinds is how many types were seen, null apart.

@@ -24,6 +24,8 @@ var formats = []struct {
 	{"ipv6", schemas.Format("ipv6"), longerThan(0)},
 	{"uri", schemas.Format("uri"), func(s string) bool { return strings.Contains(s, "://") }},
 	{"currency", schemas.Format("currency"), longerThan(0)},
+	{"iban", schemas.Format("iban"), longerThan(14)},
+	{"phone", schemas.Format("phone"), longerThan(0)},
 	{"decimal", schemas.Format("decimal"), func(s string) bool { return strings.Contains(s, ".") }},
 }
 
@@ -101,6 +103,9 @@ func (t *texts) format(name string) string {
 		if f.name == "currency" && !strings.Contains(strings.ToLower(name), "cur") && (t.many || len(t.values) < 2) {
 			continue // ALL and TRY are words too
 		}
+		if f.name == "decimal" && versionName.MatchString(snake(name)) || f.name == "email" && messageID(name) {
+			continue // it only looks like one
+		}
 		return f.name
 	}
 	return ""
@@ -117,10 +122,15 @@ func (t *texts) enum(name string) []string {
 	if t.many || t.count < least || t.personal > 0 || personalName(name) || idName.MatchString(snake(name)) {
 		return nil
 	}
+	stems := map[string]bool{}
 	for s, times := range t.values {
 		if times < leastEach || !plainValue.MatchString(s) {
 			return nil
 		}
+		stems[digits.ReplaceAllString(s, "#")] = true
+	}
+	if numbered := len(stems) == 1 && len(t.values) > 1; numbered || openName.MatchString(snake(name)) {
+		return nil // there will be more of them
 	}
 	return slices.Clone(t.order)
 }
@@ -130,9 +140,14 @@ var (
 	personalWords = regexp.MustCompile(`(^|_)(e?mail|phone|mobile|tel|fax|password|passwd|pwd|secret|token|ssn|iban|bic|card|pan|cvv|passport|` +
 		`(first|last|full|given|family|middle|user|customer|display|nick|holder|owner|sender|receiver|recipient|contact)_?name|surname|username|` +
 		`customer|address|street|zip|postcode|postal_code|birth|birthday|birthdate|dob|ip|latitude|longitude|lat|lng|lon|tax_id|national_id|id_number)(_|$)`)
-	person = regexp.MustCompile(`(^|_)(customer|user|person|contact|recipient|sender|buyer|seller|owner|employee|patient|guest|member)s?$`)
-	idName = regexp.MustCompile(`(^|_)(id|uuid|key|hash|sku|code)$`)
-	hump   = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+	thing  = regexp.MustCompile(`(^|_)(repo|repository|project|package|file|folder|product|item|branch)s?$`)
+	person = regexp.MustCompile(`(^|_)(customer|user|person|contact|recipient|sender|buyer|seller|owner|employee|patient|guest|member|author|committer|pusher|` +
+		`assignee|reporter|debtor|creditor|payer|payee|driver|passenger|student|teacher)s?$`)
+	idName      = regexp.MustCompile(`(^|_)(id|uuid|key|hash|sku|code)$`)
+	digits      = regexp.MustCompile(`[0-9]+`)
+	versionName = regexp.MustCompile(`(^|_)(version|release|build)$`)
+	openName    = regexp.MustCompile(`(^|_)(tag|topic|label|keyword|interest)s?$`) // people make up new ones
+	hump        = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 )
 
 func snake(name string) string {
@@ -143,6 +158,9 @@ func snake(name string) string {
 func looksPersonal(s string) bool { return len(s) < 100 && personalValue.MatchString(s) && !isDate(s) }
 
 func isDate(s string) bool { return schemas.Format("date")(s) || schemas.Format("date-time")(s) }
+
+// messageID tells of the ids of messages, which look like addresses.
+func messageID(name string) bool { return strings.HasSuffix(snake(name), "message_id") }
 
 // personalName tells of names under which people's data stands.
 func personalName(name string) bool { return personalWords.MatchString(snake(name)) }
