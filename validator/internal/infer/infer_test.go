@@ -76,7 +76,7 @@ func allFit(t testing.TB, schema []byte, changes []*event.Change) {
 
 // TestWhatWasSeenFitsTheSchemaInferredFromIt is the property that replay after infer finds nothing, over generated streams.
 func TestWhatWasSeenFitsTheSchemaInferredFromIt(t *testing.T) {
-	rounds := 300
+	rounds := 120
 	if testing.Short() {
 		rounds = 30
 	}
@@ -252,7 +252,7 @@ func BenchmarkInfer(b *testing.B) {
 // TestUpdatesTouchNothingThatStandsThere is so for whatever was inferred of a part of a generated stream: what is new of the
 // whole is added, once.
 func TestUpdatesTouchNothingThatStandsThere(t *testing.T) {
-	for seed := range 50 {
+	for seed := range 15 {
 		g := &generator{rand.New(rand.NewPCG(uint64(seed), 9))}
 		template := g.template(0)
 		var changes []*event.Change
