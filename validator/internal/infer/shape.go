@@ -4,6 +4,7 @@ import (
 	"math/big"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"datawatch/pkg/cel"
@@ -104,6 +105,9 @@ func (s *shape) member(name string) *shape {
 }
 
 func (s *shape) bound(text string) {
+	if small, err := strconv.ParseInt(text, 10, 64); err == nil && s.low.value != nil && s.low.within(small, s.high) {
+		return // as nearly all
+	}
 	n, ok := new(big.Rat).SetString(text)
 	if ok {
 		if !n.IsInt() {
@@ -112,6 +116,16 @@ func (s *shape) bound(text string) {
 		s.low.move(bound{text, n}, -1)
 		s.high.move(bound{text, n}, 1)
 	}
+}
+
+// within tells whether a number is certainly between two bounds.
+func (b *bound) within(n int64, high bound) bool {
+	low, err := strconv.ParseInt(b.text, 10, 64)
+	if err != nil {
+		return false
+	}
+	most, err := strconv.ParseInt(high.text, 10, 64)
+	return err == nil && low <= n && n <= most
 }
 
 func (b *bound) move(to bound, direction int) {

@@ -155,7 +155,12 @@ func snake(name string) string {
 }
 
 // looksPersonal tells of addresses and telephone numbers.
-func looksPersonal(s string) bool { return len(s) < 100 && personalValue.MatchString(s) && !isDate(s) }
+func looksPersonal(s string) bool {
+	if s == "" || s[0] != '+' && s[0] != '0' && !strings.Contains(s, "@") {
+		return false // without the engine
+	}
+	return len(s) < 100 && personalValue.MatchString(s) && !isDate(s)
+}
 
 func isDate(s string) bool { return schemas.Format("date")(s) || schemas.Format("date-time")(s) }
 

@@ -2,7 +2,6 @@ package replay
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -190,32 +189,32 @@ func (p *Past) goBack(ctx context.Context, b *back) error {
 
 // begin sets where each partition begins, so that together they hold the newest events that are asked for.
 func (p *Past) begin(backs []*back, r Range) error {
-	type candidate struct {
-		mark
-		at int
+	found := 0
+	for _, b := range backs {
+		found += len(b.times)
 	}
-	var all []candidate
-	for i, b := range backs {
-		for _, m := range b.times {
-			all = append(all, candidate{m, i})
-		}
-	}
-	if len(all) < r.Last && !r.Lenient {
+	if found < r.Last && !r.Lenient {
 		what := "events"
 		if r.Stream != "" {
 			what += " of " + string(r.Stream)
 		}
-		return fmt.Errorf("%w: the last %d %s; it holds %d, and %s", daemon.ErrTooFarBack, r.Last, what, len(all), p.Held())
+		return fmt.Errorf("%w: the last %d %s; it holds %d, and %s", daemon.ErrTooFarBack, r.Last, what, found, p.Held())
 	}
-	slices.SortStableFunc(all, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(b.time, a.time), cmp.Compare(a.at, b.at))
-	})
-	for i := range p.partitions {
+	taken := make([]int, len(backs)) // of each: its times are in their order, the newest first
+	for range min(found, r.Last) {
+		next := -1
+		for i, b := range backs {
+			if taken[i] < len(b.times) && (next < 0 || b.times[taken[i]].time > backs[next].times[taken[next]].time) {
+				next = i
+			}
+		}
+		taken[next]++
+	}
+	for i, b := range backs {
 		p.partitions[i].start = p.partitions[i].end
-	}
-	for _, c := range all[:min(len(all), r.Last)] {
-		s := &p.partitions[c.at]
-		s.start = min(s.start, c.offset)
+		if taken[i] > 0 {
+			p.partitions[i].start = b.times[taken[i]-1].offset
+		}
 	}
 	return nil
 }
@@ -232,16 +231,26 @@ func (p *Past) wanted(key []byte) bool {
 // Each hands every event of the past to each, partition by partition, in order within each. A record that can't be read
 // is handed on with a nil event.
 func (p *Past) Each(ctx context.Context, each func(*broker.Record, *event.Clean) error) error {
+	return p.records(ctx, func(r *broker.Record) error { return each(r, parse(r)) })
+}
+
+// parse reads a record; nil where it can't be.
+func parse(r *broker.Record) *event.Clean {
+	clean, err := event.ParseClean(r.Value)
+	if err != nil {
+		return nil
+	}
+	return clean
+}
+
+// records hands on what Each does, not yet read.
+func (p *Past) records(ctx context.Context, each func(*broker.Record) error) error {
 	for _, s := range p.partitions {
 		err := p.scanner.Scan(ctx, p.topic, s.partition, s.start, s.end, func(r broker.Record) error {
 			if !p.wanted(r.Key) {
 				return nil
 			}
-			clean, err := event.ParseClean(r.Value)
-			if err != nil {
-				clean = nil
-			}
-			return each(&r, clean)
+			return each(&r)
 		})
 		if err != nil {
 			return err

@@ -1,9 +1,9 @@
 // Package replay says what a schema folder would have said of past traffic: how many of how many events would fail, by
 // which schema and rule, with the first samples.
 //
-// It reads clean without joining a consumer group, judges by the service's own code, and writes, alerts and commits
-// nothing. What it shows of rows is masked as alerts are. A second folder can be asked as well, to see what a change of
-// schemas would change.
+// It reads clean without joining a consumer group, judges by the service's own code (the acceptor first, then the judge),
+// and writes, alerts and commits nothing. What it shows of rows is masked as alerts are. A second folder can be asked as
+// well, to see what a change of schemas would change.
 package replay
 
 import (
@@ -15,6 +15,7 @@ import (
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/event"
+	"datawatch/validator/internal/accept"
 	"datawatch/validator/internal/schemas"
 	"datawatch/validator/internal/verdict"
 )
@@ -91,7 +92,7 @@ type Sample struct {
 
 // Run judges the past.
 func Run(ctx context.Context, past *Past, o Options) (*Report, error) {
-	r := &run{options: o, report: &Report{}, streams: map[event.Stream]*StreamReport{}}
+	r := &run{options: o, report: &Report{}, streams: map[event.Stream]*StreamReport{}, reader: accept.NewReader()}
 	if !past.HeldSince.IsZero() {
 		held := past.HeldSince.UTC()
 		r.report.HeldSince = &held
@@ -99,7 +100,8 @@ func Run(ctx context.Context, past *Past, o Options) (*Report, error) {
 	if o.Against != nil {
 		r.report.Compared = &Comparison{}
 	}
-	err := past.Each(ctx, func(record *broker.Record, clean *event.Clean) error { return r.one(ctx, record, clean) })
+	r.now, r.before = newSide(o.Schemas), newSide(o.Against)
+	err := past.records(ctx, func(record *broker.Record) error { return r.one(ctx, record) })
 	if err != nil {
 		return nil, err
 	}
@@ -111,9 +113,18 @@ type run struct {
 	options Options
 	report  *Report
 	streams map[event.Stream]*StreamReport
+
+	reader      *accept.Reader // nil: every event is judged
+	now, before *side
+	name        []byte
 }
 
-func (r *run) one(ctx context.Context, record *broker.Record, clean *event.Clean) error {
+func (r *run) one(ctx context.Context, record *broker.Record) error {
+	if stream, now, before, enough := r.glance(ctx, record); enough {
+		r.add(stream, record, now, before)
+		return nil
+	}
+	clean := parse(record)
 	switch {
 	case clean == nil:
 		r.report.Broken++
@@ -123,33 +134,40 @@ func (r *run) one(ctx context.Context, record *broker.Record, clean *event.Clean
 		return nil
 	}
 	position := event.ViolationPosition{Topic: record.Topic, Partition: record.Partition, Offset: record.Offset}
-	file := r.options.Schemas.For(clean.Stream)
-	v, err := verdict.Judge(ctx, file, clean, position, record.Timestamp)
+	now, err := verdict.Judge(ctx, r.options.Schemas.For(clean.Stream), clean, position, record.Timestamp)
 	if err != nil {
 		return err
-	}
-	r.seen(record.Timestamp.UTC())
-	s := r.stream(clean.Stream, file)
-	s.count(v, record.Timestamp.UTC())
-	r.report.Events++
-	switch v.Result {
-	case verdict.Unchecked:
-		r.report.Unchecked++
-	case verdict.Invalid:
-		r.report.Failing++
 	}
 	var before verdict.Verdict
 	if r.options.Against != nil {
 		if before, err = verdict.Judge(ctx, r.options.Against.For(clean.Stream), clean, position, record.Timestamp); err != nil {
 			return err
 		}
-		r.report.Compared.add(v, before)
 	}
-	s.tell(v, before, r.options)
+	r.add(clean.Stream, record, now, before)
+	return nil
+}
+
+// add counts an event by its verdicts.
+func (r *run) add(stream event.Stream, record *broker.Record, now, before verdict.Verdict) {
+	at := record.Timestamp.UTC()
+	r.seen(at)
+	s := r.stream(stream, r.options.Schemas.For(stream))
+	s.count(now, at)
+	r.report.Events++
+	switch now.Result {
+	case verdict.Unchecked:
+		r.report.Unchecked++
+	case verdict.Invalid:
+		r.report.Failing++
+	}
+	if r.options.Against != nil {
+		r.report.Compared.add(now, before)
+	}
+	s.tell(now, before, r.options)
 	if r.options.Progress != nil && r.report.Events%1000 == 0 {
 		r.options.Progress(r.report.Events)
 	}
-	return nil
 }
 
 func (r *run) seen(t time.Time) {
