@@ -2,15 +2,18 @@ package validator
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"datawatch/pkg/broker"
 	"datawatch/pkg/event"
 	"datawatch/validator/internal/explain"
 	"datawatch/validator/internal/replay"
+	"datawatch/validator/internal/tally"
 )
 
 func explainCommand(load func() (Config, error)) *cobra.Command {
@@ -56,16 +59,41 @@ func explainCommand(load func() (Config, error)) *cobra.Command {
 			return err
 		}
 		var traffic *replay.Report
+		var judged *tally.Count
 		if !offline {
 			if traffic, err = replayPast(cmd, c, r, replay.Options{Schemas: set}); err != nil {
 				return err
 			}
+			if judged, err = judgedBefore(cmd.Context(), c, event.Stream(args[0])); err != nil {
+				return err
+			}
 		}
-		e := explain.Stream(set, event.Stream(args[0]), traffic)
+		e := explain.Stream(set, event.Stream(args[0]), traffic, judged)
 		if out.format == "json" {
 			return writeJSON(cmd.OutOrStdout(), e)
 		}
 		return e.Write(cmd.OutOrStdout())
 	}
 	return cmd
+}
+
+// judgedBefore is how the service judged a stream's events so far; nil where it judged none.
+func judgedBefore(ctx context.Context, c Config, stream event.Stream) (*tally.Count, error) {
+	scanner, err := broker.NewScanner(c.Broker, "datawatch-validator-tools")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = scanner.Close() }() // it only read
+	state, err := scanner.State(ctx, broker.TopicsOf(c.Broker.TopicPrefix).State, tally.Prefix)
+	if err != nil {
+		return nil, err
+	}
+	all, err := tally.Read(state)
+	if err != nil {
+		return nil, err
+	}
+	if count, ok := all.Streams()[stream]; ok {
+		return &count, nil
+	}
+	return nil, nil
 }

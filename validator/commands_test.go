@@ -244,8 +244,9 @@ func (w *traffic) compares(before string) {
 	if out, _ := w.run(daemon.ExitOK, "replay", edited, "--against", before, "--last", "100", "--stream", string(orders)); !strings.Contains(out, "10 of 100 events would newly fail") {
 		t.Error(out)
 	}
+	w.publish(broker.Record{Topic: w.topics.State, Key: []byte("tally/0/" + string(orders)), Value: []byte(`{"version":1,"valid":900,"invalid":60,"unvalidated":40}`)})
 	out, _ := w.run(daemon.ExitOK, "explain", string(orders), "--schemas", edited)
-	for _, line := range []string{"is judged by shop-db/public.orders.json", "can't run: it names old, and 30 changes", "600 events read, 600 of them can be judged, 60 would fail"} {
+	for _, line := range []string{"is judged by shop-db/public.orders.json", "can't run: it names old, and 30 changes", "600 events read, 600 of them can be judged, 60 would fail", "the service judged 960 of it: 900 valid, 60 invalid; 40 not judged"} {
 		if !strings.Contains(out, line) {
 			t.Errorf("no %q in\n%s", line, out)
 		}

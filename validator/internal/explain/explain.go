@@ -18,6 +18,7 @@ import (
 	"datawatch/pkg/event"
 	"datawatch/validator/internal/replay"
 	"datawatch/validator/internal/schemas"
+	"datawatch/validator/internal/tally"
 )
 
 // Explanation is what is to be said of a stream.
@@ -56,10 +57,12 @@ type Traffic struct {
 	Judged    int        `json:"judged"`
 	Failing   int        `json:"failing"`
 	Newest    *time.Time `json:"newest,omitempty"`
+	// Service is how the service judged the stream's events so far, beyond what clean still holds; nil: it judged none.
+	Service *tally.Count `json:"judged_by_service,omitempty"`
 }
 
-// Stream explains a stream by a set; traffic is nil where it isn't known.
-func Stream(set *schemas.Set, stream event.Stream, traffic *replay.Report) *Explanation {
+// Stream explains a stream by a set; traffic is nil where it isn't known, and so is judged where the service judged nothing.
+func Stream(set *schemas.Set, stream event.Stream, traffic *replay.Report, judged *tally.Count) *Explanation {
 	e := &Explanation{Stream: stream}
 	matching := set.Matching(stream)
 	if file := set.For(stream); file != nil {
@@ -78,6 +81,7 @@ func Stream(set *schemas.Set, stream event.Stream, traffic *replay.Report) *Expl
 	}
 	if traffic != nil {
 		e.traffic(traffic)
+		e.Service = judged
 	}
 	return e
 }
@@ -159,6 +163,11 @@ func (e *Explanation) Write(w io.Writer) error {
 }
 
 func (e *Explanation) writeTraffic(b *strings.Builder) {
+	defer func() {
+		if c := e.Service; c != nil {
+			fmt.Fprintf(b, "  the service judged %d of it: %d valid, %d invalid; %d not judged\n", c.Valid+c.Invalid, c.Valid, c.Invalid, c.Unvalidated)
+		}
+	}()
 	switch {
 	case !e.Known:
 		return

@@ -13,6 +13,7 @@ import (
 	"datawatch/validator/internal/explain"
 	"datawatch/validator/internal/replay"
 	"datawatch/validator/internal/schemas"
+	"datawatch/validator/internal/tally"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -53,14 +54,15 @@ func TestTheChoiceOfAFileIsExplained(t *testing.T) {
 		stream event.Stream
 		file   string
 		report *replay.Report
+		judged *tally.Count
 	}{
-		"exact":   {"shop-db/public.orders", "shop-db/public.orders.json", report},
-		"glob":    {"shop-db/public.carts", "shop-db/public.*.json", report},
-		"broken":  {"shop-db/audit", "", nil},
-		"nothing": {"shop-kafka/payments", "", &replay.Report{}},
+		"exact":   {"shop-db/public.orders", "shop-db/public.orders.json", report, &tally.Count{Valid: 5000, Invalid: 12, Unvalidated: 3}},
+		"glob":    {"shop-db/public.carts", "shop-db/public.*.json", report, nil},
+		"broken":  {"shop-db/audit", "", nil, nil},
+		"nothing": {"shop-kafka/payments", "", &replay.Report{}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := explain.Stream(set, c.stream, c.report)
+			e := explain.Stream(set, c.stream, c.report, c.judged)
 			if e.File != c.file {
 				t.Errorf("file %q, want %q", e.File, c.file)
 			}
