@@ -124,7 +124,7 @@ func sit(t *testing.T, language string) (b *bot, ask1 func(telegram.Command) str
 			t.Errorf("something was stored: %s", after)
 		}
 	})
-	h := desk.Handlers(telegram.Handlers{Command: func(_ context.Context, c telegram.Command) error {
+	h := desk.Handlers(telegram.Handlers{Command: func(_ context.Context, _ telegram.Command) error {
 		b.answers <- "another's"
 		return nil
 	}})
