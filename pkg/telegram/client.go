@@ -52,7 +52,7 @@ func New(o Options) (*Client, error) {
 	if o.Config.Token == "" {
 		c.wire = &logWire{log: o.Log}
 	} else {
-		b, err := newBots(ctx, o.Config, o.transport)
+		b, err := newBots(ctx, o.Config, o.Transport)
 		if err != nil {
 			kill()
 			return nil, err

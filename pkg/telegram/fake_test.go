@@ -287,7 +287,7 @@ func newRig(t *testing.T, change func(*Options)) *rig {
 	r := &rig{api: newFake(), log: &lockedBuffer{}, registry: prometheus.NewRegistry()}
 	o := Options{
 		Config:  config.Telegram{Token: testToken, APIURL: "http://telegram.invalid"},
-		Service: "test", Metrics: r.registry, transport: r.api,
+		Service: "test", Metrics: r.registry, Transport: r.api,
 		Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Report: func(err error) {
 			if err == nil {

@@ -27,7 +27,8 @@ type Options struct {
 	// for a while; it is called only when that changes. Nil is nobody.
 	Report func(err error)
 
-	transport http.RoundTripper // of tests that run in simulated time
+	// Transport carries requests in place of the network, in tests that run in simulated time. Nil is the network.
+	Transport http.RoundTripper
 }
 
 var serviceName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
