@@ -32,18 +32,23 @@ func RunReloading(ctx context.Context, c Config, reloads <-chan daemon.Reload[Co
 	supervisor := supervise.New(supervise.Options{
 		Broker: c.Broker, Units: units(c, show, env), Mask: mask, Watch: show.trouble, Log: env.Log, Metrics: env.Metrics, Health: env.Health,
 	})
+	known := &fares{supervisor: supervisor, trouble: show.trouble}
+	known.configure(c)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return daemon.ServeHTTP(ctx, c.Collector.Listen, env) })
 	group.Go(func() error { return show.run(ctx) })
 	group.Go(func() error {
-		return followReloads(ctx, reloads, reloader{c: c, env: env, trouble: show.trouble, change: func(c Config) { supervisor.Change(units(c, show, env)) }})
+		return followReloads(ctx, reloads, reloader{c: c, env: env, trouble: show.trouble, change: func(c Config) {
+			known.configure(c)
+			supervisor.Change(units(c, show, env))
+		}})
 	})
 	group.Go(func() error {
 		if err := daemon.AwaitTopics(ctx, c.Broker, env); err != nil {
 			return err
 		}
 		work, ctx := errgroup.WithContext(ctx)
-		work.Go(func() error { return daemon.Beat(ctx, c.Broker, "collector", env, nil) })
+		work.Go(func() error { return daemon.Beat(ctx, c.Broker, "collector", env, known.say) })
 		work.Go(func() error { return supervisor.Run(ctx) })
 		return work.Wait()
 	})

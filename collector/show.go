@@ -40,19 +40,32 @@ type show struct {
 	broker  config.Broker
 	env     daemon.Env
 	sources atomic.Pointer[[]Source] // as they are configured now
+
+	validator atomic.Int64 // its newest sign of life, in nanoseconds since 1970
+	watching  atomic.Bool  // this collector watches it
 }
+
+// alone tells whether this collector watches the validator and hears nothing of it: then nobody else tells people of gaps
+// and of sources that aren't read.
+func (s *show) alone() bool {
+	return s.watching.Load() && time.Since(time.Unix(0, s.validator.Load())) > validatorAway
+}
+
+// validatorAway is how long the validator may be silent until the collector tells what that would.
+const validatorAway = time.Minute
 
 func openShow(c Config, env daemon.Env) (*show, error) {
 	bot, err := daemon.OpenTelegram(c.Shared, "collector", env)
 	if err != nil {
 		return nil, err
 	}
-	s := &show{bot: bot, chats: daemon.ChatsOf(c.Telegram.Feed, c.Telegram.Alerts), broker: c.Broker, env: env, gaps: gapalert.New(gapalert.Options{
-		Sender: bot, Chat: telegram.ChatOf(c.Telegram.Alerts), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log,
-	})}
+	s := &show{bot: bot, chats: daemon.ChatsOf(c.Telegram.Feed, c.Telegram.Alerts), broker: c.Broker, env: env}
+	s.gaps = gapalert.New(gapalert.Options{
+		Sender: bot, Chat: telegram.ChatOf(c.Telegram.Alerts), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log, Alone: s.alone,
+	})
 	s.sources.Store(&c.Collector.Sources)
 	s.trouble = trouble.New(trouble.Options{
-		Sender: bot, Chat: telegram.ChatOf(c.Telegram.Alerts), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log,
+		Sender: bot, Chat: telegram.ChatOf(c.Telegram.Alerts), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log, Alone: s.alone,
 	})
 	s.hidden = hide.NewFollower(c.Broker, "datawatch-collector", env.Log)
 	desk := chat.Options{
@@ -211,6 +224,8 @@ const storeTimeout = 4 * time.Second
 // in is tried again.
 func (s *show) watch(ctx context.Context, c Config) error {
 	defer s.env.Health.ForgetCanary()
+	s.watching.Store(true)
+	defer s.watching.Store(false)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return daemon.Insist(ctx, s.env, "canaries", func() error {
@@ -223,7 +238,7 @@ func (s *show) watch(ctx context.Context, c Config) error {
 			s.env.Health.Set("watch", daemon.Ready, "")
 			return silence.Watch(ctx, silence.Options{
 				Broker: c.Broker, Sender: s.bot, Chat: telegram.ChatOf(c.Telegram.Alerts), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: s.env.Log,
-				Canaries: s.env.Health.SetCanary,
+				Canaries: s.env.Health.SetCanary, Heard: func(at time.Time) { s.validator.Store(at.UnixNano()) },
 			})
 		})
 	})

@@ -24,6 +24,7 @@ type Beat struct {
 	Tallies  map[string]Tally `json:"tallies,omitempty"`  // by stream: what was judged since the beat before
 	Canaries Canaries         `json:"canaries,omitempty"` // that this validator judged
 	Alerts   *int             `json:"alerts,omitempty"`   // that are open, of the validator that keeps them
+	Sources  []Source         `json:"sources,omitempty"`  // that this collector reads
 }
 
 // Part is a dependency of a service that isn't as it should be.
@@ -32,6 +33,29 @@ type Part struct {
 	Ready  bool      `json:"ready"` // it works, but somebody should look
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`
+}
+
+// Source is how a source fares that a collector reads. What isn't known is zero.
+type Source struct {
+	Name       string         `json:"name"`
+	LagSeconds float64        `json:"lag_seconds,omitempty"`
+	Backlog    int64          `json:"backlog,omitempty"`     // bytes that wait in its outbox
+	BacklogCap int64          `json:"backlog_cap,omitempty"` // of them, with which capture stops
+	Window     *Window        `json:"window,omitempty"`
+	Trouble    *SourceTrouble `json:"trouble,omitempty"`
+}
+
+// Window is what a source holds for who reads it late: beyond it changes are lost. In bytes.
+type Window struct {
+	Left int64 `json:"left"`
+	Size int64 `json:"size"`
+}
+
+// SourceTrouble is why a source isn't read.
+type SourceTrouble struct {
+	Since  time.Time `json:"since"`
+	Reason string    `json:"reason"`
+	Remedy string    `json:"remedy,omitempty"`
 }
 
 // Tally is how many events of a stream were found valid, invalid, or not checked.

@@ -1,5 +1,5 @@
 // Package gapalert tells people in Telegram of stretches that were not captured: what is missing, from when to when, why,
-// and what to do.
+// and what to do. It is for when no validator gives signs of life: else that tells them, as of everything else.
 //
 // Gaps that come together, of one source and for one reason, are one message. It refuses to wait for Telegram on the
 // capture's side: Offer never blocks. Told is at most once: a gap whose message is lost with the process stays an event
@@ -32,6 +32,8 @@ type Options struct {
 	Language string // en | vi
 	Zone     *time.Location
 	Log      *slog.Logger
+	// Alone tells whether nobody else tells people of gaps: the validator does, as long as it gives signs of life. Nil is always.
+	Alone func() bool
 	// Together is how long gaps are waited for that belong to the first. Default: 2 s.
 	Together time.Duration
 }
@@ -65,6 +67,9 @@ const (
 func New(o Options) *Alerter {
 	if o.Together == 0 {
 		o.Together = 2 * time.Second
+	}
+	if o.Alone == nil {
+		o.Alone = func() bool { return true }
 	}
 	return &Alerter{o: o, words: wordsIn(o.Language), wake: make(chan struct{}, 1)}
 }
@@ -148,6 +153,9 @@ func (a *Alerter) Run(ctx context.Context) error {
 		case <-time.After(a.o.Together):
 		}
 		for g := a.next(); g != nil; g = a.next() {
+			if !a.o.Alone() {
+				continue
+			}
 			if err := a.tell(ctx, g); err != nil {
 				return err
 			}

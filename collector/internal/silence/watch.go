@@ -50,6 +50,8 @@ type Options struct {
 	Every time.Duration
 	// Canaries is told when the oldest of the partitions' newest canaries that came through was sent; default: nobody is.
 	Canaries func(sent time.Time)
+	// Heard is told of the validator's signs of life; default: nobody is.
+	Heard func(at time.Time)
 }
 
 // told is the message that stands, in the state topic.
@@ -79,6 +81,9 @@ func Watch(ctx context.Context, o Options) error {
 	}
 	if o.Canaries == nil {
 		o.Canaries = func(time.Time) {}
+	}
+	if o.Heard == nil {
+		o.Heard = func(time.Time) {}
 	}
 	w := &watch{Options: o, topics: broker.TopicsOf(o.Broker.TopicPrefix), began: time.Now(), canaries: control.Canaries{}}
 	w.After += rand.N(o.After / 8) // several collectors don't notice all at once
@@ -126,6 +131,7 @@ func (w *watch) stored(ctx context.Context, scanner *broker.Scanner) (*told, err
 func (w *watch) hear(r broker.Record) error {
 	if b, ok := control.ReadBeat(r); ok && b.Service == watched {
 		w.last.Store(max(w.last.Load(), b.At.UnixNano()))
+		w.Heard(b.At)
 		w.canaries.Add(b.Canaries)
 		if _, sent, ok := w.canaries.Oldest(); ok {
 			w.Canaries(sent)

@@ -82,6 +82,12 @@ type Reporter interface {
 	Gap(cause string)
 }
 
+// WindowReporter is a Reporter that is told how much the watched system still holds for who reads late, in bytes: beyond
+// size changes are lost, and left is what remains of it.
+type WindowReporter interface {
+	Window(left, size int64)
+}
+
 // State is what a source is doing.
 type State string
 

@@ -8,6 +8,7 @@ import (
 
 	"datawatch/collector/internal/source"
 	"datawatch/collector/internal/source/backfill"
+	"datawatch/pkg/control"
 	"datawatch/pkg/event"
 )
 
@@ -38,7 +39,7 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 	}
 	lags := &lags{
 		description: prometheus.NewDesc("datawatch_collector_source_lag_seconds", "How far capture is behind the source.", []string{"source"}, nil),
-		now:         map[string]func() float64{},
+		now:         map[string]func() float64{}, fares: map[string]func() control.Source{},
 	}
 	registerer.MustRegister(lags)
 	return &metrics{
@@ -59,8 +60,9 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 type lags struct {
 	description *prometheus.Desc
 
-	mu  sync.Mutex
-	now map[string]func() float64
+	mu    sync.Mutex
+	now   map[string]func() float64
+	fares map[string]func() control.Source
 }
 
 // Describe implements prometheus.Collector.
@@ -75,11 +77,11 @@ func (l *lags) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// showLag has a source's lag asked for at each scrape.
-func (m *metrics) showLag(name string, lag func() float64) {
+// showLag has a source's lag asked for at each scrape, and how it fares at each sign of life.
+func (m *metrics) showLag(name string, lag func() float64, fares func() control.Source) {
 	m.lags.mu.Lock()
 	defer m.lags.mu.Unlock()
-	m.lags.now[name] = lag
+	m.lags.now[name], m.lags.fares[name] = lag, fares
 }
 
 // hideLag has it told no more: another collector runs the source.
@@ -87,6 +89,7 @@ func (m *metrics) hideLag(name string) {
 	m.lags.mu.Lock()
 	defer m.lags.mu.Unlock()
 	delete(m.lags.now, name)
+	delete(m.lags.fares, name)
 }
 
 // forget takes a source away that is in the configuration no more.

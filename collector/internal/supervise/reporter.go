@@ -9,6 +9,7 @@ import (
 
 	"datawatch/collector/internal/remote"
 	"datawatch/collector/internal/source"
+	"datawatch/pkg/control"
 	"datawatch/pkg/daemon"
 )
 
@@ -25,15 +26,19 @@ type reporter struct {
 	reason  string
 	changed time.Time // when state became what it is
 	lag     float64
-	backlog *int64    // nil where the source tells none
+	backlog *int64 // nil where the source tells none
+	window  *control.Window
 	since   time.Time // when the emit that is under way began
 }
 
-var _ source.Reporter = (*reporter)(nil)
+var (
+	_ source.Reporter       = (*reporter)(nil)
+	_ source.WindowReporter = (*reporter)(nil)
+)
 
 func newReporter(name string, m *metrics, health *daemon.Health, watch Watcher, log *slog.Logger) *reporter {
 	r := &reporter{name: name, metrics: m, health: health, watch: watch, log: log}
-	m.showLag(name, r.lagNow)
+	m.showLag(name, r.lagNow, r.fares)
 	return r
 }
 
@@ -102,6 +107,25 @@ func (r *reporter) Backlog(bytes int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.backlog = &bytes
+}
+
+// Window implements source.WindowReporter.
+func (r *reporter) Window(left, size int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.window = &control.Window{Left: left, Size: size}
+}
+
+// fares is what a sign of life tells of the source.
+func (r *reporter) fares() control.Source {
+	s := control.Source{Name: r.name, LagSeconds: r.lagNow()}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.backlog != nil {
+		s.Backlog = *r.backlog
+	}
+	s.Window = r.window
+	return s
 }
 
 // changedAfter tells whether the state changed since then.

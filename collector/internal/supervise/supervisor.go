@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
+	"datawatch/pkg/control"
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/event"
 )
@@ -307,4 +309,15 @@ func (s *Supervisor) settle(ctx context.Context) error {
 	case <-round:
 		return nil
 	}
+}
+
+// Sources are how the sources fare that this collector runs, by name.
+func (s *Supervisor) Sources() []control.Source {
+	s.metrics.lags.mu.Lock()
+	defer s.metrics.lags.mu.Unlock()
+	var all []control.Source
+	for _, name := range slices.Sorted(maps.Keys(s.metrics.lags.fares)) {
+		all = append(all, s.metrics.lags.fares[name]())
+	}
+	return all
 }

@@ -1,5 +1,7 @@
-// Package trouble tells people in Telegram of sources that aren't read: what happened, since when, what it means for the
-// data and what to do; once, when it has lasted for a minute, and again when it is over.
+// Package trouble knows of sources that aren't read: what happened, since when and what to do. Signs of life carry it to the
+// validator, which tells people of it as of everything else. Where no validator gives signs of life it tells them itself, in
+// Telegram: once, when it has lasted for a minute, and again when it is over. A configuration that can't be used it always
+// tells itself.
 //
 // It refuses to wait for Telegram on capture's side: State never blocks. What it has told lives in memory: after a
 // restart, what still lasts is told again.
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"datawatch/collector/internal/source"
+	"datawatch/pkg/control"
 	"datawatch/pkg/telegram"
 )
 
@@ -30,6 +33,9 @@ type Options struct {
 	Language string // en | vi
 	Zone     *time.Location
 	Log      *slog.Logger
+	// Alone tells whether nobody else tells people of sources: the validator does, as long as it gives signs of life. Nil is
+	// always.
+	Alone func() bool
 }
 
 const (
@@ -65,6 +71,9 @@ type matter struct {
 
 // New is ready to be told states.
 func New(o Options) *Teller {
+	if o.Alone == nil {
+		o.Alone = func() bool { return true }
+	}
 	return &Teller{o: o, words: wordsIn(o.Language), loaded: time.Now(), cases: map[string]*matter{}}
 }
 
@@ -118,6 +127,17 @@ func (t *Teller) Configuration(err error) {
 	}
 }
 
+// Of is a source's trouble, as signs of life carry it, or nil.
+func (t *Teller) Of(name string) *control.SourceTrouble {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	m := t.cases[name]
+	if m == nil {
+		return nil
+	}
+	return &control.SourceTrouble{Since: m.since, Reason: firstLine(m.reason), Remedy: m.remedy}
+}
+
 // Run sends until ctx is done and returns its error.
 func (t *Teller) Run(ctx context.Context) error {
 	ticker := time.NewTicker(look)
@@ -153,7 +173,7 @@ func (t *Teller) due(now time.Time) []telegram.Message {
 				messages = append(messages, t.words.over(m))
 			}
 			delete(t.cases, name)
-		case m.well.IsZero() && !m.told && now.Sub(m.since) >= lasting:
+		case m.well.IsZero() && !m.told && now.Sub(m.since) >= lasting && (m.subject == configuration || t.o.Alone()):
 			m.told = true
 			messages = append(messages, t.message(m))
 		}

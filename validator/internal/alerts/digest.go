@@ -36,7 +36,7 @@ type digestWords struct {
 	yesterday                             func(day string) string
 	events                                func(n, schemas, valid string) string
 	open, muted, accepted, over, noSchema string
-	info, dead                            string
+	info, dead, gaps                      string
 	streamEvents                          func(stream, n string) string
 	top                                   string
 }
@@ -46,7 +46,7 @@ var englishDigest = digestWords{
 	events: func(n, streams, valid string) string {
 		return n + " events in " + streams + " streams, " + valid + " valid"
 	},
-	open: "open", muted: "muted", accepted: "accepted", over: "over", noSchema: "No schema: ", info: "Only counted: ", dead: "Not understood: ",
+	open: "open", muted: "muted", accepted: "accepted", over: "over", noSchema: "No schema: ", info: "Only counted: ", dead: "Not understood: ", gaps: "Not captured: ",
 	streamEvents: func(stream, n string) string { return stream + " (" + n + " events)" },
 	top:          "Most often: ",
 }
@@ -56,7 +56,7 @@ var vietnameseDigest = digestWords{
 	events: func(n, streams, valid string) string {
 		return n + " sự kiện trong " + streams + " luồng, " + valid + " hợp lệ"
 	},
-	open: "đang mở", muted: "đã tắt", accepted: "đã chấp nhận", over: "đã hết", noSchema: "Chưa có schema: ", info: "Chỉ đếm: ", dead: "Không hiểu được: ",
+	open: "đang mở", muted: "đã tắt", accepted: "đã chấp nhận", over: "đã hết", noSchema: "Chưa có schema: ", info: "Chỉ đếm: ", dead: "Không hiểu được: ", gaps: "Không được ghi lại: ",
 	streamEvents: func(stream, n string) string { return stream + " (" + n + " sự kiện)" },
 	top:          "Nhiều nhất: ",
 }
@@ -211,7 +211,14 @@ func (s *sender) digestRest(unchecked map[string]int64) []telegram.Block {
 	for _, l := range s.signs.known.Letters {
 		dead[place(l.Stream)] += l.Count
 	}
-	return append(s.ranked(d.noSchema, unchecked, d.streamEvents), s.ranked(d.dead, dead, nil)...)
+	gaps, now := map[string]int64{}, s.keeper.options.Now()
+	for _, g := range s.signs.known.Gaps {
+		if now.Sub(g.Last) <= 24*time.Hour {
+			gaps[g.Source+" "+(writer{words: s.words, zone: s.keeper.options.Telegram.Timezone.Location, now: now}).span(g)] += g.Count
+		}
+	}
+	blocks := append(s.ranked(d.noSchema, unchecked, d.streamEvents), s.ranked(d.dead, dead, nil)...)
+	return append(blocks, s.ranked(d.gaps, gaps, nil)...)
 }
 
 // ranked is a line of the largest counts.

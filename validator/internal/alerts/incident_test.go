@@ -90,6 +90,7 @@ func TestIncidentsAndDigestsReadAsPeopleAreUsedTo(t *testing.T) {
 		s.digested.Streams = map[event.Stream]control.Tally{"shop-db/public.orders": {Valid: 1760}}
 		s.digested.Groups = map[string]int64{"fp2": 7}
 		s.signs.known.Letters["x"] = &letters{Stream: "shop-kafka/payments.captured", Count: 214}
+		s.signs.known.Gaps = map[string]*gaps{"gap/shop-db x": {Source: "shop-db", Count: 2, From: now.Add(-2 * time.Hour), To: now.Add(-time.Hour), Last: now.Add(-time.Hour)}}
 		s.groups["fp1"].Severity = event.Info
 		show("digest", s.digestMessage(now.In(hanoi), now))
 	}

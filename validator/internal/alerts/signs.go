@@ -39,6 +39,7 @@ type signs struct {
 	services map[string]map[string]control.Beat // by service and instance
 	recent   []control.Beat                     // with tallies, of the last shareWindow
 	accepts  []Accept                           // not decided yet
+	behind   map[string]behind                  // sources that are far behind
 }
 
 // signsState is what is stored of signs.
@@ -50,6 +51,7 @@ type signsState struct {
 	Letters map[string]*letters            `json:"letters"` // by ID
 	// Canaries are the newest that any validator judged.
 	Canaries control.Canaries `json:"canaries,omitempty"`
+	Gaps     map[string]*gaps `json:"gaps,omitempty"` // by ID
 }
 
 // letters are the dead letters of one stream and one class of errors.
@@ -65,7 +67,7 @@ type letters struct {
 
 // openSigns goes on where the keeper before was. Signs of life are read from a while before, for they aren't stored.
 func openSigns(ctx context.Context, scanner *broker.Scanner, topics broker.Topics, now time.Time, silentAfter time.Duration) (*signs, error) {
-	s := &signs{scanner: scanner, topics: topics, opened: now, after: silentAfter, services: map[string]map[string]control.Beat{}}
+	s := &signs{scanner: scanner, topics: topics, opened: now, after: silentAfter, services: map[string]map[string]control.Beat{}, behind: map[string]behind{}}
 	state, err := scanner.State(ctx, topics.State, signsKey)
 	if err != nil {
 		return nil, err
@@ -86,6 +88,9 @@ func openSigns(ctx context.Context, scanner *broker.Scanner, topics broker.Topic
 	}
 	if s.known.Canaries == nil {
 		s.known.Canaries = control.Canaries{}
+	}
+	if s.known.Gaps == nil {
+		s.known.Gaps = map[string]*gaps{}
 	}
 	from, err := scanner.Since(topics.Control, 0, now.Add(-signsBack))
 	if err != nil {
@@ -131,6 +136,10 @@ func (s *signs) take(r broker.Record) {
 		}
 		return
 	}
+	if g, ok := control.ReadGap(r); ok {
+		s.gap(g, r.Timestamp)
+		return
+	}
 	if a, ok := readAccept(r); ok {
 		s.accepts = append(s.accepts, a)
 		s.changed = true
@@ -143,6 +152,7 @@ func (s *signs) beat(b control.Beat) {
 	}
 	of := s.services[b.Service]
 	of[b.Instance] = b
+	s.lags(b)
 	maps.DeleteFunc(of, func(_ string, old control.Beat) bool { return b.At.Sub(old.At) > time.Hour })
 	if len(b.Tallies) > 0 {
 		s.recent = append(s.recent, b)

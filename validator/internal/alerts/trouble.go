@@ -77,6 +77,8 @@ func (s *sender) findTroubles(now time.Time) map[string]*trouble {
 		}
 	}
 	s.findCanary(now, all)
+	s.findSources(now, all)
+	s.findGaps(all)
 	for chat, r := range s.refused {
 		if now.Before(r.until.Add(refusedPause)) && chat != telegram.ChatOf(s.keeper.options.Telegram.Alerts) {
 			all[routePrefix+strconv.FormatInt(chat.ID, 10)] = &trouble{
@@ -123,8 +125,8 @@ func (s *sender) findParts(service string, now time.Time, all map[string]*troubl
 			continue
 		}
 		for _, p := range beat.Parts {
-			// Canaries, the schema files and the routes of alerts have messages of their own.
-			if now.Sub(p.Since) < patience || p.Name == daemon.CanaryPart || p.Name == "schemas" && service == "validator" || p.Name == "telegram" && p.Ready {
+			// Canaries, sources, the schema files and the routes of alerts have messages of their own.
+			if now.Sub(p.Since) < patience || p.Name == daemon.CanaryPart || service == "collector" && len(beat.Sources) > 0 && strings.HasPrefix(p.Name, "source ") || p.Name == "schemas" && service == "validator" || p.Name == "telegram" && p.Ready {
 				continue
 			}
 			id := partPrefix + service + "/" + p.Name

@@ -27,8 +27,25 @@ type troubleWords struct {
 	canaryIn          func(partition string) string
 	canaryMeans       string
 	canaryDo          string
+	source            func(name string) string
+	sourceMeans       string
+	sourceDo          string
+	lag               func(name, span string) string
+	lagMeans, lagDo   string
+	outbox            func(name, percent string) string
+	outboxIs          func(bytes, most string) string
+	outboxMeans       string
+	outboxDo          string
+	window            func(name string) string
+	windowIs          func(left, size string) string
+	windowMeans       string
+	windowDo          string
+	gap               func(source string, streams int, more bool) string
+	gapLost           func(n string) string
+	gapSome           string
 	do                string
 	again             func(name string) string
+	near, over        map[string]func(name string) string // by the ID's prefix: what it is in a line, and that it is over
 }
 
 var englishTroubles = troubleWords{
@@ -54,8 +71,43 @@ var englishTroubles = troubleWords{
 	},
 	canaryMeans: "What was written since isn't checked yet, and the feed or the alerts may be behind. Nothing is lost: it waits in raw or in clean.",
 	canaryDo:    "see /status; then /readyz and the log of collector, preprocessor and validator, in this order.",
-	do:          "Do: ",
-	again:       func(name string) string { return name + ": over" },
+	source:      func(name string) string { return name + " is not being read" },
+	sourceMeans: "Nothing is lost yet: reading goes on where it stopped, as long as the source still holds what came since.",
+	sourceDo:    "run collector check.",
+	lag:         func(name, span string) string { return name + " is " + span + " behind, and doesn't catch up" },
+	lagMeans:    "What changes there is shown and checked that much later. Nothing is lost as long as the source holds it.",
+	lagDo:       "see whether the source writes more than usual, and whether collector and broker have CPU and network to spare; a source of Kafka can be split (shards).",
+	outbox:      func(name, percent string) string { return "The outbox of " + name + " is " + percent + " full" },
+	outboxIs:    func(bytes, most string) string { return bytes + " of " + most + " wait in the database." },
+	outboxMeans: "When it is full, capture stops: changes from then on are a gap. The application's writes are fine.",
+	outboxDo:    "see why the collector doesn't get on (/status, its log), or raise outbox.max_bytes.",
+	window:      func(name string) string { return name + " won't hold back much longer what is to be read" },
+	windowIs:    func(left, size string) string { return left + " of " + size + " are left of what its slot holds back." },
+	windowMeans: "Beyond that the server removes what wasn't read: those changes are lost, and a gap.",
+	windowDo:    "see why the collector doesn't get on (/status, its log), or raise max_slot_wal_keep_size.",
+	gap: func(source string, streams int, more bool) string {
+		switch {
+		case more:
+			return source + ": a gap in more than " + strconv.Itoa(streams) + " streams"
+		case streams == 1:
+			return source + ": a gap"
+		}
+		return source + ": a gap in " + strconv.Itoa(streams) + " streams"
+	},
+	gapLost: func(n string) string { return n + " changes from then were not captured." },
+	gapSome: "Changes from then may not have been captured: they were never checked, and aren't in clean.",
+	do:      "Do: ",
+	again:   func(name string) string { return name + ": over" },
+	near: map[string]func(string) string{
+		lagPrefix: func(name string) string { return name + " is behind" }, outboxPrefix: func(name string) string { return "The outbox of " + name + " is nearly full" },
+		windowPrefix: func(name string) string { return name + " won't hold back much longer what is to be read" },
+	},
+	over: map[string]func(string) string{
+		sourcePrefix: func(name string) string { return name + " is being read again" },
+		lagPrefix:    func(name string) string { return name + " has caught up" },
+		outboxPrefix: func(name string) string { return "The outbox of " + name + " has room again" },
+		windowPrefix: func(name string) string { return name + " holds back enough again" },
+	},
 }
 
 var vietnameseTroubles = troubleWords{
@@ -83,8 +135,47 @@ var vietnameseTroubles = troubleWords{
 	},
 	canaryMeans: "Những gì được ghi từ đó chưa được kiểm tra; tin trực tiếp hoặc cảnh báo có thể đến chậm. Chưa mất gì: dữ liệu chờ trong raw hoặc clean.",
 	canaryDo:    "xem /status; rồi xem /readyz và log của collector, preprocessor và validator, theo thứ tự đó.",
-	do:          "Cần làm: ",
-	again:       func(name string) string { return name + ": đã hết" },
+	source:      func(name string) string { return name + " hiện không được đọc" },
+	sourceMeans: "Chưa mất gì: khi đọc lại sẽ tiếp tục từ chỗ đã dừng, miễn là nguồn còn giữ dữ liệu.",
+	sourceDo:    "chạy collector check.",
+	lag:         func(name, span string) string { return name + " bị chậm " + span + " và chưa bắt kịp" },
+	lagMeans:    "Thay đổi ở đó hiện ra và được kiểm tra chậm chừng ấy. Chưa mất gì, chừng nào nguồn còn giữ.",
+	lagDo:       "xem nguồn có ghi nhiều hơn thường lệ không, collector và broker còn dư CPU và mạng không; nguồn Kafka có thể chia nhỏ (shards).",
+	outbox:      func(name, percent string) string { return "Outbox của " + name + " đã đầy " + percent },
+	outboxIs: func(bytes, most string) string {
+		return bytes + " trên " + most + " đang chờ trong cơ sở dữ liệu."
+	},
+	outboxMeans: "Khi đầy, việc thu nhận dừng lại: thay đổi từ lúc đó bị thiếu. Ứng dụng vẫn ghi bình thường.",
+	outboxDo:    "xem vì sao collector không theo kịp (/status, log), hoặc tăng outbox.max_bytes.",
+	window:      func(name string) string { return name + " sắp không giữ được những gì chưa đọc" },
+	windowIs: func(left, size string) string {
+		return "Slot chỉ còn giữ được thêm " + left + " trên " + size + "."
+	},
+	windowMeans: "Quá mức đó máy chủ xóa những gì chưa đọc: các thay đổi ấy bị mất và thành khoảng thiếu.",
+	windowDo:    "xem vì sao collector không theo kịp (/status, log), hoặc tăng max_slot_wal_keep_size.",
+	gap: func(source string, streams int, more bool) string {
+		switch {
+		case more:
+			return source + ": hơn " + strconv.Itoa(streams) + " luồng có khoảng thiếu"
+		case streams == 1:
+			return source + ": có khoảng thiếu"
+		}
+		return source + ": " + strconv.Itoa(streams) + " luồng có khoảng thiếu"
+	},
+	gapLost: func(n string) string { return n + " thay đổi trong khoảng này không được ghi lại." },
+	gapSome: "Thay đổi trong khoảng này có thể không được ghi lại: chúng không được kiểm tra và không có trong clean.",
+	do:      "Cần làm: ",
+	again:   func(name string) string { return name + ": đã hết" },
+	near: map[string]func(string) string{
+		lagPrefix: func(name string) string { return name + " đang bị chậm" }, outboxPrefix: func(name string) string { return "Outbox của " + name + " gần đầy" },
+		windowPrefix: func(name string) string { return name + " sắp không giữ được những gì chưa đọc" },
+	},
+	over: map[string]func(string) string{
+		sourcePrefix: func(name string) string { return name + " đã được đọc lại" },
+		lagPrefix:    func(name string) string { return name + " đã bắt kịp" },
+		outboxPrefix: func(name string) string { return "Outbox của " + name + " đã có chỗ trở lại" },
+		windowPrefix: func(name string) string { return name + " lại giữ được đủ" },
+	},
 }
 
 // trouble writes what all messages of our own troubles have: what, since when, why, what it means, what to do.
@@ -95,7 +186,10 @@ func (w writer) trouble(what string, since time.Time, reason, means, do string) 
 			blocks = append(blocks, telegram.Line(telegram.Plain(text)))
 		}
 	}
-	return telegram.NewMessage(append(blocks, telegram.Line(telegram.Plain(w.words.troubles.do+do)))...)
+	if do != "" {
+		blocks = append(blocks, telegram.Line(telegram.Plain(w.words.troubles.do+do)))
+	}
+	return telegram.NewMessage(blocks...)
 }
 
 func (w writer) silent(service string, since time.Time) telegram.Message {
@@ -166,6 +260,13 @@ func (w writer) troubleName(id string) string {
 	case deadPrefix:
 		stream, class, _ := strings.Cut(name, " ")
 		return stream + ": " + class
+	case sourcePrefix:
+		return w.words.troubles.source(name)
+	case lagPrefix, outboxPrefix, windowPrefix:
+		return w.words.troubles.near[kind+"/"](name)
+	case gapPrefix:
+		source, _, _ := strings.Cut(name, " ")
+		return w.words.troubles.gap(source, 1, false)
 	case "canary/":
 		return w.words.troubles.canary
 	case filePrefix:
@@ -184,7 +285,12 @@ func (s *sender) troubleMessage(w writer, id string, c *life.Card) telegram.Mess
 		if file, ok := strings.CutPrefix(id, filePrefix); ok {
 			return w.mendedFile(file, c.OverAt)
 		}
-		return telegram.NewMessage(telegram.Line(telegram.Plain("🟢 "), telegram.Bold(w.words.troubles.again(w.troubleName(id))), telegram.Plain(" · "+w.moment(c.OverAt, "15:04"))))
+		over := w.words.troubles.again(w.troubleName(id))
+		kind, name, _ := strings.Cut(id, "/")
+		if said := w.words.troubles.over[kind+"/"]; said != nil {
+			over = said(name)
+		}
+		return telegram.NewMessage(telegram.Line(telegram.Plain("🟢 "), telegram.Bold(over), telegram.Plain(" · "+w.moment(c.OverAt, "15:04"))))
 	}
 	m := t.message(w)
 	w.quiet = t.last

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"datawatch/pkg/broker"
+	"datawatch/pkg/control"
 	"datawatch/pkg/event"
 	"datawatch/pkg/testrig"
 	"datawatch/validator/internal/judge"
@@ -51,4 +52,30 @@ func TestCanariesAreToldWhenTheyWentThroughAndAreNobodysEvents(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// TestAGapIsHandedOnOnceToWhoTellsPeople, in the transaction of the batch.
+func TestAGapIsHandedOnOnceToWhoTellsPeople(t *testing.T) {
+	w := newWorld(t, testrig.Embedded(t))
+	w.start()
+	lost := int64(7)
+	gap := &event.Clean{
+		ID: "shop-db/20261122T101500Z.000000000412.0003", Stream: stream, Type: event.GapType, Time: "2026-11-22T14:00:00Z",
+		Gap: &event.Gap{Cause: "the outbox reached its cap", Remedy: "run collector snapshot", Lost: &lost},
+	}
+	w.publish(gap, change(1, 1, event.Insert, "", `{"total": 1}`))
+	w.tallied(1, 0, 0)
+	records, err := w.all(w.topics.Control)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []control.Gap
+	for _, r := range records {
+		if g, ok := control.ReadGap(r); ok {
+			got = append(got, g)
+		}
+	}
+	if len(got) != 1 || got[0].Stream != stream || got[0].What.Cause != gap.Gap.Cause || got[0].What.Remedy != gap.Gap.Remedy || *got[0].What.Lost != lost {
+		t.Errorf("handed on %+v", got)
+	}
 }

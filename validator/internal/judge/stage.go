@@ -13,6 +13,7 @@ import (
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
+	"datawatch/pkg/control"
 	"datawatch/pkg/event"
 	"datawatch/validator/internal/schemas"
 	"datawatch/validator/internal/tally"
@@ -235,7 +236,7 @@ func (j *Judge) one(ctx context.Context, set *schemas.Set, r *broker.Record) ([]
 		return j.records(r, v, nil)
 	}
 	if clean.Change == nil {
-		return nil, nil
+		return []broker.Record{control.GapRecord(j.topics.Control, clean)}, nil
 	}
 	file := set.For(clean.Stream)
 	v, err := verdict.Judge(ctx, file, clean, position, now)

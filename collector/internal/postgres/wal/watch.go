@@ -157,6 +157,9 @@ func (w *watcher) slot(ctx context.Context) error {
 	var reason string
 	if s.Safe != nil {
 		w.metrics.safe.Set(float64(*s.Safe))
+		if reporter, ok := w.reporter.(source.WindowReporter); ok {
+			reporter.Window(*s.Safe, s.Retained+*s.Safe)
+		}
 		if s.WALStatus == "unreserved" || *s.Safe < (s.Retained+*s.Safe)/warnBelow {
 			reason = fmt.Sprintf("the slot %s is about to be lost: it holds back %d bytes of WAL, and after %d more the server removes them; "+
 				"raise max_slot_wal_keep_size, or see why datawatch doesn't get on", w.names.slot, s.Retained, *s.Safe)
