@@ -389,6 +389,24 @@ func TestMoreThanFiveWithinTwoMinutesAreOneMessage(t *testing.T) {
 	}
 }
 
+// TestAStrangerDoesntJoinAnIncidentThatHasACause, however many groups that has: it would keep it open, and mislead.
+func TestAStrangerDoesntJoinAnIncidentThatHasACause(t *testing.T) {
+	s := newScene(t)
+	for i := range 8 {
+		s.fails(fmt.Sprint("g", i), 1, 1).Origin = Origin{Transaction: "shop-db 81422"}
+	}
+	s.pass(2*time.Second, time.Second)
+	s.fails("stranger", 1, 1).Origin = Origin{Transaction: "shop-mongo 1"}
+	s.pass(2*time.Second, time.Second)
+	s.hears("new g0", "new stranger")
+	for i := range 8 {
+		s.fails(fmt.Sprint("g", i), 0, 0)
+	}
+	s.pass(time.Second, time.Second)
+	s.phase("g0", Over)
+	s.phase("stranger", Open)
+}
+
 func TestAStreamThatIsInvalidAsAWholeIsOneAlert(t *testing.T) {
 	s := newScene(t)
 	for i := range 4 {

@@ -143,7 +143,7 @@ func (b *Board) related(c, l *Card, burst bool) Incident {
 		return Schema
 	case near && same(c.Origin.Actor, l.Origin.Actor):
 		return Actor
-	case near && burst && (!l.Sent || l.Incident != Alone):
+	case near && burst && (!l.Sent || l.Incident == Burst): // a message that names a cause isn't for what has another
 		return Burst
 	}
 	return Alone
