@@ -26,6 +26,15 @@ type api struct {
 	answers  []string
 	files    []file
 	banned   string // a chat that the bot isn't in
+	away     bool   // nothing is answered but errors
+	denied   int    // messages that came meanwhile
+}
+
+// goAway has Telegram answer nothing but errors, or come back.
+func (a *api) goAway(is bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.away = is
 }
 
 // file is a document that was sent.
@@ -134,6 +143,14 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer a.mu.Unlock()
 	method := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	var id int
+	if a.away {
+		if method == "sendMessage" {
+			a.denied++
+		}
+		w.WriteHeader(http.StatusBadGateway)
+		_, _ = io.WriteString(w, "<html>Bad Gateway</html>")
+		return
+	}
 	switch method {
 	case "getMe":
 		_, _ = io.WriteString(w, `{"ok":true,"result":{"id":1,"is_bot":true,"first_name":"datawatch","username":"datawatch_bot"}}`)
