@@ -199,7 +199,11 @@ func (w *world) scan(c config.Broker, topic string) ([]broker.Record, error) {
 		if err != nil {
 			return nil, err
 		}
-		err = s.Scan(w.t.Context(), topic, p, 0, end, func(r broker.Record) error { all = append(all, r); return nil })
+		oldest, err := s.Oldest(topic, p) // what is compacted may begin later
+		if err != nil {
+			return nil, err
+		}
+		err = s.Scan(w.t.Context(), topic, p, oldest, end, func(r broker.Record) error { all = append(all, r); return nil })
 		if err != nil {
 			return nil, err
 		}

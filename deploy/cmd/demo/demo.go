@@ -128,6 +128,9 @@ func (d *demo) startBrokers(ctx context.Context) error {
 	return nil
 }
 
+// incidentAfter is how long the shop sells until a job goes wrong, and how long that lasts.
+const incidentAfter = 20 * time.Second
+
 // openShop makes tables and topics now, so that the collector finds them; it begins to sell when the services are ready.
 func (d *demo) openShop(ctx context.Context) error {
 	s, err := shop.Open(ctx, shop.Options{
@@ -145,7 +148,10 @@ func (d *demo) openShop(ctx context.Context) error {
 		defer close(closed)
 		select {
 		case <-started:
+			var job sync.WaitGroup
+			job.Go(func() { s.Incidents(selling, incidentAfter) })
 			_ = s.Run(selling) // ends with its context's error
+			job.Wait()
 		case <-selling.Done():
 		}
 	}()

@@ -27,7 +27,8 @@ import (
 
 func TestMain(m *testing.M) { testrig.Main(m) }
 
-// TestDemoShowsAnAlertAndLeavesNothing runs the demo as a newcomer does, looks at the chat page's API, and ends it.
+// TestDemoShowsAnAlertAndLeavesNothing runs the demo as a newcomer does, looks at the chat page's API, waits for the incident
+// and until its rows are right again, and ends it.
 func TestDemoShowsAnAlertAndLeavesNothing(t *testing.T) {
 	d := startDemo(t)
 	page := d.page(t)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"datawatch/pkg/event"
 	"datawatch/pkg/telegram"
@@ -110,8 +111,8 @@ func (s *sender) incident(w writer, id string, c *life.Card) telegram.Message {
 		}
 		blocks = append(blocks, w.incidentLine(l))
 	}
-	if wrong > 0 {
-		blocks = append(blocks, telegram.Line(telegram.Bold(w.words.wrongNow(w.words.number(wrong)))).Ranked(telegram.Head))
+	if text := s.incidentRows(w, lines, wrong, alive); text != "" {
+		blocks = append(blocks, telegram.Line(telegram.Bold(text)).Ranked(telegram.Head))
 	}
 	if mention := s.mention(lines[0].group.Owner); len(mention) > 0 {
 		blocks = append(blocks, telegram.Line(telegram.Plain(fmt.Sprint(mention)[1:len(fmt.Sprint(mention))-1])))
@@ -119,6 +120,24 @@ func (s *sender) incident(w writer, id string, c *life.Card) telegram.Message {
 	m := telegram.NewMessage(append(blocks, w.notes(c)...)...)
 	m.Buttons = append(w.buttons(id, &whole), w.memberButtons(lines)...)
 	return m
+}
+
+// incidentRows says how many rows are wrong, or that all are right again.
+func (s *sender) incidentRows(w writer, lines []line, wrong int64, alive bool) string {
+	if wrong > 0 {
+		return w.words.wrongNow(w.words.number(wrong))
+	}
+	var over time.Time
+	for _, l := range lines {
+		c := s.board.Card(l.group.Fingerprint)
+		if alive || c.ResolvedBy != "" || !c.Rows {
+			return ""
+		}
+		if c.OverAt.After(over) {
+			over = c.OverAt
+		}
+	}
+	return w.words.mendedAt(w.rows(lines), w.moment(over, "15:04"))
 }
 
 func (w writer) incidentHeading(lines []line, c *life.Card) string {
