@@ -23,5 +23,6 @@
 //
 // Order: what is critical first, then what is new, then what waits longest, then edits; a message is edited at most once
 // per Options.EditEvery. Violations of severity info are counted and never become a message. Nothing is dropped: what the
-// keeper can't read is logged and counted, groups beyond Options.MaxGroups are counted as one.
+// keeper can't read is logged and counted, groups beyond Options.MaxGroups are counted as one. A
+// group that was over for longer than it would be told as back, or was only counted and isn't any more, is forgotten.
 package alerts

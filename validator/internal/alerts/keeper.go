@@ -106,17 +106,20 @@ type Keeper struct {
 	writers *writers
 
 	pending map[string]*Group // of the batch that is being committed
+	dropped []string          // with it
+	wake    chan struct{}     // says that there are groups to be dropped
 	sending sync.WaitGroup    // the session's sender
 
 	mu      sync.Mutex
 	groups  map[string]*Group // as committed; a Group in it is never altered
+	retired map[string]bool   // nobody need know of them any more
 	changed chan struct{}     // says that groups differ from before
 }
 
 // New makes a keeper. It connects when it runs.
 func New(o Options) *Keeper {
 	o.setDefaults()
-	k := &Keeper{options: o, topics: broker.TopicsOf(o.Broker.TopicPrefix), groups: map[string]*Group{}, changed: make(chan struct{}, 1)}
+	k := &Keeper{options: o, topics: broker.TopicsOf(o.Broker.TopicPrefix), groups: map[string]*Group{}, changed: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 	k.metrics = newMetrics(o.Metrics)
 	return k
 }
@@ -132,7 +135,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	k.scanner, k.writers = scanner, newWriters(scanner, k.options.Log)
 	return broker.Stage{
 		Broker: k.options.Broker, Name: "datawatch-alerts", Group: k.options.Broker.TopicPrefix + "-alerts", Topic: k.topics.Violations,
-		Process: k.process, Assigned: k.assigned, Committed: k.committed, Failed: k.options.Failed, OneMember: true, Log: k.options.Log,
+		Process: k.process, Assigned: k.assigned, Committed: k.committed, Failed: k.options.Failed, OneMember: true, Wake: k.wake, Log: k.options.Log,
 	}.Run(ctx)
 }
 
@@ -163,7 +166,34 @@ func (k *Keeper) assigned(ctx context.Context, partitions []int32) error {
 func (k *Keeper) replace(groups map[string]*Group) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.groups = groups
+	k.groups, k.retired = groups, map[string]bool{}
+}
+
+// retire has a group's state dropped, unless it is counted again first.
+func (k *Keeper) retire(id string) {
+	k.mu.Lock()
+	k.retired[id] = true
+	k.mu.Unlock()
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// drop takes the groups that are to be dropped, but for those that the batch has counted.
+func (k *Keeper) drop() []broker.Record {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var out []broker.Record
+	k.dropped = nil
+	for id := range k.retired {
+		if k.pending[id] == nil && k.groups[id] != nil {
+			k.dropped = append(k.dropped, id)
+			out = append(out, broker.Record{Topic: k.topics.State, Key: []byte(groupPrefix + id)})
+		}
+	}
+	clear(k.retired)
+	return out
 }
 
 // snapshot are the groups as committed. They are not to be altered.
@@ -193,7 +223,7 @@ func (k *Keeper) process(ctx context.Context, batch []broker.Record) ([]broker.R
 		}
 		out = append(out, broker.Record{Topic: k.topics.State, Key: []byte(groupPrefix + id), Value: value})
 	}
-	return out, nil
+	return append(out, k.drop()...), nil
 }
 
 // count adds an event to each group that one of its errors belongs to.
@@ -247,8 +277,11 @@ func (k *Keeper) group(ctx context.Context, v *event.Violation, e *event.Violati
 func (k *Keeper) committed([]broker.Record, []broker.Record) {
 	k.mu.Lock()
 	maps.Copy(k.groups, k.pending)
+	for _, id := range k.dropped {
+		delete(k.groups, id)
+	}
 	k.mu.Unlock()
-	k.pending = nil
+	k.pending, k.dropped = nil, nil
 	select {
 	case k.changed <- struct{}{}:
 	default:

@@ -21,6 +21,7 @@ import (
 	"datawatch/pkg/telegram"
 	"datawatch/pkg/testrig"
 	"datawatch/validator/internal/alerts"
+	"datawatch/validator/internal/alerts/life"
 	"datawatch/validator/internal/schemas"
 	"datawatch/validator/internal/wrongrows"
 )
@@ -39,6 +40,8 @@ type world struct {
 	failures atomic.Pointer[[]schemas.Failure]
 	remarks  atomic.Pointer[[]schemas.Remark]
 	silent   time.Duration // how long a service may be; zero is the default
+	times    life.Times
+	most     int // groups; zero is the default
 }
 
 func newWorld(t *testing.T, addr string, a *api) *world {
@@ -68,7 +71,7 @@ func (w *world) start() (stop func()) {
 	}
 	k := alerts.New(alerts.Options{
 		Broker: w.shared.Broker, Telegram: w.shared.Telegram, Messenger: bot, Log: w.log, Metrics: registry,
-		EditEvery: 300 * time.Millisecond, LookEvery: 50 * time.Millisecond, SilentAfter: w.silent,
+		EditEvery: 300 * time.Millisecond, LookEvery: 50 * time.Millisecond, SilentAfter: w.silent, Times: w.times, MaxGroups: w.most,
 		Failures: func() []schemas.Failure {
 			if f := w.failures.Load(); f != nil {
 				return *f

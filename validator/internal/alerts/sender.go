@@ -47,6 +47,7 @@ type sender struct {
 	wrong     *wrong
 	signs     *signs
 	looked    time.Time
+	forgot    time.Time
 	failures  []schemas.Failure
 	remarks   []schemas.Remark
 	board     *life.Board
@@ -208,6 +209,10 @@ func (s *sender) save(ctx context.Context, with []broker.Record, atOnce bool) er
 	}
 	for id, m := range marks {
 		s.saved[id] = m
+		if s.board.Card(id) == nil {
+			delete(s.saved, id)
+			delete(s.shown, id)
+		}
 	}
 	return nil
 }

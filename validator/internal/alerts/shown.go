@@ -32,7 +32,7 @@ func (s *sender) step(now time.Time) {
 	}
 	for id, c := range s.board.Cards() { // those that are over
 		if isTrouble(id) && s.troubles[id] == nil {
-			facts = append(facts, life.Facts{ID: id, Chat: c.Chat, Severity: c.Severity, Count: c.Count, Seen: now, Rows: true})
+			facts = append(facts, life.Facts{ID: id, Chat: c.Chat, Severity: c.Severity, Count: c.Count, Seen: c.OverAt, Rows: true})
 		}
 	}
 	s.board.Step(facts, s.signs.shares(), now)
@@ -43,6 +43,33 @@ func (s *sender) step(now time.Time) {
 		}
 	}
 	k.metrics.open.set(open)
+	s.forget(now)
+}
+
+// forgetEvery is how often it is looked for what may be forgotten.
+const forgetEvery = time.Minute
+
+// forget has the keeper let go of groups that nobody need know of any more, and lets go of the cards of those that it has
+// let go of.
+func (s *sender) forget(now time.Time) {
+	k := s.keeper
+	if now.Sub(s.forgot) < min(forgetEvery, k.options.Times.BackWithin) {
+		return
+	}
+	s.forgot = now
+	s.forgetTroubles(now)
+	for _, ids := range s.board.Forgettable(now) {
+		known := false
+		for _, id := range ids {
+			known = known || s.groups[id] != nil || s.troubles[id] != nil
+			if s.groups[id] != nil {
+				k.retire(id)
+			}
+		}
+		if !known {
+			s.board.Forget(ids)
+		}
+	}
 }
 
 // facts are what is known of a group.
@@ -165,6 +192,11 @@ func (s *sender) cardRecords() ([]broker.Record, map[string]mark, error) {
 			return nil, nil, fmt.Errorf("write state of alert %s: %w", id, err)
 		}
 		records, marks[id] = append(records, broker.Record{Topic: s.keeper.topics.State, Key: []byte(messagePrefix + id), Value: value}), m
+	}
+	for id := range s.saved {
+		if s.board.Card(id) == nil { // forgotten
+			records, marks[id] = append(records, broker.Record{Topic: s.keeper.topics.State, Key: []byte(messagePrefix + id)}), mark{}
+		}
 	}
 	return records, marks, nil
 }

@@ -30,6 +30,9 @@ func (b *Board) advance(f *Facts, now time.Time) *Card {
 			b.open(f.ID, c, New, now)
 		}
 	case Over:
+		if f.Count < c.Count { // it was forgotten, and counts anew
+			c.Count = 0
+		}
 		if f.Wrong > 0 || f.Count > c.Count && !(c.Accepted != nil && c.Rows) {
 			b.reopen(f, c, now)
 		}

@@ -43,6 +43,44 @@ func (b *Board) Cards() map[string]*Card { return b.cards }
 // Members are the groups that share the lead's message, without the lead.
 func (b *Board) Members(lead string) []string { return b.members[lead] }
 
+// Forgettable are the groups that nobody need know of any more, those of one message together: over for so long that they
+// would be new, or only counted and long gone, and nothing that was decided holds.
+func (b *Board) Forgettable(now time.Time) [][]string {
+	var all [][]string
+	for id, c := range b.cards {
+		if c.Lead != "" {
+			continue
+		}
+		one := append([]string{id}, b.members[id]...)
+		if !slices.ContainsFunc(one, func(of string) bool { return !b.forgettable(of, now) }) {
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+// Forget takes cards away, those of one message.
+func (b *Board) Forget(ids []string) {
+	for _, id := range ids {
+		delete(b.cards, id)
+		delete(b.facts, id)
+		delete(b.members, id)
+	}
+}
+
+func (b *Board) forgettable(id string, now time.Time) bool {
+	c, f := b.cards[id], b.facts[id]
+	switch {
+	case c.MutedBy != "" || c.Accepted != nil || c.Held(now) || f != nil && f.Wrong > 0:
+		return false
+	case c.Phase == Over:
+		return now.Sub(c.OverAt) > b.times.BackWithin && (f == nil || now.Sub(f.Seen) > b.times.BackWithin)
+	case c.Phase == Unborn: // only counted
+		return f != nil && now.Sub(f.Seen) > b.times.BackWithin
+	}
+	return false
+}
+
 // Share is what the board was last told of a stream.
 func (b *Board) Share(s event.Stream) Share { return b.shares[s] }
 
