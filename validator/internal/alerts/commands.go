@@ -22,15 +22,14 @@ import (
 
 // answerWords are what commands are answered.
 type answerWords struct {
-	none, stillWrong, noRows, unknownStream string
-	usage                                   map[string]string // by command
-	open                                    func(n string) string
-	rows                                    func(n string) string
+	none, stillWrong, noRows string
+	usage                    map[string]string // by command
+	open                     func(n string) string
+	rows                     func(n string) string
 }
 
 var englishAnswers = answerWords{
 	none: "No alert is open.", stillWrong: "Rows are still wrong: it is over when they are right.", noRows: "No row is wrong.",
-	unknownStream: "No row of such a stream is wrong.",
 	usage: map[string]string{
 		"show": "/show ID", "ack": "/ack ID", "unack": "/unack ID", "mute": "/mute ID 1h, 3d or schema", "unmute": "/unmute ID", "resolve": "/resolve ID",
 		"accept": "/accept ID 30d reason",
@@ -51,7 +50,6 @@ var englishAnswers = answerWords{
 
 var vietnameseAnswers = answerWords{
 	none: "Không có cảnh báo nào đang mở.", stillWrong: "Vẫn còn dòng sai: cảnh báo hết khi các dòng đúng lại.", noRows: "Không có dòng nào sai.",
-	unknownStream: "Không có dòng nào của luồng đó sai.",
 	usage: map[string]string{
 		"show": "/show ID", "ack": "/ack ID", "unack": "/unack ID", "mute": "/mute ID 1h, 3d hoặc schema", "unmute": "/unmute ID", "resolve": "/resolve ID",
 		"accept": "/accept ID 30d lý do",

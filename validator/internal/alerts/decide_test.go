@@ -230,3 +230,58 @@ func TestCriticalAlertsGoToTheirOwnersCriticalChat(t *testing.T) {
 		}
 	}
 }
+
+// TestCommandsAnswerInBothLanguages: each that people may write, and what it needs.
+func TestCommandsAnswerInBothLanguages(t *testing.T) {
+	for language, said := range map[string]struct{ open, usage, acknowledged, unmuted, none, noRows, unknown string }{
+		"en": {"1 alert open", "/mute ID 1h, 3d or schema", "Acknowledged", "No longer muted", "No alert is open.", "No row is wrong.", "This alert isn't known any more"},
+		"vi": {"1 cảnh báo đang mở", "/mute ID 1h, 3d hoặc schema", "Đã ghi nhận", "Đã bật lại", "Không có cảnh báo nào đang mở.", "Không có dòng nào sai.", "Cảnh báo này không còn nữa"},
+	} {
+		t.Run(language, func(t *testing.T) {
+			a := newAPI(t)
+			w := newWorld(t, testrig.Embedded(t), a)
+			w.shared.Telegram.Language = language
+			w.start()
+			w.publish(true, violation(1, "total-adds-up", event.Critical))
+			w.reads(a, "🔴 <b>Order total")
+			asks := func(text string, answer ...string) {
+				t.Helper()
+				before, _ := a.sent()
+				a.write(payments, 0, text)
+				testrig.Eventually(t, 30*time.Second, func() error {
+					messages, _ := a.sent()
+					if len(messages) != len(before)+1 {
+						return fmt.Errorf("%s: %d messages behind %d", text, len(messages), len(before))
+					}
+					return nil
+				})
+				messages, _ := a.sent()
+				for _, want := range answer {
+					if !strings.Contains(messages[len(messages)-1].text, want) {
+						t.Errorf("%s is answered %s, without %q", text, messages[len(messages)-1].text, want)
+					}
+				}
+			}
+			asks("/alerts", said.open, "<code>fp-total-adds-up</code>")
+			asks("/show fp-total-adds-up", "Order total", "<code>149.97</code>")
+			asks("/ack fp-total-adds-up", said.acknowledged)
+			asks("/mute fp-total-adds-up 3d", "")
+			asks("/mute fp-total-adds-up never", said.usage)
+			asks("/unmute fp-total-adds-up", said.unmuted)
+			asks("/ack nothing", said.unknown)
+			asks("/wrong coupons", said.noRows)
+			a.write(payments, 0, "/wrong orders")
+			testrig.Eventually(t, 30*time.Second, func() error {
+				a.mu.Lock()
+				defer a.mu.Unlock()
+				if len(a.files) != 1 || a.files[0].name != "wrong-orders.csv" || strings.Count(a.files[0].content, "\n") != 2 {
+					return fmt.Errorf("files %+v", a.files)
+				}
+				return nil
+			})
+			w.mend("total-adds-up", 1)
+			w.reads(a, "🟢 <b>Order total")
+			asks("/alerts", said.none)
+		})
+	}
+}
