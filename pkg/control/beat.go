@@ -45,10 +45,11 @@ type Source struct {
 	Trouble    *SourceTrouble `json:"trouble,omitempty"`
 }
 
-// Window is what a source holds for who reads it late: beyond it changes are lost. In bytes.
+// Window is what a source holds for who reads it late: beyond it changes are lost. In bytes of WAL, or seconds of an oplog.
 type Window struct {
-	Left int64 `json:"left"`
-	Size int64 `json:"size"`
+	Left    int64 `json:"left"`
+	Size    int64 `json:"size"`
+	Seconds bool  `json:"seconds,omitempty"`
 }
 
 // SourceTrouble is why a source isn't read.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync/atomic"
 	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
@@ -25,6 +26,7 @@ type reader struct {
 	p          progress           // as committed
 	known      map[namespace]bool // captured collections that there are
 	told       time.Time          // when progress was last committed
+	readUpTo   atomic.Int64       // the deployment's time of what was read, in nanoseconds since 1970
 
 	snapshots *backfill.Tracker
 	chunk     *chunk // that was read, and waits for the stream; nil where none does
@@ -137,6 +139,7 @@ func streamError(err error) error {
 // rest commits an idle stream's token now and then, lest it fall off the oplog.
 func (r *reader) rest(ctx context.Context, token bson.Raw) error {
 	r.report.Lag(0)
+	r.readUpTo.Store(r.now().UnixNano())
 	if token == nil || bytes.Equal(token, r.p.Token) || r.p.Token != nil && r.now().Sub(r.told) < r.limits.idle {
 		return nil
 	}
@@ -157,6 +160,7 @@ func (r *reader) commit(ctx context.Context, next progress, events []event.Raw, 
 	}
 	r.p, r.told = next, r.now()
 	if n := len(events); n > 0 {
+		r.readUpTo.Store(events[n-1].Time.UnixNano())
 		r.report.Lag(max(0, r.told.Sub(events[n-1].Time).Seconds()))
 	}
 	return nil

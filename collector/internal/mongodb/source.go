@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
@@ -105,6 +106,11 @@ func (s *Source) run(ctx context.Context, committed source.Progress, emit source
 	if err != nil {
 		return err
 	}
+	watching, stop := context.WithCancel(ctx)
+	var watcher sync.WaitGroup
+	defer watcher.Wait()
+	defer stop()
+	watcher.Go(func() { r.watchWindow(watching) })
 	return r.run(ctx)
 }
 

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"datawatch/pkg/control"
 	"datawatch/pkg/event"
 )
 
@@ -82,10 +83,9 @@ type Reporter interface {
 	Gap(cause string)
 }
 
-// WindowReporter is a Reporter that is told how much the watched system still holds for who reads late, in bytes: beyond
-// size changes are lost, and left is what remains of it.
+// WindowReporter is a Reporter that is told how much the watched system still holds for who reads late.
 type WindowReporter interface {
-	Window(left, size int64)
+	Window(w control.Window)
 }
 
 // State is what a source is doing.

@@ -110,10 +110,10 @@ func (r *reporter) Backlog(bytes int64) {
 }
 
 // Window implements source.WindowReporter.
-func (r *reporter) Window(left, size int64) {
+func (r *reporter) Window(w control.Window) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.window = &control.Window{Left: left, Size: size}
+	r.window = &w
 }
 
 // fares is what a sign of life tells of the source.

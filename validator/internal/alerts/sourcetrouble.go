@@ -72,7 +72,7 @@ func (s *sender) findSources(now time.Time, all map[string]*trouble) {
 			return c != nil && c.Alive()
 		}
 		if w := source.Window; w != nil && w.Size > 0 && s.beyond(stands(windowPrefix+name), -float64(w.Left)/float64(w.Size), [2]float64{-levels.window[0], -levels.window[1]}) {
-			s.lasts(all, windowPrefix+name, size(w.Left), now, func(wr writer, since time.Time) telegram.Message { return wr.window(name, w, since) })
+			s.lasts(all, windowPrefix+name, strconv.FormatInt(w.Left*20/w.Size, 10), now, func(wr writer, since time.Time) telegram.Message { return wr.window(name, w, since) })
 		} else if t := source.Trouble; t != nil && now.Sub(t.Since) >= patience {
 			all[sourcePrefix+name] = &trouble{
 				severity: event.Critical, since: t.Since, last: now, text: t.Reason,

@@ -29,6 +29,10 @@ func (w writer) outbox(name string, s control.Source, since time.Time) telegram.
 
 func (w writer) window(name string, of *control.Window, since time.Time) telegram.Message {
 	t := w.words.troubles
+	if of.Seconds {
+		span := func(seconds int64) string { return w.words.span(time.Duration(max(seconds, 0)) * time.Second) }
+		return w.trouble(t.window(name), since, t.oplogIs(span(of.Left), span(of.Size)), t.windowMeans, t.oplogDo)
+	}
 	return w.trouble(t.window(name), since, t.windowIs(size(of.Left), size(of.Size)), t.windowMeans, t.windowDo)
 }
 

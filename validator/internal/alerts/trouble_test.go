@@ -32,6 +32,7 @@ func TestTroublesSayWhatSinceWhenWhatItMeansAndWhatToDo(t *testing.T) {
 				{Name: "shop-mongo", Trouble: &control.SourceTrouble{Since: now.Add(-32 * time.Minute), Reason: "no route to host", Remedy: "check the uri"}},
 				{Name: "shop-db", Backlog: 1800 << 20, BacklogCap: 2 << 30, LagSeconds: float64(100 + 60*i)},
 				{Name: "shop-wal", Window: &control.Window{Left: 1 << 30, Size: 10 << 30}, Trouble: &control.SourceTrouble{Since: now.Add(-32 * time.Minute), Reason: "the slot is about to be lost"}},
+				{Name: "shop-oplog", Window: &control.Window{Left: 3600, Size: 86400, Seconds: true}},
 				{Name: "well", Backlog: 1, BacklogCap: 2 << 30, LagSeconds: float64(400 - 60*i), Window: &control.Window{Left: 9, Size: 10}},
 			}})
 		}

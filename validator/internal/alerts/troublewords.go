@@ -39,6 +39,8 @@ type troubleWords struct {
 	window            func(name string) string
 	windowIs          func(left, size string) string
 	windowMeans       string
+	oplogIs           func(left, size string) string
+	oplogDo           string
 	windowDo          string
 	gap               func(source string, streams int, more bool) string
 	gapLost           func(n string) string
@@ -83,6 +85,10 @@ var englishTroubles = troubleWords{
 	outboxDo:    "see why the collector doesn't get on (/status, its log), or raise outbox.max_bytes.",
 	window:      func(name string) string { return name + " won't hold back much longer what is to be read" },
 	windowIs:    func(left, size string) string { return left + " of " + size + " are left of what its slot holds back." },
+	oplogIs: func(left, size string) string {
+		return left + " of the " + size + " that the oplog reaches back are left."
+	},
+	oplogDo:     "see why the collector doesn't get on (/status, its log), or make the oplog larger (replSetResizeOplog).",
 	windowMeans: "Beyond that the server removes what wasn't read: those changes are lost, and a gap.",
 	windowDo:    "see why the collector doesn't get on (/status, its log), or raise max_slot_wal_keep_size.",
 	gap: func(source string, streams int, more bool) string {
@@ -151,6 +157,10 @@ var vietnameseTroubles = troubleWords{
 	windowIs: func(left, size string) string {
 		return "Slot chỉ còn giữ được thêm " + left + " trên " + size + "."
 	},
+	oplogIs: func(left, size string) string {
+		return "Chỉ còn " + left + " trong " + size + " mà oplog giữ được."
+	},
+	oplogDo:     "xem vì sao collector không theo kịp (/status, log), hoặc tăng cỡ oplog (replSetResizeOplog).",
 	windowMeans: "Quá mức đó máy chủ xóa những gì chưa đọc: các thay đổi ấy bị mất và thành khoảng thiếu.",
 	windowDo:    "xem vì sao collector không theo kịp (/status, log), hoặc tăng max_slot_wal_keep_size.",
 	gap: func(source string, streams int, more bool) string {

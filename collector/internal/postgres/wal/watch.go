@@ -10,6 +10,7 @@ import (
 
 	"datawatch/collector/internal/postgres"
 	"datawatch/collector/internal/source"
+	"datawatch/pkg/control"
 )
 
 const (
@@ -158,7 +159,7 @@ func (w *watcher) slot(ctx context.Context) error {
 	if s.Safe != nil {
 		w.metrics.safe.Set(float64(*s.Safe))
 		if reporter, ok := w.reporter.(source.WindowReporter); ok {
-			reporter.Window(*s.Safe, s.Retained+*s.Safe)
+			reporter.Window(control.Window{Left: *s.Safe, Size: s.Retained + *s.Safe})
 		}
 		if s.WALStatus == "unreserved" || *s.Safe < (s.Retained+*s.Safe)/warnBelow {
 			reason = fmt.Sprintf("the slot %s is about to be lost: it holds back %d bytes of WAL, and after %d more the server removes them; "+
