@@ -165,7 +165,7 @@ func valueOf(v *expr.Value) (Value, bool) {
 	case *expr.Value_MapValue:
 		m := &members{}
 		for _, entry := range k.MapValue.GetEntries() {
-			name, value := entry.GetKey().GetStringValue(), Value{}
+			name := entry.GetKey().GetStringValue()
 			if _, text := entry.GetKey().GetKind().(*expr.Value_StringValue); !text {
 				return Value{}, false
 			}

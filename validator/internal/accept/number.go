@@ -141,6 +141,9 @@ func (q *quantity) compare(n *figure) int {
 
 // divides tells whether a number is a multiple of q, which isn't zero.
 func (q *quantity) divides(n *figure) bool {
+	if q.fits && n.fits && q.short.coefficient == 1 && n.short.exponent >= q.short.exponent {
+		return true // no more digits than a power of ten has
+	}
 	if x, y, ok := q.aligned(n); ok {
 		return x%y == 0
 	}

@@ -11,10 +11,11 @@ const budget = 20_000
 
 // Reader reads events and checks them, in memory that it uses again. It is for one goroutine.
 type Reader struct {
-	tape   tape
-	event  Event
-	walk   walk
-	asking asking
+	tape     tape
+	event    Event
+	envelope envelope
+	walk     walk
+	asking   asking
 }
 
 // NewReader makes a reader.
@@ -30,8 +31,8 @@ func (r *Reader) Read(value []byte) (event *Event, ok bool) {
 	if !r.tape.read(value) {
 		return nil, false
 	}
-	e := envelope{tape: &r.tape, event: &r.event}
-	return &r.event, e.read()
+	r.envelope = envelope{tape: &r.tape, event: &r.event}
+	return &r.event, r.envelope.read()
 }
 
 // Accepts tells whether the event that was read is certainly valid: the judge would find nothing wrong with it. False is
