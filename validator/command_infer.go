@@ -86,7 +86,7 @@ func inferPast(cmd *cobra.Command, c Config, r replay.Range, options infer.Optio
 	defer done()
 	cmd.PrintErrln(past.Held())
 	inference := infer.New(r.Stream, options)
-	show, end := progress(cmd.ErrOrStderr(), "reading")
+	show, end := progress(cmd.ErrOrStderr(), "reading", past.Most())
 	unreadable, err := inference.Learn(cmd.Context(), past, show)
 	end()
 	if err != nil {

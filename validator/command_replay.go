@@ -75,7 +75,7 @@ func replayPast(cmd *cobra.Command, c Config, r replay.Range, o replay.Options) 
 	}
 	defer done()
 	cmd.PrintErrln(past.Held())
-	show, end := progress(cmd.ErrOrStderr(), "replaying")
+	show, end := progress(cmd.ErrOrStderr(), "replaying", past.Most())
 	defer end()
 	o.Progress = show
 	report, err := replay.Run(cmd.Context(), past, o)

@@ -107,8 +107,8 @@ func loadFolder(cmd *cobra.Command, dir string) (*schemas.Set, error) {
 	return set, nil
 }
 
-// progress shows how far a command is, where somebody looks at it; end wipes that.
-func progress(w io.Writer, what string) (show func(int), end func()) {
+// progress shows how far of at most so many events a command is, where somebody looks at it; end wipes that.
+func progress(w io.Writer, what string, most int) (show func(int), end func()) {
 	file, ok := w.(*os.File)
 	if !ok {
 		return nil, func() {}
@@ -116,5 +116,7 @@ func progress(w io.Writer, what string) (show func(int), end func()) {
 	if info, err := file.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
 		return nil, func() {}
 	}
-	return func(n int) { _, _ = fmt.Fprintf(w, "\r%s: %d events", what, n) }, func() { _, _ = fmt.Fprint(w, "\r\x1b[K") }
+	return func(n int) {
+		_, _ = fmt.Fprintf(w, "\r%s: %s of %s events", what, replay.Number(n), replay.Number(max(n, most)))
+	}, func() { _, _ = fmt.Fprint(w, "\r\x1b[K") }
 }

@@ -33,6 +33,7 @@ type Past struct {
 	topic      string
 	stream     event.Stream
 	partitions []span
+	events     int // where it is known
 	// HeldSince is the time of the oldest record that clean holds; zero where it holds none.
 	HeldSince time.Time
 }
@@ -200,6 +201,7 @@ func (p *Past) begin(backs []*back, r Range) error {
 		}
 		return fmt.Errorf("%w: the last %d %s; it holds %d, and %s", daemon.ErrTooFarBack, r.Last, what, found, p.Held())
 	}
+	p.events = min(found, r.Last)
 	taken := make([]int, len(backs)) // of each: its times are in their order, the newest first
 	for range min(found, r.Last) {
 		next := -1
@@ -259,11 +261,14 @@ func (p *Past) records(ctx context.Context, each func(*broker.Record) error) err
 	return nil
 }
 
-// Offsets is how many records at most are to be read, for whoever shows progress.
-func (p *Past) Offsets() int64 {
-	var n int64
+// Most is how many events there are at most, for whoever shows progress.
+func (p *Past) Most() int {
+	if p.events > 0 {
+		return p.events
+	}
+	n := 0
 	for _, s := range p.partitions {
-		n += s.end - s.start
+		n += int(s.end - s.start)
 	}
 	return n
 }

@@ -25,19 +25,19 @@ func (r *Report) Write(w io.Writer) error {
 	var b strings.Builder
 	switch {
 	case r.Compared != nil:
-		fmt.Fprintf(&b, "%s of %s events would newly fail, %s would newly pass (%s fail by the other folder, %s by this one)\n", number(r.Compared.NewlyFailing),
-			number(r.Events), number(r.Compared.NewlyPassing), number(r.Compared.FailingBefore), number(r.Failing))
+		fmt.Fprintf(&b, "%s of %s events would newly fail, %s would newly pass (%s fail by the other folder, %s by this one)\n", Number(r.Compared.NewlyFailing),
+			Number(r.Events), Number(r.Compared.NewlyPassing), Number(r.Compared.FailingBefore), Number(r.Failing))
 	default:
-		fmt.Fprintf(&b, "%s of %s events would fail\n", number(r.Failing), number(r.Events))
+		fmt.Fprintf(&b, "%s of %s events would fail\n", Number(r.Failing), Number(r.Events))
 	}
 	if r.From != nil {
 		fmt.Fprintf(&b, "events from %s to %s\n", r.From.Format(time.RFC3339), r.To.Format(time.RFC3339))
 	}
 	if r.Unchecked > 0 {
-		fmt.Fprintf(&b, "%s weren't checked: no schema, or not known well enough\n", number(r.Unchecked))
+		fmt.Fprintf(&b, "%s weren't checked: no schema, or not known well enough\n", Number(r.Unchecked))
 	}
 	if r.Broken > 0 {
-		fmt.Fprintf(&b, "%s records can't be read\n", number(r.Broken))
+		fmt.Fprintf(&b, "%s records can't be read\n", Number(r.Broken))
 	}
 	for _, s := range r.Streams {
 		s.write(&b)
@@ -51,19 +51,19 @@ func (s *StreamReport) write(b *strings.Builder) {
 	if file == "" {
 		file = "no schema"
 	}
-	fmt.Fprintf(b, "\n%s  %s of %s (%s)\n", s.Stream, number(s.Failing), number(s.Events), file)
+	fmt.Fprintf(b, "\n%s  %s of %s (%s)\n", s.Stream, Number(s.Failing), Number(s.Events), file)
 	for _, rule := range s.Rules {
 		rule.write(b)
 	}
 	for _, rule := range slices.Sorted(maps.Keys(s.Unrunnable)) {
-		fmt.Fprintf(b, "  %s couldn't be asked of %s updates: the source gives no before\n", rule, number(s.Unrunnable[rule]))
+		fmt.Fprintf(b, "  %s couldn't be asked of %s updates: the source gives no before\n", rule, Number(s.Unrunnable[rule]))
 	}
 }
 
 func (r *RuleReport) write(b *strings.Builder) {
-	counts := fmt.Sprintf("%8s", number(r.Failing))
+	counts := fmt.Sprintf("%8s", Number(r.Failing))
 	if r.Before != nil {
-		counts += fmt.Sprintf("  (was %s, +%s −%s)", number(*r.Before), number(*r.NewlyFailing), number(*r.NewlyPassing))
+		counts += fmt.Sprintf("  (was %s, +%s −%s)", Number(*r.Before), Number(*r.NewlyFailing), Number(*r.NewlyPassing))
 	}
 	fmt.Fprintf(b, "%s  %s  %s\n", counts, strings.TrimSpace(r.Rule+" "+r.Place), r.Message)
 	for _, sample := range r.Samples {
@@ -84,8 +84,8 @@ func (r *RuleReport) write(b *strings.Builder) {
 	}
 }
 
-// number is a number with its thousands set apart.
-func number(n int) string {
+// Number is a number with its thousands set apart.
+func Number(n int) string {
 	text := fmt.Sprint(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
 		text = text[:i] + "," + text[i:]
