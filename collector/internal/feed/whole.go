@@ -162,13 +162,15 @@ func (s *stretch) add(first, last time.Time) {
 // cuts notes whether something of a message was left out or shortened.
 type cuts struct{ any bool }
 
-// shorten is telegram.Shorten, and notes that it did.
+// muchOfAValue is how long a value is of which too little is shown, in bytes: of shorter ones both ends say enough.
+const muchOfAValue = 4 * maxField
+
+// shorten is telegram.Shorten, and notes where too little is left.
 func (w writer) shorten(text string) string {
-	short := telegram.Shorten(text, maxField)
-	if short != text {
+	if len(text) > muchOfAValue {
 		w.cut()
 	}
-	return short
+	return telegram.Shorten(text, maxField)
 }
 
 func (w writer) cut() {

@@ -30,7 +30,7 @@ func main() {
 
 func run() int {
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "demo takes no arguments: it runs until Ctrl-C. TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT in the environment use the real Telegram.")
+		fmt.Fprintln(os.Stderr, "demo takes no arguments: it runs until Ctrl-C. TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT in the environment use the real Telegram; DATAWATCH_DEMO_LANGUAGE=vi has it speak Vietnamese.")
 	}
 	flag.Parse()
 	if flag.NArg() > 0 {

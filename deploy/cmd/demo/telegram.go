@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,8 +27,14 @@ const (
 // telegramPlace is what the configuration says of Telegram.
 type telegramPlace struct {
 	Token, APIURL string
+	Language      string
 	Feed, Alerts  int64
 }
+
+// languageEnv chooses the language of the messages: en or vi.
+const languageEnv = "DATAWATCH_DEMO_LANGUAGE"
+
+func language() string { return cmp.Or(os.Getenv(languageEnv), "en") }
 
 // messenger is the simulated Telegram; sim is nil where the real one is used.
 type messenger struct {
@@ -42,7 +49,7 @@ func (d *demo) startTelegram(ctx context.Context) error {
 		if err != nil {
 			return errors.New("TELEGRAM_BOT_TOKEN is set, so TELEGRAM_CHAT must be the id of a chat that the bot is in (groups have negative ids); unset both to use the simulated Telegram")
 		}
-		d.place.Telegram = telegramPlace{Token: token, APIURL: "https://api.telegram.org", Feed: chat, Alerts: chat}
+		d.place.Telegram = telegramPlace{Token: token, APIURL: "https://api.telegram.org", Language: language(), Feed: chat, Alerts: chat}
 		return nil
 	}
 	sim := telegramsim.New(telegramsim.Options{
@@ -68,7 +75,7 @@ func (d *demo) startTelegram(ctx context.Context) error {
 	})
 	url := "http://" + listener.Addr().String()
 	d.telegram.sim, d.telegram.page = sim, url+"/"
-	d.place.Telegram = telegramPlace{Token: sim.Token(), APIURL: url, Feed: feedChat, Alerts: alertsChat}
+	d.place.Telegram = telegramPlace{Token: sim.Token(), APIURL: url, Language: language(), Feed: feedChat, Alerts: alertsChat}
 	return nil
 }
 
