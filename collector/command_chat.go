@@ -13,7 +13,7 @@ import (
 
 // chatCommand is about chats in Telegram.
 func chatCommand(load func() (Config, error)) *cobra.Command {
-	cmd := &cobra.Command{Use: "chat", Short: "Chats in Telegram", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+	cmd := &cobra.Command{Use: "chat", Short: "Chats in Telegram", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
 		return daemon.UsageError{Err: errors.New("chat needs a command: collector chat pair")}
 	}}
 	cmd.AddCommand(&cobra.Command{

@@ -72,7 +72,8 @@ func (g *group) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	status, answer := http.StatusOK, ""
+	var answer string
+	status := http.StatusOK
 	if wait := g.admit(time.Now()); wait > 0 {
 		status, answer = http.StatusTooManyRequests, fmt.Sprintf(`{"ok":false,"error_code":429,"description":"Too Many Requests: retry after %d","parameters":{"retry_after":%d}}`, wait, wait)
 	} else {
