@@ -1,7 +1,6 @@
 package mongodb
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -37,9 +36,8 @@ func (b *batch) full() bool {
 	return len(b.pending) >= b.r.limits.events || b.bytes >= b.r.limits.bytes
 }
 
-// add takes what the stream gave; whole tells whether an event ended with it.
+// add takes what the stream gave, and keeps it; whole tells whether an event ended with it.
 func (b *batch) add(current bson.Raw) (whole bool, err error) {
-	current = bytes.Clone(current)
 	b.bytes += len(current)
 	if split, ok := current.Lookup("splitEvent").DocumentOK(); ok {
 		fragment, of := split.Lookup("fragment").AsInt64(), split.Lookup("of").AsInt64()

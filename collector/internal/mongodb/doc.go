@@ -32,7 +32,7 @@
 //
 // # Order and loss
 //
-// One goroutine reads and emits, so a waiting emit stops reading; at most one batch of the server's and one
-// of ours are held. The driver resumes the stream by itself after elections and cut connections; what it gives up on ends
+// While a batch is being committed, the server is asked for one answer more and no further, so a waiting emit stops
+// reading; at most two answers of the server's and one batch of ours are held. The driver resumes the stream by itself after elections and cut connections; what it gives up on ends
 // Run, and the next run goes on from the token.
 package mongodb

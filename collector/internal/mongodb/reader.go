@@ -83,48 +83,67 @@ func (r *reader) open(ctx context.Context) error {
 
 // follow reads until the stream ends.
 func (r *reader) follow(ctx context.Context, stream *mongo.ChangeStream) error {
+	in := newIntake(ctx, stream, r.limits.bytes)
+	defer in.close()
 	b := r.newBatch()
 	for {
-		if !stream.TryNext(ctx) {
-			if err := stream.Err(); err != nil {
-				return streamError(err)
-			}
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if stream.ID() == 0 {
-				return errInvalidated
-			}
-			if err := r.rest(ctx, stream.ResumeToken()); err != nil {
+		a := in.take()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if len(a.events) == 0 && a.err == nil {
+			if err := r.idle(ctx, a); err != nil {
 				return err
 			}
-			if err := r.backfill(ctx, stream.ResumeToken()); err != nil {
+		}
+		for i, e := range a.events {
+			whole, err := b.add(e.document)
+			if err != nil {
 				return err
 			}
-			continue
+			if whole {
+				b.next.resumed(e.token)
+			}
+			last := i == len(a.events)-1
+			if !b.full() && !last && b.next.Reading == nil {
+				continue
+			}
+			if last && a.err == nil && r.chunk == nil && r.snapshots.Job() == nil { // a snapshot's reads want answers of their own
+				in.ask(true)
+			}
+			if err := r.settle(ctx, b); err != nil {
+				return err
+			}
+			b = r.newBatchBehind(b)
 		}
-		whole, err := b.add(stream.Current)
-		if err != nil {
-			return err
+		if a.err != nil {
+			return a.err
 		}
-		if whole {
-			b.next.resumed(bytes.Clone(stream.ResumeToken()))
-		}
-		if !b.full() && stream.RemainingBatchLength() > 0 && b.next.Reading == nil {
-			continue
-		}
-		if err := b.flush(ctx); err != nil {
-			return err
-		}
-		r.keepPreImages(ctx, b.arrived)
-		if err := r.readRenamed(ctx); err != nil {
-			return err
-		}
-		if err := r.backfill(ctx, nil); err != nil {
-			return err
-		}
-		b = r.newBatchBehind(b)
 	}
+}
+
+// settle commits a batch, and does what is to be done behind it.
+func (r *reader) settle(ctx context.Context, b *batch) error {
+	if err := b.flush(ctx); err != nil {
+		return err
+	}
+	r.keepPreImages(ctx, b.arrived)
+	if err := r.readRenamed(ctx); err != nil {
+		return err
+	}
+	return r.backfill(ctx, nil)
+}
+
+// idle takes an answer without events. One that was asked for ahead may have been so before the chunk was read, and says
+// nothing about it.
+func (r *reader) idle(ctx context.Context, a answer) error {
+	if err := r.rest(ctx, a.idle); err != nil {
+		return err
+	}
+	if a.ahead && r.chunk != nil {
+		return nil
+	}
+	return r.backfill(ctx, a.idle)
 }
 
 // streamError says what to do about an event that the server can't send: it would stand in the way for ever.
