@@ -13,6 +13,8 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"datawatch/collector/internal/remote"
+	"datawatch/collector/internal/source"
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
 	"datawatch/pkg/testrig"
@@ -247,10 +249,23 @@ func TestChangingTheNumberOfShardsLosesAndRepeatsNothing(t *testing.T) {
 			}
 			before = now
 			w.await(t, c)
+			testrig.Eventually(t, 30*time.Second, func() error { return streamsIn(t, c, shards) })
 		}
 		w.end()
 		w.await(t, c)
 	})
+}
+
+// streamsIn tells whether the source's status is that of so many shards, all of which stream.
+func streamsIn(t *testing.T, c Config, shards int) error {
+	seen, err := remote.Look(t.Context(), c.Broker, []string{"shop-kafka"})
+	if err != nil {
+		return err
+	}
+	if s := seen["shop-kafka"].Status; s == nil || s.State != source.Streaming || max(s.Shards, 1) != shards {
+		return fmt.Errorf("of %d shards the status is %+v", shards, s)
+	}
+	return nil
 }
 
 func TestHangupTakesASourceIn(t *testing.T) {

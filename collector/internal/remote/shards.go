@@ -6,15 +6,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"datawatch/collector/internal/source"
 )
 
 // key is where the status of a source, or of one of its shards, lies: shards run in different collectors, and each speaks
-// for itself.
+// for itself. One of another number of shards has a place of its own: its last word must not hide its successor's.
 func (s Status) key(name string) string {
 	if s.Shards > 1 {
-		name += "/" + strconv.Itoa(s.Shard)
+		name += "/" + strconv.Itoa(s.Shard) + "/" + strconv.Itoa(s.Shards)
 	}
 	return statusPrefix + name
 }
@@ -33,7 +34,7 @@ func statusOf(state map[string][]byte, name string) (*Status, error) {
 			return nil, err
 		}
 		all = append(all, s)
-		if last == nil || s.At.After(last.At) {
+		if last == nil || speaksFor(s, last) {
 			last = s
 		}
 	}
@@ -43,6 +44,18 @@ func statusOf(state map[string][]byte, name string) (*Status, error) {
 	all = slices.DeleteFunc(all, func(s *Status) bool { return s.Shards != last.Shards })
 	slices.SortFunc(all, func(a, b *Status) int { return a.Shard - b.Shard })
 	return together(all), nil
+}
+
+// handover is how far apart the last words of the former number of shards and the first of the present one may be.
+const handover = 10 * time.Second
+
+// speaksFor tells whether a is rather of the number of shards in force than b: it spoke later; of two that spoke at about the
+// same time, one that stopped has been taken over from.
+func speaksFor(a, b *Status) bool {
+	if a.At.Sub(b.At).Abs() < handover && (a.State == Stopped) != (b.State == Stopped) {
+		return b.State == Stopped
+	}
+	return a.At.After(b.At)
 }
 
 // gravity orders states: the source is as its worst shard.

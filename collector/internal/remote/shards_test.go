@@ -47,4 +47,8 @@ func TestShardsSpeakForThemselvesAndTheWorstCounts(t *testing.T) {
 	if s := look(); s.State != source.Streaming || s.Host != "a" {
 		t.Errorf("split into two, it is %+v", s)
 	}
+	say(Status{State: Stopped, At: now.Add(2 * time.Second), Shard: 0, Shards: 3, Host: "a"}) // the last word of the former number
+	if s := look(); s.State != source.Streaming || s.Shards != 2 {
+		t.Errorf("split into two, it is %+v", s)
+	}
 }
