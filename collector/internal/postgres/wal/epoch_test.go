@@ -90,11 +90,15 @@ func TestALostPlaceIsANewEpochWithAGap(t *testing.T) {
 
 func TestLostProgressGoesOnWhereTheSlotIs(t *testing.T) {
 	r := newRig(t, `create table t (id int primary key)`)
+	version := r.version()
+	if version < 140000 {
+		t.Skip("before 14, the server doesn't count what is read from a slot")
+	}
 	stop := r.start()
 	r.exec(`insert into t values (1)`)
 	r.await(1)
 	testrig.Eventually(t, 60*time.Second, func() error { // statistics come late
-		slot, err := askSlot(t.Context(), r.db, r.source().names.slot, 150000)
+		slot, err := askSlot(t.Context(), r.db, r.source().names.slot, version)
 		if err == nil && !slot.Used {
 			err = fmt.Errorf("slot %+v", slot)
 		}

@@ -142,6 +142,16 @@ func (r *rig) progress() source.Progress {
 	return maps.Clone(r.committed)
 }
 
+// version is the server's, as in 150014.
+func (r *rig) version() int {
+	r.t.Helper()
+	var version int
+	if err := r.db.QueryRow(r.t.Context(), "select current_setting('server_version_num')::int").Scan(&version); err != nil {
+		r.t.Fatal(err)
+	}
+	return version
+}
+
 // start runs the source until the returned function is called, and returns when it is streaming.
 func (r *rig) start() (stop func() error) {
 	r.t.Helper()

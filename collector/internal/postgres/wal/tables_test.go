@@ -238,13 +238,17 @@ func TestATransactionOfManyRowsGoesThroughInParts(t *testing.T) {
 			t.Fatal("run ended with nothing")
 		}
 	}
+	tag := "big"
+	if r.version() < 140000 {
+		tag = "" // messages aren't told
+	}
 	got := r.captured()
 	if len(got) != rows || runs < 3 {
 		t.Fatalf("%d events in %d runs", len(got), runs)
 	}
 	for i, e := range got {
 		c := rowChange(t, e)
-		if string(e.Key) != fmt.Sprintf(`{"id":%d}`, i+1) || c.TransactionIndex != int64(i) || c.Tag != "big" {
+		if string(e.Key) != fmt.Sprintf(`{"id":%d}`, i+1) || c.TransactionIndex != int64(i) || c.Tag != tag {
 			t.Fatalf("event %d: index %d, tag %q, %s", i, c.TransactionIndex, c.Tag, brief(t, e))
 		}
 	}
