@@ -76,7 +76,13 @@ func (c *company) join(t *testing.T, group, topic string) {
 	ended := make(chan error, 1)
 	ctx, leave := context.WithCancel(context.Background())
 	go func() { ended <- member.Consume(ctx, []string{topic}, h) }()
-	t.Cleanup(func() { leave(); <-ended; _ = member.Close() })
+	t.Cleanup(func() {
+		leave()
+		if err := <-ended; err != nil {
+			t.Errorf("membership ended with %v", err)
+		}
+		_ = member.Close()
+	})
 	select {
 	case <-h.joined:
 	case err := <-ended:
