@@ -28,11 +28,12 @@ type again struct {
 	stream    event.Stream
 	file      *schemas.File
 	partition int32
-	offsets   []int64 // in clean, the newest first
+	offsets   []int64               // in clean, the newest first
+	partly    map[wrongrows.ID]bool // rows whose newest event couldn't answer all rules: older ones say nothing of the rest
 }
 
 func (j *Judge) newAgain(ctx context.Context, stream event.Stream, file *schemas.File, partition int32) (*again, error) {
-	a := &again{stream: stream, file: file, partition: partition}
+	a := &again{stream: stream, file: file, partition: partition, partly: map[wrongrows.ID]bool{}}
 	err := j.eachWrong(ctx, partition, stream, func(r broker.Record, _ string) error {
 		if r.Value == nil {
 			return nil
@@ -137,7 +138,8 @@ func (a *again) read(ctx context.Context, j *Judge, offsets []int64) ([]broker.R
 }
 
 func (a *again) judge(ctx context.Context, j *Judge, r *broker.Record) ([]broker.Record, error) {
-	if standing, schema := j.rows.Standing(r.Partition, r.Key); len(standing) == 0 || schema == a.file.Version() {
+	row := wrongrows.Hash(r.Key)
+	if j.rows.Judged(r.Partition, r.Key, a.file.Version()) || a.partly[row] {
 		return nil, nil
 	}
 	clean, err := event.ParseClean(r.Value)
@@ -149,6 +151,9 @@ func (a *again) judge(ctx context.Context, j *Judge, r *broker.Record) ([]broker
 		return nil, err
 	}
 	records, err := j.records(r, v.Violation, j.stand(r, a.file, clean, v))
+	if !j.rows.Judged(r.Partition, r.Key, a.file.Version()) {
+		a.partly[row] = true
+	}
 	return slices.DeleteFunc(records, func(r broker.Record) bool { return r.Topic != j.topics.Wrong }), err
 }
 

@@ -277,6 +277,31 @@ func TestRowStandsAsWrongUntilALaterEventPassesOrItIsDeleted(t *testing.T) {
 	})
 }
 
+// TestABrokenStructureEndsNothingThatARuleFound: a rule isn't asked where the structure is broken, so nobody knows that it passes.
+func TestABrokenStructureEndsNothingThatARuleFound(t *testing.T) {
+	w := newWorld(t, testrig.Embedded(t))
+	_, stop := w.start()
+	w.publish(change(1, 1, event.Insert, "", `{"total": -1}`), change(2, 1, event.Update, `{"total": -1}`, `{"total": "x"}`))
+	w.expect(wrongKey(1, "not-negative"), wrongKey(1, "schema"))
+	stop()
+
+	// By another version of the file its newest event decides: the older one doesn't say that the structure is whole.
+	w.schema(`{"properties": {"total": {"type": "number"}}, "x-rules": [{"id": "not-negative", "rule": "self.total >= -5", "message": "Negative total"}]}`)
+	w.start()
+	w.publish(change(3, 2, event.Insert, "", `{"total": -7}`))
+	select {
+	case stuck := <-w.stuck: // it was judged again
+		if stuck.Rows != 1 {
+			t.Errorf("%d rows can't be judged again, want 1", stuck.Rows)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("not judged again within a minute")
+	}
+	w.expect(wrongKey(1, "not-negative"), wrongKey(1, "schema"), wrongKey(2, "not-negative"))
+	w.publish(change(4, 1, event.Update, `{"total": "x"}`, `{"total": 5}`))
+	w.expect(wrongKey(2, "not-negative"))
+}
+
 // TestEachViolationIsWrittenOnceWhateverIsStopped judges one load with validators that come and go, two at a time.
 func TestEachViolationIsWrittenOnceWhateverIsStopped(t *testing.T) {
 	testrig.EachBroker(t, func(t *testing.T, addr string) {

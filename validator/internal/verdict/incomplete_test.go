@@ -68,7 +68,7 @@ func TestOfWhatIsIncompleteOnlyTheNamedPartIsNotJudged(t *testing.T) {
 		},
 		"before unavailable, and the structure is broken": {
 			op: event.Update, after: raw(`{"id": "x", "total": 5, "body": "abcd"}`), incomplete: &event.Incomplete{Before: "unavailable"},
-			found: "/body /properties/body/maxLength, /id /properties/id/type",
+			found: "/body /properties/body/maxLength, /id /properties/id/type", unjudged: "body-stays, grows, has-body, not-negative, priced, whole",
 		},
 		"a delete whose before is unavailable": {
 			op: event.Delete, incomplete: &event.Incomplete{Before: "unavailable"}, unrunnable: "never-deleted",

@@ -32,7 +32,8 @@ type Verdict struct {
 	// Standing are the rules (schemas.SchemaRule for the schema) by which the row is wrong from now on, each once, with
 	// the highest severity.
 	Standing map[string]event.Severity
-	// Unjudged are the rules that couldn't be asked of this event, since it is incomplete: what stood by them stands on.
+	// Unjudged are the rules that couldn't be asked of this event, since it is incomplete or its structure is broken there:
+	// what stood by them stands on.
 	Unjudged map[string]bool
 	// Unrunnable are rules that name old on a change, or a message, that comes without a before image.
 	Unrunnable []string
@@ -105,7 +106,7 @@ func (j *judgement) read() bool {
 		after = j.change.Before
 	case incomplete != nil && incomplete.After != "": // later or missing: not what this change made
 		j.verdict.Result = Unchecked
-		j.unjudge(func(*schemas.Rule) bool { return true })
+		j.unjudge(anyRule)
 		j.verdict.Unjudged[schemas.SchemaRule] = true
 		return false
 	}
@@ -131,8 +132,13 @@ func (j *judgement) read() bool {
 		limits[i].pattern = j.mask.named(limits[i].place)
 	}
 	j.value, j.findings = value, limits
+	if limits != nil {
+		j.unjudge(anyRule)
+	}
 	return limits == nil
 }
+
+func anyRule(*schemas.Rule) bool { return true }
 
 func (j *judgement) unjudge(which func(*schemas.Rule) bool) {
 	for _, r := range j.file.Rules() {

@@ -21,7 +21,8 @@ func (j *judgement) rules() {
 	}
 	w := &ruleWalk{judgement: j, shared: j.bindings(), asked: map[string]bool{}, met: map[string]bool{}}
 	w.visit(j.file.Schema, j.value, nil, nil, nil)
-	if in := j.change.Incomplete; in != nil && len(in.Fields) > 0 { // a place that wasn't met may lie in what was left out
+	// A place that wasn't met may lie in what was left out, or in what is broken.
+	if in := j.change.Incomplete; in != nil && len(in.Fields) > 0 || len(j.wrongAt) > 0 {
 		j.unjudge(func(r *schemas.Rule) bool { return r.RunsOn(j.change.Op) && !w.met[r.ID] })
 	}
 }
@@ -180,7 +181,11 @@ func (w *ruleWalk) elements(s *jsonschema.Schema, list []any, place, pattern, ke
 // ask runs one rule at one place, where it applies.
 func (w *ruleWalk) ask(rule *schemas.Rule, value any, place, pattern, keywords []string) {
 	id := rule.ID + "\x00" + pointer(place)
-	if w.asked[id] || !rule.RunsOn(w.change.Op) || w.brokenAt(place) {
+	if w.asked[id] || !rule.RunsOn(w.change.Op) {
+		return
+	}
+	if w.brokenAt(place) {
+		w.verdict.Unjudged[rule.ID] = true
 		return
 	}
 	w.asked[id], w.met[rule.ID] = true, true

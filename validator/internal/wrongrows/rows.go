@@ -80,6 +80,12 @@ func (r *Rows) Standing(partition int32, key []byte) (standing []Standing, schem
 	return c.standing, c.schema
 }
 
+// Judged tells whether nothing stands of a row by another version of the schema file.
+func (r *Rows) Judged(partition int32, key []byte, schema string) bool {
+	standing, by := r.Standing(partition, key)
+	return len(standing) == 0 || by == schema
+}
+
 // Set says by which rules a row is wrong from now on, and by which schema file; no rule ends it.
 func (r *Rows) Set(partition int32, stream event.Stream, key []byte, schema string, standing []Standing) {
 	rows := r.partitions[partition]
