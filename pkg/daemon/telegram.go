@@ -57,6 +57,10 @@ func CheckTelegram(ctx context.Context, c config.Shared, service string, chats .
 	defer func() { _ = client.Stop(ctx) }() // nothing was sent
 	finding.Err, finding.Remedy = client.Probe(ctx, ChatsOf(chats...)...), "see telegram.token, telegram.api_url, telegram.proxy and the chats' ids"
 	finding.Detail = fmt.Sprintf("the bot is in %d chats", len(ChatsOf(chats...)))
+	for _, shared := range telegram.SharedChats(c.Telegram) {
+		finding.Detail += fmt.Sprintf("; warning: the feed and alerts go to one group, %d, which takes 20 messages a minute: %d are left to the feed and %d to alerts (give telegram.feed a chat of its own)",
+			shared.Chat, shared.Feed, shared.Alerts)
+	}
 	return finding
 }
 

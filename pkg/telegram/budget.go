@@ -13,9 +13,17 @@ const (
 	allWindow    = time.Second
 )
 
-// groupShare is how many of a group's messages in a minute each priority may use, so that a busy feed leaves room for an
-// alert.
-var groupShare = map[Priority]int{Critical: groupLimit, Warning: groupLimit - 2, Feed: groupLimit - 5}
+// room is how many of a chat's messages in a minute a priority may use, so that a busy feed leaves room for an alert.
+func room(p Priority, limit int) int {
+	switch p {
+	case Critical:
+		return limit
+	case Warning:
+		return max(1, limit*9/10)
+	default:
+		return max(1, limit*3/4)
+	}
+}
 
 // pace spaces events: at most burst at once, and one an interval in the long run.
 type pace struct {
@@ -62,10 +70,15 @@ func (w *window) take(now time.Time) { w.taken = append(w.taken, now) }
 type budget struct {
 	pace  pace
 	group *window // nil for a person
+	limit int     // in a minute, of a group
 }
 
-func newBudget(c Chat) *budget {
-	b := &budget{pace: pace{interval: chatInterval, burst: chatBurst}}
+// newBudget is that of a service which has limit of groupLimit shares of a chat.
+func newBudget(c Chat, limit int) *budget {
+	b := &budget{limit: limit, pace: pace{
+		interval: chatInterval * groupLimit / time.Duration(limit),
+		burst:    (chatBurst*limit + groupLimit - 1) / groupLimit, // rounded up; Telegram lets five through, of all services
+	}}
 	if c.group() {
 		b.group = &window{length: groupWindow}
 	}
@@ -75,7 +88,7 @@ func newBudget(c Chat) *budget {
 func (b *budget) wait(now time.Time, p Priority) time.Duration {
 	wait := b.pace.wait(now)
 	if b.group != nil {
-		wait = max(wait, b.group.wait(now, groupShare[p]))
+		wait = max(wait, b.group.wait(now, room(p, b.limit)))
 	}
 	return wait
 }

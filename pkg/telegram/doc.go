@@ -3,7 +3,8 @@
 //
 // A message is built from spans and blocks and escaped once, here; nobody else writes HTML. What doesn't fit into a
 // message goes as whole blocks, those of the lowest rank first, so no tag is ever cut. The package knows no wording and
-// no service: what a message says is its caller's.
+// no service, but for how these share out Telegram's limits where they write to one chat (share.go): what a message says is
+// its caller's.
 //
 // # Order and loss
 //
