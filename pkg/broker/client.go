@@ -105,7 +105,7 @@ func stageConfig(c config.Broker, clientID string) (*sarama.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A restarted member must outwait its predecessor's open transaction: until it ends, offsets aren't stable.
+	// While a transaction is open that holds offsets, they are not stable: a moment, since takingOver ends those of the dead.
 	s.Metadata.Retry.Max = 48
 	s.Metadata.Retry.Backoff = 250 * time.Millisecond
 	s.Consumer.Offsets.Initial = sarama.OffsetOldest

@@ -72,14 +72,11 @@ func (s Stage) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategySticky()}
-	if s.OneMember {
-		c.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{oneMember{}}
-	}
 	// The group's calls don't end with ctx while the broker is away: they try again for as long as their patience lasts.
 	member := newPatience(c)
 	defer member.lose()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopPatience, member.lose) })()
+	c.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{s.balance(member.held)}
 	group, err := sarama.NewConsumerGroup(s.Broker.Addresses, s.Group, c)
 	if err != nil {
 		return fmt.Errorf("join group %s: %w", s.Group, err)
@@ -97,6 +94,18 @@ func (s Stage) Run(ctx context.Context) error {
 	w := &worker{stage: &s}
 	defer w.closeProducer()
 	return s.sessions(ctx, group, w)
+}
+
+// balance is how the group's leader gives the partitions away.
+func (s *Stage) balance(ctx context.Context) sarama.BalanceStrategy {
+	b := takingOver{
+		BalanceStrategy: sarama.NewBalanceStrategySticky(), group: s.Group,
+		fence: func(ids []string) error { return fence(ctx, s.Broker, s.Name, ids) },
+	}
+	if s.OneMember {
+		b.BalanceStrategy = oneMember{}
+	}
+	return b
 }
 
 func (s *Stage) setDefaults() {

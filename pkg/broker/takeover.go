@@ -20,9 +20,37 @@ func transactionalID(group string, partition int32) string {
 	return group + "-" + strconv.Itoa(int(partition))
 }
 
-// takeOver gives a session's transactional id, and ends what is open under the others of its partitions. Members of one
-// generation have no partition in common, so none of them loses anything by it; one of an earlier generation does, and
-// must.
+// takingOver is a balance that ends, before it gives partitions away, what is open under their ids. By then each live member
+// has ended its own session and its transaction with it; whose isn't ended is dead, or of yesterday. It can't wait for the
+// members' sessions: a transaction that holds offsets keeps them from beginning, since the offsets to begin from aren't
+// known before it ends.
+type takingOver struct {
+	sarama.BalanceStrategy
+	fence func(ids []string) error
+	group string
+}
+
+var _ sarama.BalanceStrategy = takingOver{}
+
+// Plan is called in the group's leader, while the others wait for what they get.
+func (b takingOver) Plan(members map[string]sarama.ConsumerGroupMemberMetadata, topics map[string][]int32) (sarama.BalanceStrategyPlan, error) {
+	most := 0
+	for _, partitions := range topics {
+		most = max(most, len(partitions))
+	}
+	ids := make([]string, most)
+	for p := range ids {
+		ids[p] = transactionalID(b.group, int32(p))
+	}
+	if err := b.fence(ids); err != nil {
+		return nil, err
+	}
+	return b.BalanceStrategy.Plan(members, topics)
+}
+
+// takeOver gives a session's transactional id, and ends what is open under the others of its partitions: a member of an
+// earlier generation may have begun something behind the balance. Members of one generation have no partition in common, so
+// none of them loses anything by it.
 func takeOver(ctx context.Context, c config.Broker, clientID, group string, partitions []int32) (id string, err error) {
 	first := slices.Min(partitions)
 	var others []string

@@ -13,8 +13,8 @@ import (
 	"datawatch/pkg/testrig"
 )
 
-// left opens a transaction as the member with a partition would, writes to it, and leaves it: the brokers would end it
-// after ten minutes.
+// left opens a transaction as the member with a partition would, writes to it and adds its offsets, and leaves it: the
+// brokers would end it after ten minutes.
 func left(t *testing.T, c config.Broker, group string, partition int32) sarama.AsyncProducer {
 	t.Helper()
 	s, err := producerConfig(c, "dead", transactionalID(group, partition))
@@ -35,6 +35,10 @@ func left(t *testing.T, c config.Broker, group string, partition int32) sarama.A
 	select {
 	case <-p.Successes():
 	case err := <-p.Errors():
+		t.Fatal(err)
+	}
+	offsets := map[string][]*sarama.PartitionOffsetMetadata{TopicsOf(c.TopicPrefix).Raw: {{Partition: partition, Offset: 1, LeaderEpoch: -1}}}
+	if err := p.AddOffsetsToTxn(offsets, group); err != nil {
 		t.Fatal(err)
 	}
 	return p

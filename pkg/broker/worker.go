@@ -15,8 +15,7 @@ import (
 type worker struct {
 	stage *Stage
 
-	id        string    // of the producer's transactions
-	producer  *producer // lives from session to session until it fails
+	producer  *producer // of the session
 	intake    chan *sarama.ConsumerMessage
 	cancel    context.CancelFunc
 	done      chan struct{}
@@ -69,13 +68,8 @@ func (w *worker) open(ctx context.Context, partitions []int32) error {
 	if err != nil {
 		return err
 	}
-	if w.producer != nil && (w.id != id || w.producer.maxBytes != limit) {
-		w.closeProducer()
-	}
-	if w.producer == nil {
-		w.id = id
-		w.producer, err = openProducer(ctx, w.stage.Broker, w.stage.Name, id, limit)
-	}
+	w.closeProducer() // the balance has ended it: see takingOver
+	w.producer, err = openProducer(ctx, w.stage.Broker, w.stage.Name, id, limit)
 	return err
 }
 
@@ -265,7 +259,7 @@ func (w *worker) closeProducer() {
 		return
 	}
 	if err := w.producer.close(); err != nil && !errors.Is(classify(err), ErrFenced) {
-		w.stage.Log.Debug("close producer", "id", w.id, "error", err)
+		w.stage.Log.Debug("close producer", "error", err)
 	}
 	w.producer = nil
 }
