@@ -15,6 +15,9 @@ const (
 	atChecksum   = 17
 	atAttributes = 21 // where what the checksum is over begins
 	atLastDelta  = 23
+	atFirstTime  = 27
+	atMostTime   = 35
+	atProducer   = 43
 	atCount      = 57
 	batchHead    = 61
 )

@@ -10,7 +10,9 @@
 //   - A record that is too much alone comes cut, with a Mark that says how much is missing.
 //   - What can't be unfolded at all, or goes on for more than half a gigabyte, comes as one record with a Mark that says why,
 //     in the place of all records of the batch that are left.
+//   - A message of the formats before version 2 passes as it is, counted as what it unfolds to; one that is too much alone comes
+//     as one such record.
 //
-// It refuses to judge: uncompressed batches, batches with a wrong checksum and the record formats before version 2 pass
-// as they are. Order, offsets, producers and timestamps stay. It sees what is sent in the clear: TLS belongs below it.
+// It refuses to judge: uncompressed batches and batches with a wrong checksum pass as they are. Order, offsets, producers and timestamps stay.
+// It sees what is sent in the clear: TLS belongs below it.
 package unfold

@@ -62,9 +62,17 @@ func within(request *kmsg.FetchRequest, response *kmsg.FetchResponse, most int, 
 
 // partition appends a partition's batches to the arena, until the budget is spent.
 func (b *budget) partition(set []byte, from int64) {
+	expected := from
 	for len(set) > 0 {
+		if old, ok := nextMessage(set); ok {
+			if goOn := b.message(old, expected); !goOn {
+				return
+			}
+			set, expected = set[len(old):], old.offset()+1
+			continue
+		}
 		next, ok := nextBatch(set)
-		if !ok { // cut short by the broker, or of an old format
+		if !ok { // cut short by the broker
 			if !b.any || len(set) <= b.left {
 				b.take(set, 0)
 			}
@@ -73,7 +81,7 @@ func (b *budget) partition(set []byte, from int64) {
 		if goOn := b.batch(next, from); !goOn {
 			return
 		}
-		set = set[len(next):]
+		set, expected = set[len(next):], next.base()+int64(next.lastDelta())+1
 	}
 }
 
