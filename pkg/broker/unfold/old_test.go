@@ -84,3 +84,20 @@ func TestOldMessageThatIsTooMuchIsOneRecordThatSaysWhy(t *testing.T) {
 		}
 	})
 }
+
+func FuzzOldMessage(f *testing.F) {
+	for _, codec := range codecs {
+		f.Add(byte(codec), compressed(f, codec, messageOf(codecNone, 0, []byte("x"))), int64(3))
+	}
+	f.Add(byte(codecZstd), compressed(f, codecZstd, messageOf(codecNone, 0, make([]byte, most))), int64(0))
+	f.Add(byte(codecNone), messageOf(codecNone, 0, nil)[atMagic:], int64(0))
+	f.Fuzz(func(t *testing.T, codec byte, value []byte, from int64) {
+		b := budget{most: 64 << 10, left: 64 << 10}
+		in := messageOf(int(codec&codecMask), 3, value)
+		b.partition(in, from)
+		if letter, ok := nextBatch(b.arena); !bytes.Equal(b.arena, in) && (!ok || len(letter) != len(b.arena) || !letter.intact()) {
+			t.Fatalf("%x became %x", in, b.arena)
+		}
+		b.partition(value, from) // of any kind
+	})
+}
