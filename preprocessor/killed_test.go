@@ -56,7 +56,7 @@ func pauseWithin(t *testing.T, c preprocessor.Config, topic string, cmd *exec.Cm
 		if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
 			t.Fatal(err)
 		}
-		return fmt.Errorf("no transaction was open: %v", err)
+		return errors.Join(errors.New("no transaction was open"), err)
 	})
 	return silent
 }
