@@ -22,12 +22,30 @@ func Service() daemon.Service[Config] {
 		Listen:  func(c *Config) string { return c.Collector.Listen },
 		Run:     Run,
 		Check:   check,
+		Memory:  memory,
 
 		RunReloading: RunReloading,
 		Commands: func(load func() (Config, error)) []*cobra.Command {
 			return commands(load)
 		},
 	}
+}
+
+const (
+	memoryOfAll    = 96 << 20
+	memoryOfSource = 40 << 20 // what a shard reads ahead while the broker is away, and what is made of it
+)
+
+// memory is from how many bytes on the collector of garbage works harder: without it, as much again as is held becomes garbage.
+func memory(c Config) int64 {
+	var shards int64
+	for _, s := range c.Collector.Sources {
+		shards++
+		if s.Kafka != nil {
+			shards += max(0, int64(s.Kafka.Shards)-1)
+		}
+	}
+	return memoryOfAll + shards*memoryOfSource
 }
 
 // check looks at the broker, its topics and every source; it creates nothing.

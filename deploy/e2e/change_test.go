@@ -190,7 +190,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`"(partition|offset)": \d+`), `"$1": <n>`},
 	{regexp.MustCompile(`"topic": "[^"]*"`), `"topic": "<topic>"`},
 	{regexp.MustCompile(`"client": "127\.0\.0\.1"`), `"client": "<client>"`},
-	{regexp.MustCompile(`"(id|sha256)": "[0-9a-z]{20,}"`), `"$1": "<hash>"`},
+	{regexp.MustCompile(`"(id|sha256|refs_sha256)": "[0-9a-z]{20,}"`), `"$1": "<hash>"`},
 }
 
 func stable(text string) string {
