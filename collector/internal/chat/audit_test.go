@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -36,7 +37,9 @@ func TestCommandsAndButtonsAreWrittenToTheAuditLog(t *testing.T) {
 	b.ask(t, "/unknown")
 	b.ask(t, "/help")
 	cancel()
-	<-ended
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("Run returned %v", err)
+	}
 
 	var got []string
 	for line := range bytes.Lines(log.Bytes()) {
