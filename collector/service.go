@@ -32,8 +32,8 @@ func Service() daemon.Service[Config] {
 }
 
 const (
-	memoryOfAll    = 96 << 20
-	memoryOfSource = 40 << 20 // what a shard reads ahead while the broker is away, and what is made of it
+	memoryOfAll    = 64 << 20
+	memoryOfSource = 32 << 20 // what a shard reads ahead while the broker is away, and what is made of it
 )
 
 // memory is from how many bytes on the collector of garbage works harder: without it, as much again as is held becomes garbage.
