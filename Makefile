@@ -43,7 +43,7 @@ servers: ## Fetch the servers that the tests run on into the cache
 
 .PHONY: soak
 soak: ## Run the kill, fault and soak tests for DATAWATCH_SOAK each (default 5m)
-	DATAWATCH_SOAK=$${DATAWATCH_SOAK:-5m} DATAWATCH_REQUIRE_SERVERS=1 go test -race -count=1 -timeout 0 -run 'Soak|Kill|Model|Survives' work
+	DATAWATCH_SOAK=$${DATAWATCH_SOAK:-5m} DATAWATCH_REQUIRE_SERVERS=1 go test -race -count=1 -timeout 0 -run 'Soak|Kill|Model|Survives|Cut|Faulty|SlowOrAbsent|UnderWrites' work
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for FUZZTIME (default 20s)
