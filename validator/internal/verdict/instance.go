@@ -3,6 +3,7 @@ package verdict
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,11 +32,10 @@ func decode(raw json.RawMessage) (value any, limits []finding, err error) {
 	if err := d.Decode(&value); err != nil {
 		return nil, nil, err
 	}
-	limits = overlong(value, nil, nil)
-	if len(limits) > 0 {
-		return nil, limits, nil
+	if !anyOverlong(value) {
+		return value, nil, nil
 	}
-	return value, nil, nil
+	return nil, overlong(value, nil, nil), nil
 }
 
 func tooDeep(raw []byte) bool {
@@ -58,14 +58,40 @@ func tooDeep(raw []byte) bool {
 	return false
 }
 
-// overlong finds numbers that would cost the judges too much: 1e1000001 takes a megabyte when it is written out.
-func overlong(value any, place []string, found []finding) []finding {
+// isOverlong tells whether a number would cost the judges too much: 1e1000001 takes a megabyte when it is written out.
+func isOverlong(n json.Number) bool {
+	if len(n) <= 18 && !strings.ContainsAny(string(n), "eE") {
+		return false
+	}
+	_, err := cel.NumberValue(string(n))
+	return err != nil
+}
+
+func anyOverlong(value any) bool {
 	switch v := value.(type) {
 	case json.Number:
-		if len(v) <= 18 && !strings.ContainsAny(string(v), "eE") {
-			return found
+		return isOverlong(v)
+	case map[string]any:
+		for _, member := range v {
+			if anyOverlong(member) {
+				return true
+			}
 		}
-		if _, err := cel.NumberValue(string(v)); err != nil && len(found) <= MaxErrors {
+	case []any:
+		return slices.ContainsFunc(v, anyOverlong)
+	}
+	return false
+}
+
+// overlong finds the first such numbers, in the order of their places: which are left out of a violation is then the same
+// each time.
+func overlong(value any, place []string, found []finding) []finding {
+	if len(found) > MaxErrors {
+		return found
+	}
+	switch v := value.(type) {
+	case json.Number:
+		if isOverlong(v) {
 			found = append(found, finding{
 				kind: event.LimitError, keyword: "number", place: slices.Clone(place),
 				message:  "is a number beyond what can be judged",
@@ -73,8 +99,8 @@ func overlong(value any, place []string, found []finding) []finding {
 			})
 		}
 	case map[string]any:
-		for name, member := range v {
-			found = overlong(member, append(place, name), found)
+		for _, name := range slices.SortedFunc(maps.Keys(v), compareTokens) {
+			found = overlong(v[name], append(place, name), found)
 		}
 	case []any:
 		for i, item := range v {

@@ -87,6 +87,26 @@ func TestAtMostTwentyErrorsAreListedInOrder(t *testing.T) {
 	}
 }
 
+// TestLimitsAreListedInOrderHoweverMany: members of an object come in no order, and a violation is a replay's equal only if the
+// same errors are left out each time.
+func TestLimitsAreListedInOrderHoweverMany(t *testing.T) {
+	var members []string
+	for i := range 3 * verdict.MaxErrors {
+		members = append(members, fmt.Sprintf(`"n%02d": 1e1000001`, i))
+	}
+	for range 5 {
+		v := judge(t, `{}`, after("{"+strings.Join(members, ",")+"}"))
+		if n := len(v.Violation.Errors); n != verdict.MaxErrors || !v.Violation.Truncated {
+			t.Fatalf("%d errors, truncated: %v", n, v.Violation.Truncated)
+		}
+		for i, e := range v.Violation.Errors {
+			if e.InstanceLocation != fmt.Sprintf("/n%02d", i) {
+				t.Errorf("error %d is at %s", i, e.InstanceLocation)
+			}
+		}
+	}
+}
+
 // TestViolationIsBoundedHoweverLargeTheEvent: it has to fit into a record, else the stage would stand still.
 func TestViolationIsBoundedHoweverLargeTheEvent(t *testing.T) {
 	var members, items []string
