@@ -194,24 +194,12 @@ func (s *Server) format(ctx context.Context) error {
 func (s *Server) await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	for {
-		err := s.ping()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-s.proc.Done():
-			return fmt.Errorf("the server ended: %w\n%s", s.proc.Err(), s.proc.Tail())
-		case <-ctx.Done():
-			return fmt.Errorf("the server does not answer: %w\n%s", err, s.proc.Tail())
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
+	return s.proc.Await(ctx, s.ping)
 }
 
 // ping asks for metadata: a server that listens but isn't yet registered with its
 // controller gives no brokers.
-func (s *Server) ping() error {
+func (s *Server) ping(context.Context) error {
 	conf := sarama.NewConfig()
 	conf.Net.DialTimeout = 5 * time.Second
 	conf.Net.ReadTimeout = 5 * time.Second

@@ -149,22 +149,15 @@ func (s *Server) await(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = client.Disconnect(context.Background()) }() // it only asked
-	for {
-		err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "ping", Value: 1}}).Err()
-		if err == nil {
-			if s.mongod == "" || s.options.Standalone {
-				return nil
-			}
-			return s.initiate(ctx, client)
-		}
-		select {
-		case <-s.proc.Done():
-			return fmt.Errorf("the server ended: %w\n%s", s.proc.Err(), s.proc.Tail())
-		case <-ctx.Done():
-			return fmt.Errorf("the server does not answer: %w\n%s", err, s.proc.Tail())
-		case <-time.After(50 * time.Millisecond):
-		}
+	if err := s.proc.Await(ctx, func(ctx context.Context) error {
+		return client.Database("admin").RunCommand(ctx, bson.D{{Key: "ping", Value: 1}}).Err()
+	}); err != nil {
+		return err
 	}
+	if s.mongod == "" || s.options.Standalone {
+		return nil
+	}
+	return s.initiate(ctx, client)
 }
 
 // Addr is the host:port that clients connect to.

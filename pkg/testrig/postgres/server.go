@@ -208,19 +208,7 @@ func (s *Server) run(ctx context.Context) error {
 func (s *Server) await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	for {
-		err := s.ping(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-s.proc.Done():
-			return fmt.Errorf("the server ended: %w\n%s", s.proc.Err(), s.proc.Tail())
-		case <-ctx.Done():
-			return fmt.Errorf("the server does not answer: %w\n%s", err, s.proc.Tail())
-		case <-time.After(25 * time.Millisecond):
-		}
-	}
+	return s.proc.Await(ctx, s.ping)
 }
 
 func (s *Server) ping(ctx context.Context) error {

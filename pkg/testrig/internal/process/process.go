@@ -15,10 +15,14 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // keptLines is how many lines of output [Process.Tail] gives at most.
 const keptLines = 40
+
+// askAgain is how long [Process.Await] waits between questions.
+const askAgain = 25 * time.Millisecond
 
 // Spec says what to run.
 type Spec struct {
@@ -117,6 +121,24 @@ func (p *Process) keep(line string) {
 		p.tail = append(p.tail[:0], p.tail[1:]...)
 	}
 	p.tail = append(p.tail, line)
+}
+
+// Await asks until it gets an answer: ask returns nil. Its error, where the process ends first, or none has come when ctx is done,
+// carries the last lines of output.
+func (p *Process) Await(ctx context.Context, ask func(context.Context) error) error {
+	for {
+		err := ask(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-p.done:
+			return fmt.Errorf("the server ended: %w\n%s", p.err, p.Tail())
+		case <-ctx.Done():
+			return fmt.Errorf("the server does not answer: %w\n%s", err, p.Tail())
+		case <-time.After(askAgain):
+		}
+	}
 }
 
 // Tail is the last lines of output.

@@ -135,3 +135,39 @@ func TestMissingProgramIsAnError(t *testing.T) {
 		t.Errorf("Start gave %v", err)
 	}
 }
+
+func TestAwaitGoesOnUntilAnAnswerOrTheEnd(t *testing.T) {
+	silent := errors.New("nobody listens")
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+
+	p, err := Start(sleeper())
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	if err := p.Await(ctx, func(context.Context) error {
+		if asked++; asked < 3 {
+			return silent
+		}
+		return nil
+	}); err != nil || asked != 3 {
+		t.Errorf("asked %d times: %v", asked, err)
+	}
+	short, end := context.WithTimeout(ctx, time.Millisecond)
+	defer end()
+	if err := p.Await(short, func(context.Context) error { return silent }); !errors.Is(err, silent) {
+		t.Errorf("who never answers: %v", err)
+	}
+	if err := p.Kill(); err != nil {
+		t.Fatal(err)
+	}
+
+	p, err = Start(Spec{Path: "/bin/sh", Args: []string{"-c", "echo no room left; exit 3"}, OrphanSignal: syscall.SIGKILL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Await(ctx, func(context.Context) error { return silent }); err == nil || !strings.Contains(err.Error(), "exit status 3") {
+		t.Errorf("who has ended: %v", err)
+	}
+}
