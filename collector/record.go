@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"os/exec"
 	"strings"
@@ -205,7 +206,11 @@ func (f *recordFlags) write(r *record.Recording, w io.Writer) error {
 	case "json":
 		return r.WriteJSONLines(w)
 	case "html":
-		return r.WriteHTML(w)
+		page, err := r.HTML(math.MaxInt)
+		if err == nil {
+			_, err = w.Write(page)
+		}
+		return err
 	default:
 		return r.WriteText(w)
 	}

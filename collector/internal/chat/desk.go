@@ -63,10 +63,12 @@ type Options struct {
 	Normalizer record.Reader
 	// Shown tells whether a source's changes are in the feed. Nil is all of them.
 	Shown func(source string) bool
-	// LargestFile bounds the files of what was too much for a message. Default 48 MB.
+	// LargestFile bounds what recordings, and the files of what was too much for a message, hold of rows. Default record.MaxBytes.
 	LargestFile int
 	// LongestRecording is when a recording that nobody stops ends by itself. Default 30 minutes.
 	LongestRecording time.Duration
+	// LookEvery is how often it is looked whether a recording is to end. Default 5 seconds.
+	LookEvery time.Duration
 }
 
 // Desk is where people's commands arrive.
@@ -82,8 +84,11 @@ type Desk struct {
 	left       leftovers
 	attempts   attempts
 
+	keeping sync.Mutex // while recordings are stored
+
 	mu         sync.Mutex
 	recordings map[telegram.Chat]*recordings
+	finishing  map[recordingID]bool  // recordings that are being ended
 	making     map[telegram.Ref]bool // messages whose file is being made
 }
 
@@ -95,9 +100,15 @@ func New(o Options) *Desk {
 	if o.LongestRecording <= 0 {
 		o.LongestRecording = longestRecording
 	}
+	if o.LookEvery <= 0 {
+		o.LookEvery = defaultLook
+	}
+	if o.LargestFile <= 0 {
+		o.LargestFile = record.MaxBytes
+	}
 	d := &Desk{
 		o: o, words: catalogues[o.Language], topics: broker.TopicsOf(o.Broker.TopicPrefix),
-		jobs: make(chan func(context.Context) error, mostJobs), recordings: map[telegram.Chat]*recordings{}, making: map[telegram.Ref]bool{},
+		jobs: make(chan func(context.Context) error, mostJobs), recordings: map[telegram.Chat]*recordings{}, finishing: map[recordingID]bool{}, making: map[telegram.Ref]bool{},
 		left: leftovers{some: make(chan struct{}, 1), known: map[string][]byte{}},
 	}
 	d.follows = follows{newest: map[string]feed.Following{}, adopt: d.adopt}

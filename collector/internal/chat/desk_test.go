@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,10 +37,13 @@ type bot struct {
 	number  int
 
 	documents chan telegram.Document
+
+	failing atomic.Bool // documents aren't taken
+	failed  chan struct{}
 }
 
 func newBot() *bot {
-	return &bot{updates: make(chan func(context.Context, telegram.Handlers) error), answers: make(chan telegram.Message, 100), documents: make(chan telegram.Document, 10)}
+	return &bot{updates: make(chan func(context.Context, telegram.Handlers) error), answers: make(chan telegram.Message, 100), documents: make(chan telegram.Document, 10), failed: make(chan struct{}, 1000)}
 }
 
 func (b *bot) Poll(ctx context.Context, h telegram.Handlers) error {
@@ -61,6 +65,13 @@ func (b *bot) Send(_ context.Context, _ telegram.Chat, m telegram.Message, _ tel
 }
 
 func (b *bot) SendDocument(_ context.Context, _ telegram.Chat, d telegram.Document, _ telegram.Priority) (telegram.Ref, error) {
+	if b.failing.Load() {
+		select {
+		case b.failed <- struct{}{}:
+		default:
+		}
+		return telegram.Ref{}, errors.New("telegram is away")
+	}
 	b.documents <- d
 	return telegram.Ref{ID: 1}, nil
 }
@@ -149,26 +160,28 @@ var email = func() hide.Pointer {
 // sit runs a desk with a feed of its own until stop.
 func sit(t *testing.T, c config.Broker, language string) (b *bot, f *feed.Feed, stop func()) {
 	t.Helper()
-	return sitFor(t, c, language, 0)
+	return sitWith(t, c, language, func(*Options) {})
 }
 
-// sitFor ends recordings that nobody stops after a time.
-func sitFor(t *testing.T, c config.Broker, language string, longest time.Duration) (b *bot, f *feed.Feed, stop func()) {
+// sitWith is a desk with other options.
+func sitWith(t *testing.T, c config.Broker, language string, with func(*Options)) (b *bot, f *feed.Feed, stop func()) {
 	t.Helper()
 	b = newBot()
 	f, err := feed.New(feed.Options{Sender: b, Language: language, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := New(Options{
-		Broker: c, Bot: b, Feed: f, Language: language, Zone: time.UTC, Log: slog.New(slog.DiscardHandler), LongestRecording: longest,
+	o := Options{
+		Broker: c, Bot: b, Feed: f, Language: language, Zone: time.UTC, Log: slog.New(slog.DiscardHandler),
 		Normalizer: normalize.New(normalize.Options{}), LargestFile: sitsLargestFile,
 		Shown: func(source string) bool { return source != "aside-db" },
 		Hide: func(_ event.Stream, c *event.Change) *event.Change {
 			return hide.NewPlaces([]hide.Pointer{email}).Change(c)
 		},
 		Status: ill,
-	})
+	}
+	with(&o)
+	d := New(o)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {

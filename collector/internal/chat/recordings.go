@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,11 +19,6 @@ const (
 	longestRecording = 30 * time.Minute
 	// mostRecordings is how many a chat keeps: they are places in clean, and hold as long as clean does.
 	mostRecordings = 20
-	// lookEvery is how often it is looked for recordings that have lasted too long.
-	lookEvery = 5 * time.Second
-	// recordTime bounds reading a recording and sending it, arriveTime waiting for what was committed before its end.
-	recordTime = 5 * time.Minute
-	arriveTime = 20 * time.Second
 )
 
 // recordings are a chat's, as they are kept under recording/<chat>/<thread>.
@@ -41,6 +35,9 @@ type recording struct {
 	By   string       `json:"by"`
 	From record.Place `json:"from"`
 	To   record.Place `json:"to"`
+	// Unsent is set from its end until its files have gone out; Why tells beside them why it ended, and what it lacks.
+	Unsent bool     `json:"unsent,omitempty"`
+	Why    []string `json:"why,omitempty"`
 }
 
 func (r recording) running() bool { return r.To.Clean == nil }
@@ -110,7 +107,7 @@ func (d *Desk) record(ctx context.Context, c telegram.Command) ([]telegram.Block
 	case c.Args == "stop" && running < 0:
 		return say(d.words.recordsNothing), nil
 	case c.Args == "stop":
-		d.jobs <- func(ctx context.Context) error { return d.end(ctx, own, "") }
+		d.finish(ctx, own, list[running].From.At, "")
 		return say(fmt.Sprintf(d.words.recordEnds, list[running].Name)), nil
 	case c.Args != "":
 		return say(d.words.recordForm), nil
@@ -138,14 +135,21 @@ func (d *Desk) begin(ctx context.Context, own *recordings, r recording) ([]teleg
 	if r.From, err = record.Now(scanner, d.topics); err != nil {
 		return nil, err
 	}
-	list := append(slices.Clone(d.list(own)), r)
-	if err := d.store(ctx, own, list[max(0, len(list)-mostRecordings):]); err != nil {
+	err = d.change(ctx, own, func(list []recording) []recording {
+		list = append(list, r)
+		return list[max(0, len(list)-mostRecordings):]
+	})
+	if err != nil {
 		return nil, err
 	}
 	return say(fmt.Sprintf(d.words.recordBegins, r.Name, d.clock(r.From.At.Add(longestRecording)))), nil
 }
 
-func (d *Desk) store(ctx context.Context, own *recordings, list []recording) error {
+// change stores a chat's recordings as they are to be.
+func (d *Desk) change(ctx context.Context, own *recordings, to func([]recording) []recording) error {
+	d.keeping.Lock()
+	defer d.keeping.Unlock()
+	list := to(slices.Clone(d.list(own)))
 	value, err := json.Marshal(recordings{Version: 1, Chat: own.Chat, List: list})
 	if err != nil {
 		return err
@@ -158,177 +162,3 @@ func (d *Desk) store(ctx context.Context, own *recordings, list []recording) err
 	own.List = list
 	return nil
 }
-
-// end ends the recording that runs, and sends it: why says that it ended by itself.
-func (d *Desk) end(ctx context.Context, own *recordings, why string) error {
-	list := slices.Clone(d.list(own))
-	running := runningOf(list)
-	if running < 0 {
-		return nil // stopped twice
-	}
-	if d.o.Arrive != nil {
-		arriving, cancel := context.WithTimeout(ctx, arriveTime)
-		defer cancel()
-		if err := d.o.Arrive(arriving); err != nil {
-			d.o.Log.Warn("a recording may lack its last changes", "recording", list[running].Name, "error", err)
-			why = d.words.recordLacks
-		}
-	}
-	scanner, err := broker.NewScanner(d.o.Broker, "datawatch-collector")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = scanner.Close() }() // it only read
-	if list[running].To, err = record.Now(scanner, d.topics); err != nil {
-		return err
-	}
-	if err := d.store(ctx, own, list); err != nil {
-		return err
-	}
-	r, err := d.collect(ctx, scanner, list[running])
-	if err != nil {
-		return err
-	}
-	return d.sendRecording(ctx, own.Chat, r, why)
-}
-
-func (d *Desk) collect(ctx context.Context, s *broker.Scanner, r recording) (*record.Recording, error) {
-	return record.Collect(ctx, s, d.topics, r.From, r.To, record.Options{Name: r.Name, Tag: r.Tag, Hide: d.o.Hide})
-}
-
-// sendRecording sends a recording as JSON Lines and as a page.
-func (d *Desk) sendRecording(ctx context.Context, to telegram.Chat, r *record.Recording, why string) error {
-	caption := []telegram.Block{telegram.Line(
-		telegram.Plain("⏺ "), telegram.Bold(r.Name), telegram.Plain(fmt.Sprintf(" · "+d.words.recorded, r.Changes(), len(r.Transactions))),
-	)}
-	if n := r.Broken(); n > 0 {
-		caption = append(caption, telegram.Line(telegram.Plain(fmt.Sprintf("✗ "+d.words.broken, n))))
-	}
-	if r.Beyond > 0 {
-		caption = append(caption, telegram.Line(telegram.Plain(fmt.Sprintf(d.words.recordBeyond, r.Beyond))))
-	}
-	if why != "" {
-		caption = append(caption, telegram.Line(telegram.Italic(why)))
-	}
-	var lines, page bytes.Buffer
-	if err := errors.Join(r.WriteJSONLines(&lines), r.WriteHTML(&page)); err != nil {
-		return err
-	}
-	for i, doc := range []telegram.Document{{Name: r.Name + ".html", Content: page.Bytes()}, {Name: r.Name + ".jsonl", Content: lines.Bytes()}} {
-		if len(doc.Content) > telegram.MaxDocument {
-			d.o.Log.Warn("a file of a recording is larger than Telegram takes", "file", doc.Name, "bytes", len(doc.Content))
-			caption = append(caption, telegram.Line(telegram.Italic(fmt.Sprintf(d.words.fileTooLarge, doc.Name))))
-			continue
-		}
-		if i == 1 || len(page.Bytes()) > telegram.MaxDocument {
-			doc.Caption = telegram.NewMessage(caption...)
-		}
-		doc.Caption.Silent = true
-		if _, err := d.o.Bot.SendDocument(ctx, to, doc, telegram.Warning); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// watch ends recordings that nobody stops.
-func (d *Desk) watch(ctx context.Context) error {
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticker.C:
-		}
-		for _, own := range d.overdue(time.Now()) {
-			select {
-			case d.jobs <- func(ctx context.Context) error { return d.end(ctx, own, d.words.recordTooLong) }:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-	}
-}
-
-func (d *Desk) overdue(now time.Time) []*recordings {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var out []*recordings
-	for _, own := range d.recordings {
-		if i := runningOf(own.List); i >= 0 && now.Sub(own.List[i].From.At) >= d.o.LongestRecording {
-			out = append(out, own)
-		}
-	}
-	return out
-}
-
-// work does what takes longer than a command may, one after the other.
-func (d *Desk) work(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case job := <-d.jobs:
-			working, cancel := context.WithTimeout(ctx, recordTime)
-			if err := job(working); err != nil && ctx.Err() == nil {
-				d.o.Log.Error("a recording wasn't told", "error", err)
-			}
-			cancel()
-		}
-	}
-}
-
-var compareForm = regexp.MustCompile(`^(\S+)\s+(\S+)$`)
-
-// compare tells how two recordings differ.
-func (d *Desk) compare(_ context.Context, c telegram.Command) ([]telegram.Block, error) {
-	m := compareForm.FindStringSubmatch(c.Args)
-	if m == nil {
-		return say(d.words.compareForm), nil
-	}
-	list := d.list(d.of(c.Message.Chat))
-	var pair [2]recording
-	for i := range pair {
-		var err error
-		if pair[i], err = named(list, m[1+i]); err != nil {
-			return say(fmt.Sprintf(d.words.recordUnknown, m[1+i])), nil //nolint:nilerr // it is told
-		}
-	}
-	d.jobs <- func(ctx context.Context) error { return d.sendComparison(ctx, c, pair) }
-	return say(fmt.Sprintf(d.words.comparing, m[1], m[2])), nil
-}
-
-func (d *Desk) sendComparison(ctx context.Context, c telegram.Command, pair [2]recording) error {
-	scanner, err := broker.NewScanner(d.o.Broker, "datawatch-collector")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = scanner.Close() }() // it only read
-	var lines [2][]record.Line
-	for i, one := range pair {
-		r, err := d.collect(ctx, scanner, one)
-		if err != nil {
-			return err
-		}
-		lines[i] = record.Canonical(r)
-	}
-	differences := record.Compare(lines[0], lines[1])
-	if len(differences) == 0 {
-		return d.answer(ctx, c, say(fmt.Sprintf(d.words.alike, pair[0].Name, pair[1].Name)))
-	}
-	var text bytes.Buffer
-	if err := record.WriteDifferences(&text, differences); err != nil {
-		return err
-	}
-	head := telegram.Line(telegram.Bold(fmt.Sprintf(d.words.differ, pair[0].Name, pair[1].Name, len(differences))))
-	if text.Len() <= mostText {
-		return d.answer(ctx, c, []telegram.Block{head, telegram.Pre(text.String())})
-	}
-	doc := telegram.Document{Name: pair[0].Name + "-" + pair[1].Name + ".diff.txt", Content: text.Bytes(), Caption: telegram.NewMessage(head)}
-	_, err = d.o.Bot.SendDocument(ctx, c.Message.Chat, doc, telegram.Warning)
-	return err
-}
-
-// mostText is how much of a comparison is a message; more is a file.
-const mostText = 3000

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"datawatch/collector/internal/feed"
 	"datawatch/collector/internal/remote"
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/broker"
@@ -216,7 +217,7 @@ func (d *Desk) sourceText(s Source) string {
 	}
 	text := d.words.states[s.State]
 	if s.well() {
-		return text + " · " + fmt.Sprintf(d.words.behind, d.decimal(s.Lag.Seconds()))
+		return text + " · " + fmt.Sprintf(d.words.behind, d.span(s.Lag))
 	}
 	if s.Reason != "" {
 		text += ": " + telegram.Shorten(s.Reason, mostReason)
@@ -244,7 +245,7 @@ func (d *Desk) canaryText(sent time.Time) (text string, late bool) {
 		return "", false
 	}
 	age := max(time.Since(sent), 0)
-	return fmt.Sprintf(d.words.canaryAge, int(age.Seconds())), age > control.CanaryLate
+	return fmt.Sprintf(d.words.canaryAge, feed.Span(d.o.Language, age)), age > control.CanaryLate
 }
 
 func (d *Desk) openText(s Standing) string {
@@ -259,12 +260,4 @@ func (d *Desk) openText(s Standing) string {
 	default:
 		return text + " · " + fmt.Sprintf(d.words.open, *s.Open)
 	}
-}
-
-// decimal is a number with one decimal where it is small, in the language's form.
-func (d *Desk) decimal(n float64) string {
-	if n >= 10 {
-		return fmt.Sprintf("%.0f", n)
-	}
-	return strings.Replace(fmt.Sprintf("%.1f", n), ".", d.words.point, 1)
 }

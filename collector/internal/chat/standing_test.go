@@ -53,7 +53,7 @@ func TestStatusTellsOfAllServicesAndSources(t *testing.T) {
 			got := telegram.NewMessage(lines...).Plain()
 			for _, want := range []string{
 				"🟠 5 need a look\nshop-db  streaming · 0.2 s behind\n✗ shop-mongo  no collector runs it\n✗ new-db  no collector has run it yet\n",
-				"\ncollector  2 of it run\n✗ preprocessor  stopped at ", "\nvalidator  runs\n✗ validator / schemas  1 isn't loaded\n✗ end to end  the last canary came through 3",
+				"\ncollector  2 of it run\n✗ preprocessor  stopped at ", "\nvalidator  runs\n✗ validator / schemas  1 isn't loaded\n✗ end to end  the last canary came through 5 min ago",
 				"\n10 events/s judged · 1 alert open (/alerts)",
 			} {
 				if !strings.Contains(got, want) {

@@ -3,7 +3,6 @@ package chat
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"regexp"
 
 	"datawatch/collector/internal/feed"
@@ -85,12 +84,12 @@ func (d *Desk) wholeCaption(r *record.Recording, what feed.Whole) []telegram.Blo
 		return say(d.words.notHeld)
 	}
 	found := r.Changes()
-	caption := say("📎 " + fmt.Sprintf(d.words.recorded, found, len(r.Transactions)))
+	caption := say("📎 " + d.counted(r))
 	if r.Beyond > 0 {
-		caption = append(caption, telegram.Line(telegram.Plain(fmt.Sprintf(d.words.recordBeyond, r.Beyond))))
+		caption = append(caption, telegram.Line(telegram.Plain(d.some(r.Beyond, d.words.recordBeyondOne, d.words.recordBeyond))))
 	}
 	if missing := what.Changes - found - r.Beyond; missing > 0 && !what.Followed {
-		caption = append(caption, telegram.Line(telegram.Italic(fmt.Sprintf(d.words.partNotHeld, missing))))
+		caption = append(caption, telegram.Line(telegram.Italic(d.some(missing, d.words.partNotHeldOne, d.words.partNotHeld))))
 	}
 	return caption
 }

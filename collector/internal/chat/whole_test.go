@@ -136,9 +136,9 @@ func TestWhatIsTooMuchForAMessageIsAFile(t *testing.T) {
 		b, _, stop = sit(t, c, "en")
 		defer stop()
 		for _, one := range []struct {
-			data, name            string
+			data, name, told      string
 			changes, transactions int
-		}{{ofTransaction, "shop-db-7.jsonl", 40, 1}, {ofDigest, "changes-", 30, 30}} {
+		}{{ofTransaction, "shop-db-7.jsonl", "40 changes in one transaction", 40, 1}, {ofDigest, "changes-", "30 changes in 30 transactions", 30, 30}} {
 			if told := b.press(t, one.data); told != "The file follows." {
 				t.Errorf("told: %s", told)
 			}
@@ -147,8 +147,7 @@ func TestWhatIsTooMuchForAMessageIsAFile(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := fmt.Sprintf("%d changes in %d transactions", one.changes, one.transactions)
-			if r.Changes() != one.changes || len(r.Transactions) != one.transactions || !strings.HasPrefix(doc.Name, one.name) || !strings.Contains(doc.Caption.Plain(), want) {
+			if r.Changes() != one.changes || len(r.Transactions) != one.transactions || !strings.HasPrefix(doc.Name, one.name) || !strings.Contains(doc.Caption.Plain(), one.told) {
 				t.Errorf("%s: %s; it holds %d in %d", doc.Name, doc.Caption.Plain(), r.Changes(), len(r.Transactions))
 			}
 			if text := string(doc.Content); strings.Contains(text, "secret") || !strings.Contains(text, "row 40 of payments") && one.transactions == 1 {

@@ -22,17 +22,19 @@ type words struct {
 	behind, sourceNever                                 string
 	states                                              map[source.State]string
 	runs, runMany, noSign, stoppedAt, silentSince       string
-	canary, canaryAge, perSecond                        string
+	canary, canaryAge, perSecond, seconds               string
 	nothingOpen, oneOpen, open, point                   string
 
 	recordForm, recordBegins, recordEnds, recordRuns string
 	recordsAlready, recordsNothing, recordUnknown    string
-	recorded, broken, recordBeyond, fileTooLarge     string
+	recorded, recordedAtOnce, recordedOne            string
+	broken, brokenOne, recordBeyond, recordBeyondOne string
+	fileTooLarge, recordTooLarge                     string
 	recordTooLong, recordLacks                       string
 	pairUnknown, paired, pairedUser                  string
 	buttonUnknown, fileFollows, busy                 string
-	notHeld, partNotHeld                             string
-	compareForm, comparing, alike, differ            string
+	notHeld, partNotHeld, partNotHeldOne             string
+	compareForm, comparing, alike, differ, differOne string
 
 	date string // Go's layout of a day
 }

@@ -33,5 +33,6 @@ var english = catalogue{
 	seconds:       "%s s",
 	minutes:       "%s min",
 	hours:         "%s h",
+	days:          "%s days",
 	date:          "2 Jan",
 }

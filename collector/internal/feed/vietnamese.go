@@ -33,5 +33,6 @@ var vietnamese = catalogue{
 	seconds:       "%s giây",
 	minutes:       "%s phút",
 	hours:         "%s giờ",
+	days:          "%s ngày",
 	date:          "02/01",
 }

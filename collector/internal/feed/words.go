@@ -36,11 +36,17 @@ type catalogue struct {
 
 	left, leftOne, leftChanges string
 
-	seconds, minutes, hours string
-	date                    string // Go's layout of a day before a time
+	seconds, minutes, hours, days string
+	date                          string // Go's layout of a day before a time
 }
 
 var catalogues = map[string]*catalogue{"en": &english, "vi": &vietnamese}
+
+// Number is a count in a language's form.
+func Number(language string, n int) string { return catalogues[language].number(n) }
+
+// Span is a length of time in a language, in the one unit that says enough.
+func Span(language string, d time.Duration) string { return catalogues[language].span(d) }
 
 // number is a count in the language's form.
 func (c *catalogue) number(n int) string {
@@ -71,8 +77,10 @@ func (c *catalogue) span(d time.Duration) string {
 		return fill(c.seconds, c.number(seconds))
 	case seconds < 7200:
 		return fill(c.minutes, c.number((seconds+30)/60))
-	default:
+	case seconds < 48*3600:
 		return fill(c.hours, c.number((seconds+1800)/3600))
+	default:
+		return fill(c.days, c.number((seconds+12*3600)/(24*3600)))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -60,11 +61,27 @@ func (o Options) wants(e *event.Clean) bool {
 		(len(o.Sources) == 0 || slices.Contains(o.Sources, e.Stream.Source()))
 }
 
+// shown is a change as it may be shown.
+func (o Options) shown(e *event.Clean) *event.Change {
+	if o.Hide == nil {
+		return e.Change
+	}
+	return o.Hide(e.Stream, e.Change)
+}
+
+func (o Options) bounded() Options {
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = MaxBytes
+	}
+	return o
+}
+
 // Collect makes a recording of what was written between two places.
 func Collect(ctx context.Context, s *broker.Scanner, topics broker.Topics, from, to Place, o Options) (*Recording, error) {
 	c := newCollector(o)
 	c.recording.From, c.recording.To = from.At, to.At
-	for partition, begin := range from.Clean {
+	for _, partition := range slices.Sorted(maps.Keys(from.Clean)) {
+		begin := from.Clean[partition]
 		err := s.Scan(ctx, topics.Clean, partition, begin, to.Clean[partition], func(r broker.Record) error {
 			if event.IsCanary(r.Key) {
 				return nil
@@ -106,30 +123,17 @@ type collector struct {
 }
 
 func newCollector(o Options) *collector {
-	if o.MaxBytes <= 0 {
-		o.MaxBytes = MaxBytes
-	}
+	o = o.bounded()
 	return &collector{options: o, recording: Recording{Name: o.Name, Tag: o.Tag}, index: map[string]int{}, events: map[string]int{}}
 }
-
-// What JSON Lines hold of a change and of a transaction besides their values, in bytes.
-const (
-	perChange      = 70
-	perTransaction = 120
-)
 
 func (c *collector) add(e *event.Clean) {
 	if !c.options.wants(e) {
 		return
 	}
-	change := e.Change
-	if c.options.Hide != nil {
-		change = c.options.Hide(e.Stream, change)
-	}
-	size := perChange + len(change.Key) + len(change.Before) + len(change.After) + len(change.MovedTo) + len(change.MovedFrom) + len(e.ID) + len(e.Stream)
-	if _, known := c.index[transactionOf(e)]; !known {
-		size += perTransaction + len(e.Time) + len(change.Origin.Tag) + len(change.Origin.Transaction)
-	}
+	change := c.options.shown(e)
+	_, known := c.index[transactionOf(e)]
+	size := sizeOf(e, change, !known)
 	if c.bytes+size > c.options.MaxBytes {
 		c.recording.Beyond++
 		return
@@ -168,9 +172,16 @@ func (c *collector) find(v *event.Violation) {
 		if b.Rule == "" {
 			b.Rule = e.InstanceLocation
 		}
-		if !slices.Contains(in.Findings, b) {
-			in.Findings = append(in.Findings, b)
+		if slices.Contains(in.Findings, b) {
+			continue
 		}
+		size := sizeOfFinding(b)
+		if c.bytes+size > c.options.MaxBytes+c.options.MaxBytes/findingsShare {
+			c.recording.BrokenBeyond++
+			continue
+		}
+		c.bytes += size
+		in.Findings = append(in.Findings, b)
 	}
 }
 

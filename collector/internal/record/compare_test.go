@@ -131,11 +131,11 @@ func TestRecordingIsReadBackAsItWasWritten(t *testing.T) {
 func TestPageShowsEveryChangeAndEscapesIt(t *testing.T) {
 	r := checkout(1042, "149.97", "total-adds-up")
 	r.Transactions[0].Changes[0].After = json.RawMessage(`{"id":1042,"note":"<script>alert(1)</script>"}`)
-	var out bytes.Buffer
-	if err := r.WriteHTML(&out); err != nil {
+	text, err := r.HTML(1 << 20)
+	if err != nil {
 		t.Fatal(err)
 	}
-	page := out.String()
+	page := string(text)
 	if strings.Contains(page, "<script>") || !strings.Contains(page, "&lt;script&gt;") || strings.Count(page, "<tr>") != 4 || !strings.Contains(page, "total-adds-up") {
 		t.Errorf("%s", page)
 	}

@@ -21,7 +21,8 @@ type Recording struct {
 	Tag          string        `json:"tag,omitempty"` // where only what carries it was recorded
 	From         time.Time     `json:"from"`
 	To           time.Time     `json:"to"`
-	Beyond       int           `json:"beyond,omitempty"` // changes that didn't fit
+	Beyond       int           `json:"beyond,omitempty"`        // changes that didn't fit
+	BrokenBeyond int           `json:"broken_beyond,omitempty"` // broken rules that didn't
 	Transactions []Transaction `json:"-"`
 }
 
@@ -66,9 +67,9 @@ func (r *Recording) Changes() int {
 	return n
 }
 
-// Broken is how many rules the recorded changes broke.
+// Broken is how many rules the recorded changes broke, with those that didn't fit.
 func (r *Recording) Broken() int {
-	n := 0
+	n := r.BrokenBeyond
 	for _, t := range r.Transactions {
 		n += len(t.Findings)
 	}
