@@ -26,6 +26,7 @@ type chat struct {
 	got   []string
 	at    []time.Time
 	fail  []error // of the next sends
+	gone  int     // the message that somebody deleted
 }
 
 func (c *chat) Send(ctx context.Context, _ telegram.Chat, m telegram.Message, p telegram.Priority) (telegram.Ref, error) {
@@ -54,6 +55,9 @@ func (c *chat) Send(ctx context.Context, _ telegram.Chat, m telegram.Message, p 
 func (c *chat) Edit(_ context.Context, ref telegram.Ref, m telegram.Message, _ telegram.Priority) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if ref.ID == c.gone {
+		return telegram.ErrMessageGone
+	}
 	c.got[ref.ID-1] = m.Plain()
 	return nil
 }

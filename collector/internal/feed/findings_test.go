@@ -49,6 +49,23 @@ func TestVerdictIsWrittenIntoTheMessage(t *testing.T) {
 	})
 }
 
+func TestVerdictOnAMessageThatSomebodyDeletedIsToldAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, 0, nil)
+		defer r.stop()
+		r.Offer(purchase(1, 1))
+		time.Sleep(time.Second)
+		r.chat.mu.Lock()
+		r.chat.gone = 1
+		r.chat.mu.Unlock()
+		r.Judge(FindingsOf(violationOf("101", wrongTotal)))
+		synctest.Wait()
+		if got, _ := r.chat.told(); len(got) != 2 || !strings.HasPrefix(got[1], "✗ shop-db · orders, payments\n✗ total-adds-up: 149.98, expected 149.97") {
+			t.Errorf("told: %q", got)
+		}
+	})
+}
+
 func TestVerdictThatComesBeforeTheMessageStandsInIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, 0, nil)

@@ -4,15 +4,17 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"datawatch/pkg/event"
 	"datawatch/pkg/normalize"
 	"datawatch/pkg/telegram"
+	"datawatch/pkg/testrig"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -91,6 +93,22 @@ func TestMessagesReadAsTheGoldenFilesSay(t *testing.T) {
 		recorded("plain.text", 0, 6, []byte("k"), []byte("line one <b>\nline two")),
 		recorded("plain.text", 0, 7, []byte("k"), []byte("")),
 	}
+	incomplete := []event.Raw{
+		did{tick: 5, n: 1, table: "carts", op: event.Insert, key: id, after: `{"id":1,"total":5}`, incomplete: &event.Incomplete{After: "later"}, tx: "81425"}.raw(),
+		did{tick: 5, n: 2, table: "carts", op: event.Update, key: id, after: `{"id":2}`, incomplete: &event.Incomplete{Before: "unavailable", After: "missing"}, tx: "81425"}.raw(),
+		did{tick: 5, n: 3, table: "carts", op: event.Delete, key: id, before: `{"id":3}`, incomplete: &event.Incomplete{Before: "unavailable"}, tx: "81425"}.raw(),
+	}
+	var long []event.Raw
+	for i := range int64(60) {
+		value := strings.Repeat("0123456789", 8)
+		long = append(long, did{tick: 6, n: i, table: fmt.Sprintf("table_%02d", i), op: event.Insert, key: id, after: fmt.Sprintf(`{"id":%d,"a":%q,"b":%q}`, i, value, value), tx: "81426"}.raw())
+	}
+	ordered := func(tick int64, later time.Duration) event.Raw {
+		return did{tick: tick, table: "orders", op: event.Insert, key: id, after: fmt.Sprintf(`{"id":%d}`, tick), tx: fmt.Sprint(tick), at: at.Add(later)}.raw()
+	}
+	hours := []event.Raw{ordered(7, 0), ordered(8, 5*time.Hour), recorded("payments.captured", 3, 1, nil, []byte(`1`))}
+	days := []event.Raw{ordered(7, 0), ordered(8, 72*time.Hour)}
+	minutes := []event.Raw{ordered(7, 0), ordered(8, 5*time.Minute)}
 	cases := []struct {
 		name     string
 		events   []event.Raw
@@ -101,29 +119,84 @@ func TestMessagesReadAsTheGoldenFilesSay(t *testing.T) {
 		{"big", big, false},
 		{"yesterday", []event.Raw{did{tick: 4, table: "orders", op: event.Insert, key: id, after: `{"id":1}`, tx: "1", at: at.Add(-24 * time.Hour)}.raw()}, false},
 		{"records", records, false},
+		{"incomplete", incomplete, false},
+		{"long", long, false},
+		{"digest-hours", hours, true},
+		{"digest-days", days, true},
+		{"digest-minutes", minutes, true},
+		{"digest-one", []event.Raw{ordered(7, 0)}, true},
 		{"digest", append(append(append([]event.Raw{}, big...), unusual...), records...), true},
 	}
 	for _, c := range cases {
 		for _, language := range []string{"en", "vi"} {
 			t.Run(c.name+"/"+language, func(t *testing.T) {
 				got := told(t, language, c.asDigest, c.events)
-				path := filepath.Join("testdata", c.name+"."+language+".html")
-				if *update {
-					if err := os.MkdirAll("testdata", 0o755); err != nil {
-						t.Fatal(err)
-					}
-					if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-						t.Fatal(err)
-					}
-				}
-				want, err := os.ReadFile(path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if got != string(want) {
-					t.Errorf("%s:\n%s\nwant:\n%s", path, got, want)
-				}
+				testrig.Golden(t, filepath.Join("testdata", c.name+"."+language+".html"), got, *update)
 			})
 		}
+	}
+}
+
+// What comes to a transaction later, and what there was no time for.
+func TestVerdictsAndWhatWasLeftReadAsTheGoldenFilesSay(t *testing.T) {
+	const all = maxFindings + 3
+	missing := event.ViolationError{Kind: event.SchemaError, InstanceLocation: "/currency", Message: `"currency" is missing`}
+	row := event.ViolationError{Kind: event.SchemaError, Message: "not an object"}
+	shown := event.ViolationError{Kind: event.RuleViolation, Rule: "balance-not-negative", Message: "Balance <below> zero", Actual: "-5"}
+	found := verdict{FindingsOf(violationOf("101", wrongTotal, missing, row, shown)), all - maxFindings}
+	for _, language := range []string{"en", "vi"} {
+		t.Run(language, func(t *testing.T) {
+			zone, err := time.LoadLocation("Asia/Ho_Chi_Minh")
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := New(Options{Sender: &chat{}, Language: language, Zone: zone, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			transactions := assembled(t, purchase(1, 1))
+			if len(transactions) != 1 {
+				t.Fatalf("%d transactions", len(transactions))
+			}
+			everybody := newAudience(telegram.Chat{}, newBoard()).of(telegram.Chat{})
+			whole := Whole{First: at, Last: at, Until: at, Changes: 31_415}.Action()
+			messages := []telegram.Message{
+				f.writer.write(work{transaction: transactions[0]}, everybody, found, at.Add(time.Hour)),
+				f.writer.verdictAlone(transactions[0], found),
+				f.LeftMessage(Left{Transactions: 1204, Changes: 31_415, Whole: whole, At: at}),
+				f.LeftMessage(Left{Transactions: 1, Changes: 3, Whole: whole, At: at}),
+				f.LeftMessage(Left{Changes: 31_415, Whole: whole, At: at}),
+			}
+			var texts []string
+			for _, m := range messages {
+				text := m.HTML()
+				for _, row := range m.Buttons {
+					text += fmt.Sprintf("\n[%s]", row[0].Text)
+				}
+				texts = append(texts, text)
+			}
+			testrig.Golden(t, filepath.Join("testdata", "verdicts."+language+".html"), strings.Join(texts, "\n――――――――\n")+"\n", *update)
+		})
+	}
+}
+
+// assembled are the transactions of events.
+func assembled(t *testing.T, events []event.Raw) (out []*transaction) {
+	t.Helper()
+	a := newAssembler(normalize.New(normalize.Options{}), newAudience(telegram.Chat{}, newBoard()), open{}, time.Second, slog.New(slog.DiscardHandler), func(tx *transaction) {
+		out = append(out, tx)
+	})
+	for i := range events {
+		a.take(t.Context(), &events[i])
+	}
+	a.completeAll()
+	return out
+}
+
+func TestEveryTextOfTheFeedStandsInAGoldenFile(t *testing.T) {
+	for language, texts := range catalogues {
+		t.Run(language, func(t *testing.T) {
+			testrig.EveryTextIsShown(t, texts, testrig.GoldenTexts(t, "testdata/*."+language+".html"), "date", "group")
+		})
 	}
 }

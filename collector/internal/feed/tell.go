@@ -77,7 +77,10 @@ func (f *Feed) amend(ctx context.Context, v *viewer) error {
 
 func (f *Feed) amendOne(ctx context.Context, p post, t *transaction, found verdict) error {
 	if p.ref.ID != 0 {
-		return f.options.Sender.Edit(ctx, p.ref, f.writer.write(work{transaction: t}, p.viewer, found, time.Now()), telegram.Feed)
+		err := f.options.Sender.Edit(ctx, p.ref, f.writer.write(work{transaction: t}, p.viewer, found, time.Now()), telegram.Feed)
+		if !errors.Is(err, telegram.ErrMessageGone) {
+			return err
+		} // somebody deleted it: the verdict is told alone
 	}
 	ref, err := f.options.Sender.Send(ctx, p.viewer.chat, f.writer.verdictAlone(t, found), telegram.Feed)
 	if err == nil {

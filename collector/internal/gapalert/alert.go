@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"datawatch/collector/internal/feed"
 	"datawatch/pkg/event"
 	"datawatch/pkg/telegram"
 )
@@ -213,7 +214,10 @@ func (a *Alerter) meaning(g *group) string {
 	if g.gap.Lost == nil {
 		return a.words.lostSome
 	}
-	return fmt.Sprintf(a.words.lost, *g.gap.Lost)
+	if *g.gap.Lost == 1 {
+		return a.words.lostOne
+	}
+	return fmt.Sprintf(a.words.lost, feed.Number(a.words.language, int(*g.gap.Lost)))
 }
 
 func (g *group) names() string {

@@ -71,7 +71,7 @@ func TestWhatLastsAMinuteIsToldOnceAndAgainWhenItIsOver(t *testing.T) {
 		expect(t, sent(), trouble)
 		teller.State("shop-mongo", source.Streaming, "", "")
 		time.Sleep(time.Minute)
-		expect(t, sent(), trouble, "🟢 <b>shop-mongo is being read again</b> after 3m35s")
+		expect(t, sent(), trouble, "🟢 <b>shop-mongo is being read again</b> after 4 min")
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"datawatch/collector/internal/feed"
 	"datawatch/pkg/telegram"
 )
 
@@ -14,6 +15,7 @@ type words struct {
 	again, after, moved                 string
 	notLoadedYet, inForce, mended, file string
 	date                                string // Go's layout of a day
+	language                            string
 }
 
 func wordsIn(language string) words {
@@ -24,7 +26,7 @@ func wordsIn(language string) words {
 			do:    "Cần làm:", check: "chạy collector check",
 			again: "%s đã được đọc lại", after: "sau %s", moved: "%s: một collector khác đang đọc",
 			notLoadedYet: "%s chưa được nạp", inForce: "Cấu hình của %s vẫn có hiệu lực.", mended: "%s đã được nạp", file: "sửa tệp rồi gửi lại SIGHUP",
-			date: "02/01",
+			date: "02/01", language: "vi",
 		}
 	}
 	return words{
@@ -33,7 +35,7 @@ func wordsIn(language string) words {
 		do:    "Do:", check: "run collector check",
 		again: "%s is being read again", after: "after %s", moved: "%s: another collector reads it now",
 		notLoadedYet: "%s not loaded", inForce: "The configuration of %s stays in force.", mended: "%s is loaded", file: "mend the file and send SIGHUP again",
-		date: "2 Jan",
+		date: "2 Jan", language: "en",
 	}
 }
 
@@ -62,7 +64,7 @@ func (w words) over(m *matter) telegram.Message {
 	if m.subject == configuration {
 		return telegram.NewMessage(telegram.Line(telegram.Plain("🟢 "), telegram.Bold(fmt.Sprintf(w.mended, m.subject))))
 	}
-	lasted := m.well.Sub(m.since).Round(time.Second)
+	lasted := feed.Span(w.language, m.well.Sub(m.since))
 	return telegram.NewMessage(telegram.Line(
 		telegram.Plain("🟢 "), telegram.Bold(fmt.Sprintf(w.again, m.subject)), telegram.Plain(" "+fmt.Sprintf(w.after, lasted)),
 	))
