@@ -286,14 +286,7 @@ func TestOnlyCommittedRecordsAreCaptured(t *testing.T) {
 		c := newCapture()
 		c.run(t, k.config(nil))
 		c.awaitBegun(t)
-		s := clientConfig(t, addr)
-		s.Producer.Transaction.ID, s.Producer.Idempotent = k.prefix, true
-		s.Producer.Transaction.Retry.Max = 100
-		producer, err := sarama.NewSyncProducer(strings.Split(addr, ","), s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = producer.Close() }()
+		producer := k.transactional(t, "orders")
 		transact := func(end func() error, values ...string) {
 			t.Helper()
 			if err := producer.BeginTxn(); err != nil {
