@@ -13,6 +13,7 @@ import (
 
 	"datawatch/collector/internal/clean"
 	"datawatch/collector/internal/remote"
+	"datawatch/pkg/daemon"
 	"datawatch/pkg/event"
 )
 
@@ -30,6 +31,10 @@ it holds events; asked by --since for more, it exits with 3.`,
 			if err := checkStream(cmd, event.Stream(stream)); err != nil {
 				return err
 			}
+			from, err := sinceOf(cmd, since)
+			if err != nil {
+				return err
+			}
 			c, err := load()
 			if err != nil {
 				return err
@@ -39,11 +44,7 @@ it holds events; asked by --since for more, it exits with 3.`,
 				return err
 			}
 			defer r.Close()
-			if since != "" {
-				from, err := parseSince(since, time.Now())
-				if err != nil {
-					return usage(cmd, "%v", err)
-				}
+			if !from.IsZero() {
 				if err := r.Since(from); err != nil {
 					return err
 				}
@@ -73,7 +74,7 @@ it holds events; asked by --since for more, it exits with 3.`,
 		},
 	}
 	cmd.Flags().StringVar(&stream, "stream", "", "only this stream, as in shop-db/public.orders")
-	cmd.Flags().StringVar(&since, "since", "", "only what was told from this time on: "+sinceHelp)
+	cmd.Flags().StringVar(&since, "since", "", "only what was told from this time on: "+daemon.SinceForms)
 	output.add(cmd)
 	return cmd
 }

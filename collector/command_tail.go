@@ -17,6 +17,7 @@ import (
 	"datawatch/collector/internal/feed"
 	"datawatch/collector/internal/remote"
 	"datawatch/pkg/config"
+	"datawatch/pkg/daemon"
 	"datawatch/pkg/event"
 	"datawatch/pkg/filter"
 	"datawatch/pkg/hide"
@@ -48,6 +49,10 @@ clean events themselves, one a line.`,
 					return usage(cmd, "--where: %v", err)
 				}
 			}
+			from, err := sinceOf(cmd, since)
+			if err != nil {
+				return err
+			}
 			c, err := load()
 			if err != nil {
 				return err
@@ -57,7 +62,7 @@ clean events themselves, one a line.`,
 				return err
 			}
 			defer r.Close()
-			if err := beginTail(cmd, r, since, once); err != nil {
+			if err := beginTail(cmd, r, from, once); err != nil {
 				return err
 			}
 			if pick.hidden, err = remote.Hidden(cmd.Context(), c.Broker); err != nil {
@@ -76,20 +81,16 @@ clean events themselves, one a line.`,
 	}
 	cmd.Flags().StringVar(&where, "where", "", "only what this CEL holds of, as in 'self.total > 100'")
 	cmd.Flags().StringVar(&tag, "tag", "", "only what carries this tag")
-	cmd.Flags().StringVar(&since, "since", "", "begin at this time: "+sinceHelp)
+	cmd.Flags().StringVar(&since, "since", "", "begin at this time: "+daemon.SinceForms)
 	cmd.Flags().BoolVar(&once, "no-follow", false, "end at the present")
 	output.add(cmd)
 	return cmd
 }
 
 // beginTail sets where tail begins: at a time, at the beginning of what is held, or now.
-func beginTail(cmd *cobra.Command, r *clean.Reader, since string, once bool) error {
+func beginTail(cmd *cobra.Command, r *clean.Reader, from time.Time, once bool) error {
 	switch {
-	case since != "":
-		from, err := parseSince(since, time.Now())
-		if err != nil {
-			return usage(cmd, "%v", err)
-		}
+	case !from.IsZero():
 		return r.Since(from)
 	case once:
 		cmd.PrintErrln(r.Held())

@@ -50,7 +50,19 @@ func sourceNamed(c Config, name string) (Source, error) {
 		}
 		known = append(known, s.Name)
 	}
-	return Source{}, fmt.Errorf("the configuration has no source %q: it has %s", name, strings.Join(known, ", "))
+	return Source{}, daemon.UsageError{Err: fmt.Errorf("the configuration has no source %q: it has %s", name, strings.Join(known, ", "))}
+}
+
+// sinceOf is the time that --since says, zero where it isn't given.
+func sinceOf(cmd *cobra.Command, since string) (time.Time, error) {
+	if since == "" {
+		return time.Time{}, nil
+	}
+	from, err := daemon.ParseSince(since, time.Now())
+	if err != nil {
+		return time.Time{}, usage(cmd, "--since: %v: %s", err, daemon.SinceForms)
+	}
+	return from, nil
 }
 
 // checkStream tells whether a flag's stream could be one.

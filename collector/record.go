@@ -167,7 +167,8 @@ func pipelineOf(c Config, scanner *broker.Scanner, named []string) (record.Pipel
 		p.Sources[s.Name] = opened
 	}
 	for name := range wanted {
-		return p, fmt.Errorf("the configuration has no source %q", name)
+		_, err := sourceNamed(c, name)
+		return p, err
 	}
 	return p, nil
 }

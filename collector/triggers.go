@@ -57,7 +57,7 @@ func triggersCommand(load func() (Config, error)) *cobra.Command {
 				return err
 			}
 			if output != "text" && output != "json" {
-				return fmt.Errorf("--output %s: text or json", output)
+				return usage(cmd, "--output %s: text or json", output)
 			}
 			sources, err := postgresSources(c, name)
 			if err != nil {
@@ -150,7 +150,8 @@ func postgresSources(c Config, name string) ([]Source, error) {
 		}
 	}
 	if len(found) == 0 && name != "" {
-		return nil, fmt.Errorf("the configuration has no source %q", name)
+		_, err := sourceNamed(c, name)
+		return nil, err
 	}
 	if len(found) == 0 {
 		return nil, errors.New("the configuration has no PostgreSQL source")

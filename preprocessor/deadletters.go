@@ -27,7 +27,7 @@ func (f *letterFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.filter.Stream, "stream", "", "only those of this stream, or of streams that this glob matches")
 	flags.StringVar(&f.filter.Class, "class", "", "only those of this class: malformed, type, limit, unsupported, too_large, …")
 	flags.StringVar(&f.filter.ID, "id", "", "only those of the event with this id")
-	flags.StringVar(&f.since, "since", "", "only those written since: a duration back from now (36h), or an RFC 3339 time")
+	flags.StringVar(&f.since, "since", "", "only those written since: "+daemon.SinceForms)
 	flags.StringVar(&f.output, "output", "text", "text | json (one object a line)")
 }
 
@@ -42,13 +42,9 @@ func (f *letterFlags) check(now time.Time) error {
 	if f.since == "" {
 		return nil
 	}
-	if back, err := time.ParseDuration(f.since); err == nil && back > 0 {
-		f.filter.Since = now.Add(-back)
-		return nil
-	}
-	at, err := time.Parse(time.RFC3339, f.since)
+	at, err := daemon.ParseSince(f.since, now)
 	if err != nil {
-		return daemon.UsageError{Err: fmt.Errorf("--since: %q is neither a duration (36h) nor an RFC 3339 time", f.since)}
+		return daemon.UsageError{Err: fmt.Errorf("--since: %w (%s)", err, daemon.SinceForms)}
 	}
 	f.filter.Since = at
 	return nil

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"datawatch/pkg/broker"
+	"datawatch/pkg/daemon"
 	"datawatch/pkg/event"
 	"datawatch/validator/internal/replay"
 	"datawatch/validator/internal/schemas"
@@ -27,7 +27,7 @@ type pastFlags struct {
 
 func (f *pastFlags) add(cmd *cobra.Command, last int) {
 	cmd.Flags().StringVar(&f.stream, "stream", "", "the stream, as in shop-db/public.orders")
-	cmd.Flags().StringVar(&f.since, "since", "", "from this time on: 2h, 7d, 2026-11-22 or 2026-11-22T08:00:00Z")
+	cmd.Flags().StringVar(&f.since, "since", "", "from this time on: "+daemon.SinceForms)
 	cmd.Flags().IntVar(&f.last, "last", last, "that many of the newest events")
 }
 
@@ -46,31 +46,12 @@ func (f *pastFlags) rangeOf(cmd *cobra.Command, now time.Time) (replay.Range, er
 	if cmd.Flags().Changed("last") {
 		return r, usage(cmd, "--last and --since exclude each other", "one of them")
 	}
-	since, err := parseSince(f.since, now)
+	since, err := daemon.ParseSince(f.since, now)
 	if err != nil {
-		return r, usage(cmd, "--since: "+err.Error(), "2h, 7d, 2026-11-22 or 2026-11-22T08:00:00Z")
+		return r, usage(cmd, "--since: "+err.Error(), daemon.SinceForms)
 	}
 	r.Last, r.Since = 0, since
 	return r, nil
-}
-
-// parseSince reads a time, a date (UTC) or a span before now.
-func parseSince(text string, now time.Time) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t, nil
-		}
-	}
-	span, err := time.ParseDuration(text)
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		var n int
-		n, err = strconv.Atoi(days)
-		span = time.Duration(n) * 24 * time.Hour
-	}
-	if err != nil || span <= 0 {
-		return time.Time{}, fmt.Errorf("%q is neither a time nor a span", text)
-	}
-	return now.Add(-span), nil
 }
 
 // openPast connects to the broker and finds the range; whoever called closes the scanner.

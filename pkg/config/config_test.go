@@ -84,6 +84,7 @@ preprocessor: {listen: ignored here}
 func TestEveryProblemIsToldWithPathLineAndRemedy(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"unknown key":        {valid + "telegran: {}\n", `datawatch.yaml:4: telegran: unknown key "telegran" (did you mean telegram?)`},
+		"another's section":  {valid + "preprocesor: {}\n", `datawatch.yaml:4: preprocesor: unknown key "preprocesor" (did you mean preprocessor?)`},
 		"unknown inner key":  {"broker:\n  adresses: [a:1]\n  addresses: [a:1]\n", `datawatch.yaml:2: broker.adresses: unknown key "adresses" (did you mean addresses?)`},
 		"nothing near":       {valid + "log: {colour: red}\n", `log.colour: unknown key "colour" (known: level, format)`},
 		"wrong size":         {"broker: {addresses: [a:1], max_record_bytes: 8 MB}\n", `datawatch.yaml:1: broker.max_record_bytes: "8 MB" is not a size (expected: a size such as 8MiB or 2GiB)`},

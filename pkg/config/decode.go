@@ -5,6 +5,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -107,13 +108,21 @@ func (d *decoder) object(path string, n *yaml.Node, v reflect.Value) {
 		switch {
 		case !field.IsValid():
 			d.problems.lines[at] = key.Line
-			d.wrong(at, key, fmt.Sprintf("unknown key %q", key.Value), suggestion(key.Value, keys(v.Type())))
+			d.wrong(at, key, fmt.Sprintf("unknown key %q", key.Value), suggestion(key.Value, d.known(path, v.Type())))
 		case file:
 			d.secretFile(at, value, field)
 		default:
 			d.value(at, value, field)
 		}
 	}
+}
+
+// known are the keys that may stand in a mapping; at the top also those of other programs, which are passed over.
+func (d *decoder) known(path string, t reflect.Type) []string {
+	if path != "" {
+		return keys(t)
+	}
+	return append(keys(t), slices.DeleteFunc(slices.Clone(Sections), func(name string) bool { return !d.skip[name] })...)
 }
 
 func (d *decoder) list(path string, n *yaml.Node, v reflect.Value) {

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"go.uber.org/goleak"
 
 	"datawatch/pkg/config"
@@ -40,6 +41,21 @@ func service(run func(context.Context, settings, Env) error, findings ...Finding
 	}
 }
 
+// withGroup has commands below a command, with checks of arguments that cobra brings.
+func withGroup(run func(context.Context, settings, Env) error) Service[settings] {
+	s := service(run)
+	s.Commands = func(func() (settings, error)) []*cobra.Command {
+		nothing := func(*cobra.Command, []string) error { return nil }
+		letters := &cobra.Command{Use: "letters", Args: cobra.NoArgs, RunE: nothing}
+		letters.AddCommand(
+			&cobra.Command{Use: "list", Args: cobra.NoArgs, RunE: nothing},
+			&cobra.Command{Use: "compare A B", Args: cobra.ExactArgs(2), RunE: nothing},
+		)
+		return []*cobra.Command{letters}
+	}
+	return s
+}
+
 func configFile(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "datawatch.yaml")
@@ -60,19 +76,23 @@ func TestExitCodes(t *testing.T) {
 		code    int
 		stderr  string
 	}{
-		"runs":              {service(ok), []string{"--config", good}, ExitOK, ""},
-		"run is default":    {service(ok), []string{"run", "--config", good}, ExitOK, ""},
-		"fails":             {service(func(context.Context, settings, Env) error { return errors.New("no luck") }), []string{"--config", good}, ExitFailed, "error: no luck"},
-		"too far back":      {service(func(context.Context, settings, Env) error { return fmt.Errorf("x: %w", ErrTooFarBack) }), []string{"--config", good}, ExitTooFar, "held"},
-		"wrong config":      {service(ok), []string{"--config", bad}, ExitConfig, `unknown key "brokr" (did you mean broker?)`},
-		"missing config":    {service(ok), []string{"--config", good + ".none"}, ExitConfig, "no such file"},
-		"unknown flag":      {service(ok), []string{"--confg", good}, ExitConfig, "unknown flag"},
-		"unknown command":   {service(ok), []string{"rum"}, ExitConfig, `unknown command "rum" (did you mean run?)`},
-		"check is fine":     {service(ok, Finding{What: "broker"}), []string{"check", "--config", good}, ExitOK, ""},
-		"check finds":       {service(ok, Finding{What: "broker", Err: errors.New("refused")}), []string{"check", "--config", good}, ExitFailed, ""},
-		"version":           {service(ok), []string{"version"}, ExitOK, ""},
-		"help":              {service(ok), []string{"--help"}, ExitOK, ""},
-		"help of a command": {service(ok), []string{"check", "--help"}, ExitOK, ""},
+		"runs":                    {service(ok), []string{"--config", good}, ExitOK, ""},
+		"run is default":          {service(ok), []string{"run", "--config", good}, ExitOK, ""},
+		"fails":                   {service(func(context.Context, settings, Env) error { return errors.New("no luck") }), []string{"--config", good}, ExitFailed, "error: no luck"},
+		"too far back":            {service(func(context.Context, settings, Env) error { return fmt.Errorf("x: %w", ErrTooFarBack) }), []string{"--config", good}, ExitTooFar, "held"},
+		"wrong config":            {service(ok), []string{"--config", bad}, ExitConfig, `unknown key "brokr" (did you mean broker?)`},
+		"missing config":          {service(ok), []string{"--config", good + ".none"}, ExitConfig, "no such file"},
+		"unknown flag":            {service(ok), []string{"--confg", good}, ExitConfig, "unknown flag"},
+		"unknown command":         {service(ok), []string{"rum"}, ExitConfig, `unknown command "rum" (did you mean run?)`},
+		"word below a command":    {withGroup(ok), []string{"letters", "lst"}, ExitConfig, `tester letters: unknown command "lst" (did you mean list?)`},
+		"word behind a command":   {withGroup(ok), []string{"letters", "list", "x"}, ExitConfig, `tester letters list: "x" is one too many: it takes flags only`},
+		"too few words behind it": {withGroup(ok), []string{"letters", "compare", "x"}, ExitConfig, "tester letters compare: accepts 2 arg(s), received 1"},
+		"command below a command": {withGroup(ok), []string{"letters", "list"}, ExitOK, ""},
+		"check is fine":           {service(ok, Finding{What: "broker"}), []string{"check", "--config", good}, ExitOK, ""},
+		"check finds":             {service(ok, Finding{What: "broker", Err: errors.New("refused")}), []string{"check", "--config", good}, ExitFailed, ""},
+		"version":                 {service(ok), []string{"version"}, ExitOK, ""},
+		"help":                    {service(ok), []string{"--help"}, ExitOK, ""},
+		"help of a command":       {service(ok), []string{"check", "--help"}, ExitOK, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stdout, stderr strings.Builder

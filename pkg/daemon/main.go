@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"strings"
 	"syscall"
 	"time"
 
@@ -131,32 +130,9 @@ func command[C any](s Service[C], stdout, stderr io.Writer) *cobra.Command {
 	if s.Commands != nil {
 		root.AddCommand(s.Commands(load)...)
 	}
+	checkArguments(root)
 	return root
 }
-
-// noArguments takes a word for a misspelt command.
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	var known []string
-	for _, c := range cmd.Root().Commands() {
-		known = append(known, c.Name())
-	}
-	hint := "known: " + strings.Join(known, ", ")
-	if near := config.Nearest(args[0], known); near != "" {
-		hint = "did you mean " + near + "?"
-	}
-	return UsageError{fmt.Errorf("%s: unknown command %q (%s)", cmd.CommandPath(), args[0], hint)}
-}
-
-// UsageError is a command line that can't be understood: the program exits with ExitConfig.
-type UsageError struct{ Err error }
-
-func (e UsageError) Error() string { return e.Err.Error() }
-
-// Unwrap gives the reason.
-func (e UsageError) Unwrap() error { return e.Err }
 
 func exitCode(err error, stderr io.Writer) int {
 	var wrong *config.Error

@@ -1,4 +1,4 @@
-package collector
+package daemon
 
 import (
 	"fmt"
@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// sinceHelp is what --since takes.
-const sinceHelp = "2h, 7d, 2026-11-22 or 2026-11-22T08:00:00Z"
+// SinceForms is what ParseSince takes, for help and errors.
+const SinceForms = "2h, 7d, 2026-11-22 or 2026-11-22T08:00:00Z"
 
-// parseSince reads a time, a date (UTC) or a span before now.
-func parseSince(text string, now time.Time) (time.Time, error) {
+// ParseSince reads what a --since says: a time, a date (UTC) or a span before now.
+func ParseSince(text string, now time.Time) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t, nil
@@ -24,7 +24,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 		span = time.Duration(n) * 24 * time.Hour
 	}
 	if err != nil || span <= 0 {
-		return time.Time{}, fmt.Errorf("--since: %q is neither a time nor a span: %s", text, sinceHelp)
+		return time.Time{}, fmt.Errorf("%q is neither a time nor a span", text)
 	}
 	return now.Add(-span), nil
 }
