@@ -16,7 +16,7 @@ help: ## List the targets
 
 .PHONY: demo
 demo: ## Run the whole pipeline with a shop, its PostgreSQL, Kafka and MongoDB, and a chat page (Ctrl-C ends it)
-	@cd deploy && go run ./cmd/demo
+	@cd deploy && go build -o $(ROOT)/bin/demo ./cmd/demo && exec $(ROOT)/bin/demo
 
 .PHONY: build
 build: ## Build the programs into bin/

@@ -27,10 +27,10 @@ import (
 
 func TestMain(m *testing.M) { testrig.Main(m) }
 
-// TestDemoShowsAnAlertAndLeavesNothing runs the demo as a newcomer does, looks at the chat page's API, waits for the incident
-// and until its rows are right again, and ends it.
+// TestDemoShowsAnAlertAndLeavesNothing runs the demo as a newcomer does, looks at the chat page's API, edits a schema, and
+// ends it by Ctrl-C.
 func TestDemoShowsAnAlertAndLeavesNothing(t *testing.T) {
-	d := startDemo(t)
+	d := makeDemo(t)
 	page := d.page(t)
 	testrig.Eventually(t, time.Minute, func() error { return shows(page, alertsChat, "Order total is not the sum of its items") })
 	testrig.Eventually(t, time.Minute, func() error { return shows(page, feedChat, "orders") })
@@ -40,6 +40,11 @@ func TestDemoShowsAnAlertAndLeavesNothing(t *testing.T) {
 	} else {
 		testrig.Eventually(t, time.Minute, func() error { return d.says("carts       none") })
 	}
+	const edited = `{"required": ["customs_form"]}`
+	if err := os.WriteFile(filepath.Join(d.schemas(t), "shop-kafka", "shipments.requested.json"), []byte(edited), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	testrig.Eventually(t, 2*time.Minute, func() error { return shows(page, alertsChat, `"customs_form" is missing`) })
 	d.end(t)
 }
 
@@ -86,7 +91,19 @@ func startDemo(t *testing.T) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &running{cmd: exec.Command(path), pages: make(chan string, 1), ended: make(chan error, 1)}
+	return runDemo(t, exec.Command(path))
+}
+
+// makeDemo starts the demo as the README says.
+func makeDemo(t *testing.T) *running {
+	t.Helper()
+	return runDemo(t, exec.Command("make", "--no-print-directory", "-C", program.SourceTree(), "demo"))
+}
+
+func runDemo(t *testing.T, cmd *exec.Cmd) *running {
+	t.Helper()
+	d := &running{cmd: cmd, pages: make(chan string, 1), ended: make(chan error, 1)}
+	var err error
 	// Not t.TempDir, which PostgreSQL's user couldn't walk through.
 	if d.folder, err = os.MkdirTemp("", "datawatch-demo-test-"); err != nil {
 		t.Fatal(err)
@@ -95,11 +112,12 @@ func startDemo(t *testing.T) *running {
 		t.Fatal(err)
 	}
 	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "TELEGRAM_") && !strings.HasPrefix(v, "TMPDIR=") {
+		if !strings.HasPrefix(v, "TELEGRAM_") && !strings.HasPrefix(v, "TMPDIR=") && !strings.HasPrefix(v, "MAKE") && !strings.HasPrefix(v, "MFLAGS=") {
 			d.cmd.Env = append(d.cmd.Env, v)
 		}
 	}
 	d.cmd.Env = append(d.cmd.Env, "TMPDIR="+d.folder)
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what a terminal gives it, and sends Ctrl-C to
 	out, err := d.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +128,7 @@ func startDemo(t *testing.T) *running {
 	}
 	go d.read(out)
 	t.Cleanup(func() {
-		_ = d.cmd.Process.Kill()
+		_ = syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL)
 		if t.Failed() {
 			d.mu.Lock()
 			t.Logf("the demo said:\n%s", d.output.String())
@@ -131,7 +149,22 @@ func (d *running) says(text string) error {
 	return nil
 }
 
-var chatPage = regexp.MustCompile(`chat page +(http://\S+)`)
+var (
+	chatPage     = regexp.MustCompile(`chat page +(http://\S+)`)
+	schemaFolder = regexp.MustCompile(`schemas +(\S+) +edit a file`)
+)
+
+// schemas is the folder that the demo names.
+func (d *running) schemas(t *testing.T) string {
+	t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	m := schemaFolder.FindStringSubmatch(d.output.String())
+	if m == nil {
+		t.Fatal("the demo names no schema folder")
+	}
+	return m[1]
+}
 
 func (d *running) read(out io.Reader) {
 	lines := bufio.NewScanner(out)
@@ -163,16 +196,19 @@ func (d *running) page(t *testing.T) string {
 // end presses Ctrl-C and checks that nothing is left: no file, no process.
 func (d *running) end(t *testing.T) {
 	t.Helper()
-	if err := d.cmd.Process.Signal(os.Interrupt); err != nil {
+	if err := syscall.Kill(-d.cmd.Process.Pid, syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
 	select {
 	case err := <-d.ended:
-		if err != nil {
+		if how, ok := d.cmd.ProcessState.Sys().(syscall.WaitStatus); err != nil && !(ok && how.Signaled() && how.Signal() == syscall.SIGINT) { // as make ends
 			t.Errorf("the demo ended with %v", err)
 		}
+		if d.says("***") == nil {
+			t.Error("make calls the end by Ctrl-C an error")
+		}
 	case <-time.After(time.Minute):
-		_ = d.cmd.Process.Signal(syscall.SIGQUIT)
+		_ = syscall.Kill(-d.cmd.Process.Pid, syscall.SIGQUIT)
 		t.Fatal("the demo didn't end within a minute")
 	}
 	left, err := os.ReadDir(d.folder)
