@@ -27,6 +27,8 @@ import (
 const (
 	feedChat   = 1001
 	alertsChat = -1001000000002
+	// strangersChat is in no configuration.
+	strangersChat = -4711
 )
 
 const settings = `
@@ -93,7 +95,7 @@ func newWorldOf(t testing.TB, servers, via places, limits telegramsim.Limits) *w
 		Listen: map[string]string{}, t: t, folder: t.TempDir(), programs: map[string]string{}, processes: map[string]*program.Process{},
 	}
 	w.sim = telegramsim.New(telegramsim.Options{Limits: limits, Chats: []telegramsim.Chat{
-		{ID: feedChat, Type: telegramsim.Private}, {ID: alertsChat, Type: telegramsim.Supergroup, Title: "alerts"},
+		{ID: feedChat, Type: telegramsim.Private}, {ID: alertsChat, Type: telegramsim.Supergroup, Title: "alerts"}, {ID: strangersChat, Title: "another team"},
 	}})
 	w.TelegramURL, w.Token = w.serveTelegram(), w.sim.Token()
 	w.Schemas = filepath.Join(w.folder, "schemas")
