@@ -161,6 +161,7 @@ func (s *show) run(ctx context.Context) error {
 			group.Go(func() error { return s.followState(ctx) })
 		}
 		group.Go(func() error { return s.hidden.Run(ctx) })
+		group.Go(func() error { return s.shareOut(ctx) })
 		return group.Wait()
 	})
 	return group.Wait()

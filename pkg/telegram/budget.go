@@ -73,16 +73,21 @@ type budget struct {
 	limit int     // in a minute, of a group
 }
 
-// newBudget is that of a service which has limit of groupLimit shares of a chat.
+// newBudget is that of a process which has limit of groupLimit shares of a chat.
 func newBudget(c Chat, limit int) *budget {
-	b := &budget{limit: limit, pace: pace{
-		interval: chatInterval * groupLimit / time.Duration(limit),
-		burst:    (chatBurst*limit + groupLimit - 1) / groupLimit, // rounded up; Telegram lets five through, of all services
-	}}
+	b := &budget{}
+	b.allow(limit)
 	if c.group() {
 		b.group = &window{length: groupWindow}
 	}
 	return b
+}
+
+// allow changes the shares; what was sent until now still counts.
+func (b *budget) allow(limit int) {
+	b.limit = limit
+	b.pace.interval = chatInterval * groupLimit / time.Duration(limit)
+	b.pace.burst = (chatBurst*limit + groupLimit - 1) / groupLimit // rounded up; Telegram lets five through, of all services
 }
 
 func (b *budget) wait(now time.Time, p Priority) time.Duration {

@@ -26,6 +26,7 @@ type Client struct {
 	moved    map[int64]int64 // groups that became supergroups
 	seq      uint64
 	depth    int
+	peers    int // processes of this service
 	stopping bool
 }
 
@@ -47,7 +48,7 @@ func New(o Options) (*Client, error) {
 	ctx, kill := context.WithCancel(context.Background())
 	c := &Client{
 		options: o, log: o.Log, kill: kill, dead: ctx.Done(),
-		lanes: map[int64]*lane{}, moved: map[int64]int64{}, all: window{length: allWindow},
+		lanes: map[int64]*lane{}, moved: map[int64]int64{}, peers: 1, all: window{length: allWindow},
 	}
 	if o.Config.Token == "" {
 		c.wire = &logWire{log: o.Log}

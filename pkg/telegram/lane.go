@@ -57,7 +57,7 @@ func (c *Client) present(id int64) int64 {
 func (c *Client) lane(chat Chat) *lane {
 	l, ok := c.lanes[chat.ID]
 	if !ok {
-		l = &lane{chat: chat.ID, budget: c.newBudget(chat), wake: make(chan struct{}, 1), gone: map[int]time.Time{}}
+		l = &lane{chat: chat.ID, budget: newBudget(chat, c.share(chat.ID)), wake: make(chan struct{}, 1), gone: map[int]time.Time{}}
 		c.lanes[chat.ID] = l
 	}
 	return l
@@ -165,7 +165,7 @@ func (c *Client) next(l *lane) (*job, time.Duration) {
 	}
 	now := time.Now()
 	j := l.queue[0]
-	if wait := max(l.until.Sub(now), l.budget.wait(now, j.priority), c.all.wait(now, overallWeights.of(c.options.Service, allLimit))); wait > 0 {
+	if wait := max(l.until.Sub(now), l.budget.wait(now, j.priority), c.all.wait(now, c.overall())); wait > 0 {
 		return nil, wait
 	}
 	l.queue.remove(j)

@@ -5,6 +5,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type metrics struct {
 	sends   *prometheus.CounterVec
 	queue   prometheus.Gauge
+	peers   prometheus.Gauge
 	updates *prometheus.CounterVec
 }
 
@@ -17,11 +18,15 @@ func newMetrics(reg prometheus.Registerer, service string) *metrics {
 		queue: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: name("queue_depth"), Help: "Messages and edits that wait for their chat's budget or for Telegram.",
 		}),
+		peers: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: name("processes"), Help: "Processes of this service that share out what it may send, this one included.",
+		}),
 		updates: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: name("updates_total"), Help: "Commands and pressed buttons, by what was done with them.",
 		}, []string{"result"}),
 	}
-	reg.MustRegister(m.sends, m.queue, m.updates)
+	reg.MustRegister(m.sends, m.queue, m.peers, m.updates)
+	m.peers.Set(1)
 	for _, o := range outcomes {
 		m.sends.WithLabelValues(string(o))
 	}

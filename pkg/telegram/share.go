@@ -7,7 +7,8 @@ import (
 )
 
 // Telegram counts what a bot sends, whichever service sends it: each service keeps to a share of every limit. How the limits
-// are shared out follows from the configuration, which all services read: no service waits for another.
+// are shared out follows from the configuration, which all services read, and from how many processes of a service run
+// (Among): no process waits for another.
 
 // weights are what each service has to tell, in relation to the others.
 type weights map[string]int
@@ -83,8 +84,30 @@ type SharedChat struct {
 	Feed, Alerts int // messages a minute
 }
 
-// newBudget is what this service may send to a chat.
-func (c *Client) newBudget(chat Chat) *budget {
-	is := func(id int64) bool { return id != 0 && c.present(id) == chat.ID }
-	return newBudget(chat, chatWeights(c.options.Config, is).of(c.options.Service, groupLimit))
+// Among says that n processes of this service run, this one included: each keeps to an equal part of the service's share.
+// Until it is said, this one is alone.
+func (c *Client) Among(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n = max(n, 1)
+	if n == c.peers {
+		return
+	}
+	c.peers = n
+	c.metrics.peers.Set(float64(n))
+	for id, l := range c.lanes {
+		l.budget.allow(c.share(id))
+		if l.awake {
+			c.rouse(l)
+		}
+	}
 }
+
+// share is how many of groupLimit this process may use in a chat.
+func (c *Client) share(chat int64) int {
+	is := func(id int64) bool { return id != 0 && c.present(id) == chat }
+	return max(1, chatWeights(c.options.Config, is).of(c.options.Service, groupLimit)/c.peers)
+}
+
+// overall is how many messages a second this process may send to all chats together.
+func (c *Client) overall() int { return max(1, overallWeights.of(c.options.Service, allLimit)/c.peers) }

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"datawatch/pkg/config"
 )
@@ -40,6 +41,53 @@ func TestServicesThatShareAChatKeepToItsLimitTogether(t *testing.T) {
 					t.Errorf("%d sent, %d times too much", sent, flood)
 				}
 			})
+		})
+	}
+}
+
+// TestProcessesOfOneServiceKeepToItsShareTogether, and one that is left alone has all of it.
+func TestProcessesOfOneServiceKeepToItsShareTogether(t *testing.T) {
+	const group = -5
+	for _, processes := range []int{2, 3, 4} {
+		synctest.Test(t, func(t *testing.T) {
+			c := config.Telegram{Token: testToken, APIURL: "http://telegram.invalid", Feed: config.Chat{ID: group}, Alerts: config.Chat{ID: -6}}
+			api := newFake()
+			var rigs []*rig
+			for range processes {
+				r := newRig(t, func(o *Options) { o.Config, o.Service, o.Transport = c, collectorService, api })
+				defer r.stop(t)
+				r.Among(processes)
+				rigs = append(rigs, r)
+			}
+			var wg sync.WaitGroup
+			send := func(r *rig, n int) {
+				for i := range n {
+					wg.Go(func() {
+						if _, err := r.Send(t.Context(), Chat{ID: group}, text(fmt.Sprint("change ", i)), Critical); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+			}
+			for _, r := range rigs {
+				send(r, 15)
+			}
+			wg.Wait()
+			if sent, flood := len(api.of("sendMessage", 200)), len(api.of("sendMessage", 429)); sent != 15*processes || flood > 0 {
+				t.Errorf("%d processes: %d sent, %d times too much", processes, sent, flood)
+			}
+			time.Sleep(2 * time.Minute)
+			began := time.Now()
+			send(rigs[0], 36) // with the share of all it takes two minutes
+			synctest.Wait()
+			rigs[0].Among(1)
+			wg.Wait()
+			if took, flood := time.Since(began), len(api.of("sendMessage", 429)); took > 3*time.Minute || flood > 0 {
+				t.Errorf("alone again, 36 messages took %s, %d times too much", took, flood)
+			}
+			if n := rigs[0].count(t, "datawatch_collector_telegram_processes", ""); n != 1 {
+				t.Errorf("the metric tells of %v", n)
+			}
 		})
 	}
 }

@@ -52,8 +52,6 @@ func (s Source) well() bool {
 var services = []string{"collector", "preprocessor", "validator"}
 
 const (
-	// alive is how old the last sign of life of what runs is: one comes every five seconds.
-	alive = 20 * time.Second
 	// recently is what the rate is of.
 	recently = 30 * time.Second
 	// beatsBack is how far back signs of life are looked for.
@@ -111,7 +109,7 @@ func (d *Desk) standing(ctx context.Context) (Standing, error) {
 func (s *Standing) lookAt(validators map[string]control.Beat, now time.Time) {
 	canaries := control.Canaries{}
 	for _, b := range validators {
-		if now.Sub(b.At) >= alive || b.Stopping {
+		if !b.Alive(now) {
 			continue
 		}
 		canaries.Add(b.Canaries)
@@ -130,7 +128,7 @@ func serviceOf(name string, instances map[string]control.Beat, now time.Time) Se
 		if b.At.After(s.Last) {
 			s.Last, s.Stopped = b.At, b.Stopping
 		}
-		if now.Sub(b.At) < alive && !b.Stopping {
+		if b.Alive(now) {
 			s.Running++
 			for _, p := range b.Parts {
 				if !strings.HasPrefix(p.Name, "source ") { // those are told by themselves
