@@ -13,20 +13,23 @@ func (b *Board) advance(f *Facts, now time.Time) *Card {
 		c = &Card{Version: 2}
 		b.cards[f.ID] = c
 	}
-	c.Severity, c.Stream, c.Chat = f.Severity, f.Stream, f.Chat
+	c.Severity, c.Stream, c.Chat, c.Own = f.Severity, f.Stream, f.Chat, f.Own
 	c.Rows = c.Rows || f.Rows || f.Wrong > 0
 	b.expire(c, f, now)
 	if f.Severity == event.Info {
 		if c.alive() {
 			b.end(f, c, now)
 		}
-		c.Owed = None
+		if c.Owed.Begins() { // it won't be told: those that share its message are
+			b.leave(f.ID, c)
+		}
+		c.Owed, c.Hushed = None, false
 		return c
 	}
 	switch c.Phase {
 	case Unborn:
 		if f.Count > 0 || f.Wrong > 0 {
-			c.Origin, c.Reading = f.Origin, f.Count > 0 && f.Live == 0
+			c.Origin, c.Reading, c.Since = f.Origin, f.Count > 0 && f.Live == 0, f.Since
 			b.open(f.ID, c, New, now)
 		}
 	case Over:
@@ -109,8 +112,8 @@ func (b *Board) hold(c *Card, now time.Time) {
 
 // reopen is a group that was over. An incident that isn't over takes its own back.
 func (b *Board) reopen(f *Facts, c *Card, now time.Time) {
-	c.WasOver = c.OverAt
-	if b.aliveIncident(b.leadOf(f.ID)) {
+	c.WasOver, c.Since = c.OverAt, f.Since
+	if b.Ongoing(b.leadOf(f.ID)) {
 		c.Phase, c.OverAt, c.QuietAt = Open, time.Time{}, time.Time{}
 		b.opening(c, now)
 		return
@@ -150,9 +153,6 @@ func (b *Board) live(f *Facts, c *Card, now time.Time) {
 
 func (b *Board) end(f *Facts, c *Card, now time.Time) {
 	c.Phase, c.OverAt, c.Count = Over, now, f.Count
-	if c.Owed == Escalated || c.Owed == Reminder {
-		c.Owed = None
-	}
 }
 
 func (c *Card) owe(s Signal, now time.Time) {

@@ -40,6 +40,11 @@ func (b *Board) Card(id string) *Card { return b.cards[id] }
 // Cards are those of all groups, by ID; to be read only.
 func (b *Board) Cards() map[string]*Card { return b.cards }
 
+// Ongoing tells whether the lead's incident isn't over: it isn't, or one that shares its message.
+func (b *Board) Ongoing(lead string) bool {
+	return b.cards[lead].alive() || slices.ContainsFunc(b.members[lead], func(id string) bool { return b.cards[id].alive() })
+}
+
 // Members are the groups that share the lead's message, without the lead.
 func (b *Board) Members(lead string) []string { return b.members[lead] }
 
@@ -127,9 +132,23 @@ func (b *Board) Step(facts []Facts, shares map[event.Stream]Share, now time.Time
 	}
 }
 
-// remind owes what an open incident asks for: more at once than before, or somebody who takes care.
+// remind owes what an open incident asks for: more at once than before, or somebody who takes care. One that is over asks
+// for nothing more.
 func (b *Board) remind(id string, c *Card, now time.Time) {
-	if !b.aliveIncident(id) || c.Owed != None || c.muted() || !c.Sent || now.Before(c.HeldUntil) {
+	if !b.Ongoing(id) {
+		c.Hushed = false
+		if c.Owed == Escalated || c.Owed == Reminder {
+			c.Owed = None
+		}
+		return
+	}
+	if c.Owed != None || c.muted() || now.Before(c.HeldUntil) {
+		return
+	}
+	if !c.Sent { // it shared a message that isn't its own any more
+		if c.Severity != event.Info {
+			c.owe(New, now)
+		}
 		return
 	}
 	var hour, before int64
@@ -157,8 +176,8 @@ func (b *Board) remind(id string, c *Card, now time.Time) {
 	}
 }
 
-// Due is the most urgent signal that may be told now: what is critical first, then what is new, then what waits longest.
-// Where none may, wait is how long until one could; zero is no end.
+// Due is the most urgent signal that may be told now, and how: what is critical first, then what is new, then our own
+// troubles, then what waits longest. Where none may, wait is how long until one could; zero is no end.
 func (b *Board) Due(now time.Time) (id string, s Signal, wait time.Duration) {
 	b.place(now)
 	later := func(d time.Duration) {
@@ -176,20 +195,40 @@ func (b *Board) Due(now time.Time) (id string, s Signal, wait time.Duration) {
 			later(at.Sub(now))
 			continue
 		}
-		if c.Owed != Snapshot {
-			if room := b.room(sounds[c.Chat.ID], c.Severity, now); room > 0 {
-				later(room)
-				continue
-			}
+		as, room := b.manner(of, c, sounds[c.Chat.ID], now)
+		if as == None {
+			later(room)
+			continue
 		}
 		if best == nil || before(c, of, best, id) {
-			best, id, s = c, of, c.Owed
+			best, id, s = c, of, as
 		}
 	}
-	if best != nil {
-		wait = 0
+	if best == nil {
+		return "", None, wait
 	}
-	return id, s, wait
+	if s.Begins() {
+		best.Hushed = s == Hushed && best.AckBy == "" && b.Ongoing(id)
+	}
+	return id, s, 0
+}
+
+// manner is how a signal that is owed is told now, or none, and how long there is no room for it. What is urgent waits for
+// no room: it comes without a sound, and the sound when there is room. A trouble of our own that is over before anybody was
+// told wakes nobody.
+func (b *Board) manner(id string, c *Card, sounded []time.Time, now time.Time) (Signal, time.Duration) {
+	room := b.room(sounded, c, now)
+	switch {
+	case c.Owed == Snapshot:
+		return Snapshot, 0
+	case c.Owed.Begins() && c.Own && !b.Ongoing(id):
+		return Hushed, 0
+	case room <= 0:
+		return c.Owed, 0
+	case c.Owed.Begins() && c.urgent():
+		return Hushed, 0
+	}
+	return None, room
 }
 
 // ready is when a signal may be told at the earliest.
@@ -217,7 +256,7 @@ func before(c *Card, id string, other *Card, otherID string) bool {
 		}
 		return 1
 	}
-	return cmp.Or(rank(c.Severity)-rank(other.Severity), fresh(c)-fresh(other), c.OwedSince.Compare(other.OwedSince), cmp.Compare(id, otherID)) < 0
+	return cmp.Or(rank(c.Severity)-rank(other.Severity), fresh(c)-fresh(other), boolean(other.Own)-boolean(c.Own), c.OwedSince.Compare(other.OwedSince), cmp.Compare(id, otherID)) < 0
 }
 
 func rank(s event.Severity) int {
@@ -230,16 +269,20 @@ func rank(s event.Severity) int {
 	return 2
 }
 
-// Told says that a signal was told, by a message where it is one of its own.
-func (b *Board) Told(id string, message telegram.Ref, now time.Time) {
+// Told says that a signal was told as Due said, by a message where it is one of its own.
+func (b *Board) Told(id string, s Signal, message telegram.Ref, now time.Time) {
 	c := b.cards[id]
-	if c.Owed != Snapshot {
+	if !s.Silent() {
+		c.Hushed = false
 		c.Sounds = append(slices.DeleteFunc(slices.Clone(c.Sounds), func(at time.Time) bool { return now.Sub(at) >= b.times.SoundWithin }), now)
 	}
-	if c.Owed.Begins() {
+	if s.Begins() {
 		c.Message, c.Sent = message, true
 	}
 	c.Owed = None
+	if c.Hushed {
+		c.owe(Reminder, now)
+	}
 }
 
 // sounds are the messages with sound of late, by chat.
@@ -258,13 +301,10 @@ func (b *Board) sounds(now time.Time) map[int64][]time.Time {
 	return all
 }
 
-// room is how long until a chat takes one more message with sound; not positive is now. The last one of a window is for
-// what is critical.
-func (b *Board) room(sounded []time.Time, s event.Severity, now time.Time) time.Duration {
-	most := max(b.times.SoundMost, 1)
-	if s != event.Critical && most > 1 {
-		most--
-	}
+// room is how long until a chat takes one more message with sound; not positive is now. One of a window is kept for what is
+// critical or our own, and another for what is both.
+func (b *Board) room(sounded []time.Time, c *Card, now time.Time) time.Duration {
+	most := max(b.times.SoundMost-boolean(c.Severity != event.Critical)-boolean(!c.Own), 1)
 	if len(sounded) < most {
 		return 0
 	}

@@ -66,7 +66,7 @@ func (s *scene) settle() {
 			return
 		}
 		s.next++
-		s.board.Told(id, telegram.Ref{Chat: chat, ID: s.next}, s.now)
+		s.board.Told(id, signal, telegram.Ref{Chat: chat, ID: s.next}, s.now)
 		s.heard = append(s.heard, heard{s.now, id, signal})
 	}
 	s.t.Fatal("people hear without an end")

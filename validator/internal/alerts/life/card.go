@@ -21,19 +21,24 @@ const (
 // Signal is what is owed to people beside edits.
 type Signal string
 
-// The signals. New, Back, Flapping and Snapshot are a message of the group's own, the others answer it.
+// The signals. New, Back, Flapping, Snapshot and Hushed are a message of the group's own, the others answer it. Hushed is
+// never owed: it is how another is told.
 const (
 	None      Signal = ""
 	New       Signal = "new"
 	Back      Signal = "back"
 	Flapping  Signal = "flapping"
 	Snapshot  Signal = "snapshot" // silent: what a snapshot found
+	Hushed    Signal = "hushed"   // silent: what is owed as New, Back or Flapping, and has no room to sound
 	Escalated Signal = "escalated"
 	Reminder  Signal = "reminder"
 )
 
 // Begins tells whether the signal is a new message, and not an answer to the one that is there.
-func (s Signal) Begins() bool { return s == New || s == Back || s == Flapping || s == Snapshot }
+func (s Signal) Begins() bool { return s == New || s == Back || s == Flapping || s.Silent() }
+
+// Silent tells whether the signal makes no sound.
+func (s Signal) Silent() bool { return s == Snapshot || s == Hushed }
 
 // Incident is why groups share a message.
 type Incident string
@@ -56,6 +61,8 @@ type Card struct {
 	Stream   event.Stream   `json:"stream,omitempty"`
 	Origin   Origin         `json:"origin,omitzero"`
 	Chat     telegram.Chat  `json:"chat"` // where its message belongs
+	Own      bool           `json:"own,omitempty"`
+	Since    time.Time      `json:"since,omitzero"` // of a trouble of our own
 
 	// What people were shown last.
 	Message telegram.Ref `json:"message"`
@@ -63,6 +70,7 @@ type Card struct {
 	Text    string       `json:"text"` // a hash of what it says
 	At      time.Time    `json:"at"`
 	Sounds  []time.Time  `json:"sounds,omitempty"` // of late
+	Hushed  bool         `json:"hushed,omitempty"` // told without a sound, which is owed yet
 
 	Phase    Phase       `json:"phase"`
 	Opened   time.Time   `json:"opened,omitzero"`
@@ -124,6 +132,9 @@ func (c *Card) muted() bool { return c.MutedBy != "" || c.silenced() }
 
 // silenced tells that the whole group is accepted.
 func (c *Card) silenced() bool { return c.Accepted != nil && len(c.Accepted.Keys) == 0 }
+
+// urgent tells whether people hear of it at once, though there is no room for its sound.
+func (c *Card) urgent() bool { return c.Severity == event.Critical || c.Own }
 
 // alive tells whether the group isn't over.
 func (c *Card) alive() bool { return c.Phase == Open || c.Phase == Quiet }

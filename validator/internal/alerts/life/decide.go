@@ -90,6 +90,7 @@ func (b *Board) apply(d Decision, id string, c *Card) bool {
 	switch d.Verb {
 	case Ack:
 		c.AckBy, c.AckAt = d.User, d.At
+		c.Hushed = false
 		if c.Owed == Reminder {
 			c.Owed = None
 		}

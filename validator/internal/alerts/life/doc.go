@@ -13,8 +13,11 @@
 // Beside the phase a card says who acknowledged, until when it is muted, and until when it is accepted. What holds always:
 //
 //   - An open group has one message, its own or its incident's: New, Back and Flapping are owed only when a group opens.
-//   - A chat gets Times.SoundMost messages with sound in Times.SoundWithin at most; the last of them is kept for what is
-//     critical. What must wait is merged into one message when there is room, and never dropped.
+//   - A chat gets Times.SoundMost messages with sound in Times.SoundWithin at most. One of them is kept for what is critical or
+//     a trouble of our own, and another for what is both. Where there is no room, these come at once without a sound, alerts
+//     in one message, and ring when there is room unless somebody has acknowledged them by then. What else must wait is
+//     merged into one message when there is room, and never dropped.
+//   - Troubles of our own and alerts don't share messages.
 //   - A group with wrong rows is over when none is left, and not before, whatever people press.
 //   - A group that is muted or accepted owes nothing.
 //

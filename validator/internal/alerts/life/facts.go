@@ -15,6 +15,8 @@ type Facts struct {
 	Stream   event.Stream
 	Newest   string // the version of the schema that found the newest error
 	Origin   Origin
+	Own      bool      // a trouble of our own
+	Since    time.Time // of that: when it began, where that is before it was found
 
 	Count            int64         // events, all told
 	Live             int64         // of these, those that aren't of a snapshot
@@ -46,7 +48,7 @@ type Times struct {
 	Gather        time.Duration // a new group waits for those that belong to it
 	Burst         int           // more new groups than that
 	BurstWithin   time.Duration // within that are one incident
-	SoundMost     int           // messages with sound a chat
+	SoundMost     int           // messages with sound a chat: one of them is for what is critical or our own, one for what is both
 	SoundWithin   time.Duration
 	QuietAfter    time.Duration // at least; or three usual gaps
 	OverAfter     time.Duration // of quiet, where no rows say more

@@ -8,12 +8,7 @@ import (
 	"datawatch/pkg/telegram"
 )
 
-// aliveIncident tells whether the lead or one that shares its message isn't over.
-func (b *Board) aliveIncident(lead string) bool {
-	return b.cards[lead].alive() || slices.ContainsFunc(b.members[lead], func(id string) bool { return b.cards[id].alive() })
-}
-
-// leave has a group stand alone again: it has its own message from now on.
+// leave has a group stand alone again: it has its own message from now on, and so have those that shared it.
 func (b *Board) leave(id string, c *Card) {
 	for _, member := range b.members[id] {
 		b.cards[member].Lead = ""
@@ -34,7 +29,7 @@ func (b *Board) join(id, lead string, why Incident) {
 		b.members[lead] = slices.Insert(b.members[lead], at, joins)
 	}
 	delete(b.members, id)
-	c.Incident, c.Owed = Alone, None
+	c.Incident, c.Owed, c.Hushed = Alone, None, false
 	if l := b.cards[lead]; l.Incident == Alone || why == Stream {
 		l.Incident = why
 	}
@@ -58,7 +53,10 @@ func (b *Board) place(now time.Time) {
 			a, b := b.cards[x], b.cards[y]
 			return cmp.Or(rank(a.Severity)-rank(b.Severity), a.Opened.Compare(b.Opened), cmp.Compare(x, y))
 		})
-		burst := b.opened(chat, now) > b.times.Burst
+		burst := map[bool]bool{}
+		for _, own := range []bool{false, true} {
+			burst[own] = b.opened(chat, own, now) > b.times.Burst
+		}
 		late := 0 // they waited, for room or for Telegram
 		for _, id := range fresh {
 			if now.Sub(b.ready(b.cards[id])) > b.times.BurstWithin {
@@ -69,10 +67,9 @@ func (b *Board) place(now time.Time) {
 		var leads []string // of those that are new now
 		for _, id := range fresh {
 			c := b.cards[id]
-			lead, why := b.host(id, c, append(told[chat], leads...), burst)
-			full := c.Owed != Snapshot && (many || b.room(sounds[chat.ID], c.Severity, now) > 0)
-			if i := slices.IndexFunc(leads, func(of string) bool { return b.cards[of].Owed != Snapshot }); lead == "" && full && i >= 0 {
-				lead, why = leads[i], Burst // more than the chat is to hear of: they are told as one
+			lead, why := b.host(id, c, append(told[chat], leads...), burst[c.Own])
+			if lead == "" && c.Owed != Snapshot {
+				lead, why = b.crowded(c, leads, told[chat], many, b.room(sounds[chat.ID], c, now) > 0), Burst
 			}
 			if lead == "" {
 				leads = append(leads, id)
@@ -83,11 +80,32 @@ func (b *Board) place(now time.Time) {
 	}
 }
 
-// opened counts the groups of a chat that opened within the time of a burst.
-func (b *Board) opened(chat telegram.Chat, now time.Time) int {
+// crowded is whose message a new group shares where a chat is to hear of fewer than there are: that of another new one, or,
+// where it doesn't wait for room, one that was told without a sound and will be with it. Our own troubles have messages of
+// their own as long as they aren't many at once: what is to be done stands there.
+func (b *Board) crowded(c *Card, fresh, told []string, many, full bool) string {
+	if many || full {
+		for _, of := range fresh {
+			if l := b.cards[of]; l.Owed != Snapshot && l.Own == c.Own && (many || !c.Own) {
+				return of
+			}
+		}
+	}
+	if full && c.urgent() && !c.Own {
+		for _, of := range told {
+			if l := b.cards[of]; l.Hushed && !l.Own {
+				return of
+			}
+		}
+	}
+	return ""
+}
+
+// opened counts the groups of a chat, our own troubles or the others, that opened within the time of a burst.
+func (b *Board) opened(chat telegram.Chat, own bool, now time.Time) int {
 	n := 0
 	for _, c := range b.cards {
-		if c.Chat == chat && c.alive() && !c.Reading && now.Sub(c.Opened) <= b.times.BurstWithin {
+		if c.Chat == chat && c.Own == own && c.alive() && !c.Reading && now.Sub(c.Opened) <= b.times.BurstWithin {
 			n++
 		}
 	}
@@ -115,7 +133,7 @@ func (b *Board) told() map[telegram.Chat][]string {
 func (b *Board) host(id string, c *Card, leads []string, burst bool) (string, Incident) {
 	for _, of := range leads {
 		l := b.cards[of]
-		if of == id || l.Reading != c.Reading || l.Sent && rank(c.Severity) < rank(l.Severity) {
+		if of == id || l.Own != c.Own || l.Reading != c.Reading || l.Sent && rank(c.Severity) < rank(l.Severity) {
 			continue
 		}
 		if why := b.related(c, l, burst); why != Alone {
@@ -143,7 +161,7 @@ func (b *Board) related(c, l *Card, burst bool) Incident {
 		return Schema
 	case near && same(c.Origin.Actor, l.Origin.Actor):
 		return Actor
-	case near && burst && (!l.Sent || l.Incident == Burst): // a message that names a cause isn't for what has another
+	case near && burst && (!l.Sent || l.Incident == Burst || l.Hushed): // a message that names a cause isn't for what has another
 		return Burst
 	}
 	return Alone

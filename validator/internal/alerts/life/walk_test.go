@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,12 +19,22 @@ type walk struct {
 	random *rand.Rand
 	open   map[string]bool // groups that people heard of and that aren't over since
 	over   map[string]bool // groups that were over at some time since they were told last
+	silent int             // how often something urgent came without a sound
+	rung   int             // how often its sound came when there was room
+
+	accepted map[string]bool     // at some time
+	chats    map[string]int64    // of the groups
+	came     map[int64]time.Time // when one came from another chat
 }
 
 // TestWhateverHappensTheInvariantsHold walks at random through errors, mended rows, decisions, restarts and time.
 func TestWhateverHappensTheInvariantsHold(t *testing.T) {
+	silent, rung := 0, 0
 	for seed := range uint64(10) {
-		w := &walk{scene: newScene(t), random: rand.New(rand.NewPCG(seed, 1)), open: map[string]bool{}, over: map[string]bool{}}
+		w := &walk{
+			scene: newScene(t), random: rand.New(rand.NewPCG(seed, 1)), open: map[string]bool{}, over: map[string]bool{}, accepted: map[string]bool{},
+			chats: map[string]int64{}, came: map[int64]time.Time{},
+		}
 		for range 1500 {
 			w.something()
 			w.steps()
@@ -32,10 +43,18 @@ func TestWhateverHappensTheInvariantsHold(t *testing.T) {
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
+		silent, rung = silent+w.silent, rung+w.rung
+	}
+	if silent < 10 || rung < 10 {
+		t.Errorf("only %d came without a sound, and %d of them rang afterwards: the walk doesn't fill its chats", silent, rung)
 	}
 }
 
 func (w *walk) something() {
+	if w.random.IntN(6) == 0 {
+		w.trouble()
+		return
+	}
 	id := fmt.Sprint("g", w.random.IntN(20))
 	f := w.facts[id]
 	switch n := w.random.IntN(20); {
@@ -56,7 +75,9 @@ func (w *walk) something() {
 		w.shares[orders] = Share{Invalid: w.random.Int64N(100), Total: 100, Since: w.now}
 	case n < 14:
 		verbs := []Verb{Ack, Unack, Mute, Unmute, Resolve, Reopen, Accept, Unaccept, Noted}
-		w.decide(verbs[w.random.IntN(len(verbs))], id, w.now.Add(time.Duration(1+w.random.IntN(600))*time.Minute))
+		verb := verbs[w.random.IntN(len(verbs))]
+		w.accepted[id] = w.accepted[id] || verb == Accept
+		w.decide(verb, id, w.now.Add(time.Duration(1+w.random.IntN(600))*time.Minute))
 	case n < 15:
 		w.restart()
 	case n < 19:
@@ -64,6 +85,17 @@ func (w *walk) something() {
 	default:
 		w.now = w.now.Add(time.Duration(w.random.IntN(72)) * time.Hour)
 	}
+}
+
+// trouble begins or ends a trouble of our own.
+func (w *walk) trouble() {
+	id := fmt.Sprint("own/", w.random.IntN(12))
+	f := w.facts[id]
+	if f == nil {
+		f = &Facts{ID: id, Own: true, Chat: telegram.Chat{ID: -1 - w.random.Int64N(2)}, Severity: []event.Severity{event.Critical, event.Warning}[w.random.IntN(2)], Count: 1, Live: 1, Rows: true}
+		w.facts[id] = f
+	}
+	f.Seen, f.Wrong = w.now, 1-f.Wrong
 }
 
 // restart goes on with what was stored.
@@ -86,11 +118,21 @@ func (w *walk) steps() {
 		w.noteOver()
 		id, signal, _ := w.board.Due(w.now)
 		if id == "" {
+			w.nothingUrgentWaits()
 			break
 		}
 		w.hear(id, signal)
 	}
 	w.check()
+}
+
+// nothingUrgentWaits looks whether anything critical or our own waits for room, while nothing is due.
+func (w *walk) nothingUrgentWaits() {
+	for id, c := range w.board.Cards() {
+		if c.Owed.Begins() && c.Owed != Snapshot && (c.Severity == event.Critical || strings.HasPrefix(id, "own/")) && !c.muted() && w.now.Sub(c.OwedSince) >= time.Second {
+			w.t.Errorf("%s waits since %s: %+v", id, w.now.Sub(c.OwedSince), *c)
+		}
+	}
 }
 
 func (w *walk) copies() func(func(Facts) bool) {
@@ -105,6 +147,10 @@ func (w *walk) copies() func(func(Facts) bool) {
 
 func (w *walk) noteOver() {
 	for id, c := range w.board.Cards() {
+		if was := w.chats[id]; was != c.Chat.ID && was != 0 {
+			w.came[c.Chat.ID] = w.now
+		}
+		w.chats[id] = c.Chat.ID
 		if c.Phase == Over || len(c.Openings) > 0 && w.open[id] && c.Opened.Equal(w.now) {
 			w.over[id] = true
 		}
@@ -120,7 +166,7 @@ func (w *walk) hear(id string, signal Signal) {
 	if c.MutedBy != "" || c.silenced() {
 		w.t.Errorf("%s is told, though it is muted or accepted", id)
 	}
-	if c.Severity == event.Info {
+	if c.Severity == event.Info && !w.board.Ongoing(id) {
 		w.t.Errorf("%s is told, though it is only counted", id)
 	}
 	if c.Lead != "" {
@@ -132,12 +178,17 @@ func (w *walk) hear(id string, signal Signal) {
 	if signal.Begins() {
 		w.open[id], w.over[id] = true, false
 	}
+	if signal == Hushed && !c.urgent() {
+		w.t.Errorf("%s is told without a sound, and could wait for one", id)
+	}
+	w.silent += boolean(signal == Hushed)
+	w.rung += boolean(signal == Reminder && c.Hushed)
 	w.next++
-	w.board.Told(id, telegram.Ref{Chat: c.Chat, ID: w.next}, w.now)
+	w.board.Told(id, signal, telegram.Ref{Chat: c.Chat, ID: w.next}, w.now)
 	w.heard = append(w.heard, heard{w.now, id, signal})
 	sounds := 0
 	for _, h := range w.heard {
-		if w.now.Sub(h.at) < 10*time.Minute && h.signal != Snapshot && w.board.Card(h.id).Chat.ID == c.Chat.ID {
+		if w.now.Sub(h.at) < 10*time.Minute && !h.signal.Silent() && w.board.Card(h.id).Chat.ID == c.Chat.ID {
 			sounds++
 		}
 	}
@@ -146,15 +197,8 @@ func (w *walk) hear(id string, signal Signal) {
 	}
 }
 
-// moved tells whether a group that sounded lately has changed its chat since.
-func (w *walk) moved(chat telegram.Chat) bool {
-	for _, c := range w.board.Cards() {
-		if c.Chat == chat && c.Sent && c.Message.Chat != chat {
-			return true
-		}
-	}
-	return false
-}
+// moved tells whether a group has come to the chat lately: it brings its sounds.
+func (w *walk) moved(chat telegram.Chat) bool { return w.now.Sub(w.came[chat.ID]) < 10*time.Minute }
 
 func (w *walk) check() {
 	for id, c := range w.board.Cards() {
@@ -166,14 +210,11 @@ func (w *walk) check() {
 		case !slices.Contains(w.board.Members(c.Lead), id):
 			w.t.Errorf("%s isn't among those of %s", id, c.Lead)
 		}
-		if c.alive() && c.Lead == "" && !c.Sent && c.Owed == None && !c.muted() && !c.Held(w.now) && c.Accepted == nil && !w.wasSilenced(c) {
+		if c.alive() && c.Lead == "" && !c.Sent && c.Owed == None && !c.muted() && !c.Held(w.now) && c.Accepted == nil && !w.accepted[id] {
 			w.t.Errorf("%s is open, and nobody will ever hear of it: %+v", id, *c)
 		}
 	}
 }
-
-// wasSilenced tells that the group opened while it was accepted: people are reminded when that ends.
-func (w *walk) wasSilenced(c *Card) bool { return !c.Remind.IsZero() && len(c.Openings) > 0 }
 
 // ends lets all be told: after that, nobody waits.
 func (w *walk) ends() {
@@ -182,7 +223,7 @@ func (w *walk) ends() {
 		w.steps()
 	}
 	for id, c := range w.board.Cards() {
-		if c.Owed.Begins() && !c.muted() {
+		if (c.Owed.Begins() || c.Hushed) && !c.muted() {
 			w.t.Errorf("%s waits for ever: %s since %s", id, c.Owed, w.now.Sub(c.OwedSince))
 		}
 	}
