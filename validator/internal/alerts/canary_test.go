@@ -31,7 +31,7 @@ func TestALateCanaryIsToldAndThatItIsOver(t *testing.T) {
 	w.publish(false, violation(2, "y", event.Warning))
 	w.reads(a, "🟡", "fp-y")
 	beat(control.Canaries{0: now.Add(time.Hour), 1: now.Add(time.Hour)})
-	w.reads(a, "🟢 <b>Changes don't come through to the verdict: over</b>")
+	w.reads(a, "🟢 <b>Changes come through to the verdict again</b> · didn't come through ")
 	if messages, _ := a.sent(); len(messages) != 3 {
 		t.Errorf("%d messages: %+v", len(messages), messages)
 	}

@@ -61,23 +61,23 @@ func (f *firstCard) card() *life.Card {
 
 // mark is what of a card is stored at once when it changes.
 type mark struct {
-	message                                                                telegram.Ref
-	chat                                                                   telegram.Chat
-	sent, rows, reading                                                    bool
-	severity                                                               event.Severity
-	phase                                                                  life.Phase
-	owed                                                                   life.Signal
-	incident                                                               life.Incident
-	text, lead, ackBy, mutedBy, mutedFor, resolvedBy                       string
-	at, opened, overAt, quietAt, held, escalated, remind, owedSince, muted time.Time
-	accepted                                                               *life.Acceptance
-	notes, sounds, openings                                                int
-	share                                                                  life.Share
+	message                                                                       telegram.Ref
+	chat                                                                          telegram.Chat
+	sent, rows, reading, hushed                                                   bool
+	severity                                                                      event.Severity
+	phase                                                                         life.Phase
+	owed                                                                          life.Signal
+	incident                                                                      life.Incident
+	text, lead, ackBy, mutedBy, mutedFor, resolvedBy                              string
+	at, opened, overAt, quietAt, held, escalated, remind, owedSince, muted, since time.Time
+	accepted                                                                      *life.Acceptance
+	notes, sounds, openings                                                       int
+	share                                                                         life.Share
 }
 
 func markOf(c *life.Card) mark {
 	return mark{
-		message: c.Message, chat: c.Chat, sent: c.Sent, rows: c.Rows, reading: c.Reading, severity: c.Severity, phase: c.Phase, owed: c.Owed,
+		message: c.Message, chat: c.Chat, sent: c.Sent, rows: c.Rows, reading: c.Reading, hushed: c.Hushed, since: c.Since, severity: c.Severity, phase: c.Phase, owed: c.Owed,
 		incident: c.Incident, text: c.Text, lead: c.Lead, ackBy: c.AckBy, mutedBy: c.MutedBy, mutedFor: c.MutedFor, resolvedBy: c.ResolvedBy,
 		at: c.At, opened: c.Opened, overAt: c.OverAt, quietAt: c.QuietAt, held: c.HeldUntil, escalated: c.Escalated, remind: c.Remind,
 		owedSince: c.OwedSince, muted: c.MutedUntil, accepted: c.Accepted, notes: len(c.Notes), sounds: len(c.Sounds), openings: len(c.Openings),

@@ -147,7 +147,7 @@ func (s *sender) openIDs() []string {
 	cards := s.board.Cards()
 	var open []string
 	for id, c := range cards {
-		if c.Alive() && c.Lead == "" {
+		if c.Lead == "" && s.board.Ongoing(id) {
 			open = append(open, id)
 		}
 	}
@@ -174,7 +174,11 @@ func (s *sender) shortLine(id string) telegram.Block {
 	now := s.keeper.options.Now()
 	c := s.board.Card(id)
 	w := writer{words: s.words, zone: s.keeper.options.Telegram.Timezone.Location, now: now, held: c.Held(now), quiet: c.QuietAt}
-	symbol, _ := w.state(c.Severity, c)
+	shown := *c
+	if s.board.Ongoing(id) && shown.Phase == life.Over { // others of its incident aren't over
+		shown.Phase, shown.ResolvedBy = life.Open, ""
+	}
+	symbol, _ := w.state(c.Severity, &shown)
 	name, n := w.troubleName(id), int64(0)
 	if g := s.groups[id]; g != nil {
 		name, n = w.heading(g), g.Count
@@ -194,6 +198,10 @@ func (s *sender) shortLine(id string) telegram.Block {
 // give shows a group alone, its newest errors, or its wrong rows as a file.
 func (s *sender) give(ctx context.Context, what, id string, to telegram.Ref) error {
 	g, c := s.groups[id], s.board.Card(id)
+	if c != nil && isTrouble(id) && what == "show" {
+		w := writer{words: s.words, zone: s.keeper.options.Telegram.Timezone.Location, now: s.keeper.options.Now(), held: c.Held(s.keeper.options.Now())}
+		return s.reply(ctx, to, s.troubleMessage(w, id, c))
+	}
 	if g == nil || c == nil {
 		return s.say(ctx, to, telegram.Line(telegram.Plain(s.words.unknownAlert)))
 	}
@@ -207,7 +215,11 @@ func (s *sender) give(ctx context.Context, what, id string, to telegram.Ref) err
 	case "samples":
 		return s.say(ctx, to, w.samples(g)...)
 	}
-	m := w.group(g, s.wrong.counts[id], s.share(g), c, nil)
+	return s.reply(ctx, to, w.group(g, s.wrong.counts[id], s.share(g), c, nil))
+}
+
+// reply answers with a message, without a sound.
+func (s *sender) reply(ctx context.Context, to telegram.Ref, m telegram.Message) error {
 	m.Silent, m.ReplyTo = true, to.ID
 	_, err := s.deliver(ctx, telegram.Ref{Chat: to.Chat}, m, telegram.Warning)
 	return s.excuse(ctx, err)

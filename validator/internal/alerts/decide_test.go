@@ -168,7 +168,7 @@ func TestASilentServiceAndAPartOutOfOrderAreTold(t *testing.T) {
 	stop()
 	w.start()
 	beat(0, control.Part{Name: "schemas", Ready: true, Reason: "schema id 41 is not in the registry", Since: time.Now().Add(-2 * time.Minute)})
-	w.reads(a, "🟢 <b>The preprocessor is silent: over</b>")
+	w.reads(a, "🟢 <b>The preprocessor is heard again</b> · was silent ")
 	testrig.Eventually(t, time.Minute, func() error { // as a service does
 		beat(0, control.Part{Name: "schemas", Ready: true, Reason: "schema id 41 is not in the registry", Since: time.Now().Add(-2 * time.Minute)})
 		messages, _ := a.sent()

@@ -177,12 +177,10 @@ func muteUntil(text string, now time.Time) (time.Time, bool) {
 // say answers in the chat, without a sound. What Telegram refuses is logged: the sender goes on.
 func (s *sender) say(ctx context.Context, to telegram.Ref, blocks ...telegram.Block) error {
 	m := telegram.NewMessage(blocks...)
-	m.Silent, m.ReplyTo = true, to.ID
 	m.More = func(n int) telegram.Block {
 		return telegram.Line(telegram.Italic(s.words.more(s.words.number(int64(n)))))
 	}
-	_, err := s.deliver(ctx, telegram.Ref{Chat: to.Chat}, m, telegram.Warning)
-	return s.excuse(ctx, err)
+	return s.reply(ctx, to, m)
 }
 
 // excuse lets the sender go on where only an answer was lost.

@@ -48,6 +48,7 @@ var english = &words{
 	ackBy:        func(user, at string) string { return "acknowledged by " + user + ", " + at },
 	mutedUntil:   func(at, user string) string { return "muted until " + at + " by " + user },
 	unknownAlert: "This alert isn't known any more",
+	hushed:       "Without a sound: this chat has had as many as it takes in 10 minutes. It rings when there is room, unless somebody acknowledges it before.",
 
 	quietSince:    func(at string) string { return "no new ones since " + at },
 	isBack:        func(at string) string { return "is back (was over since " + at + ")" },

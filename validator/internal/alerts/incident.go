@@ -24,7 +24,7 @@ func (s *sender) message(id string) telegram.Message {
 	w := writer{words: s.words, zone: s.keeper.options.Telegram.Timezone.Location, now: now, held: c.Held(now)}
 	if isTrouble(id) {
 		w.now = c.Opened // not now: else every message would change at midnight
-		return s.troubleMessage(w, id, c)
+		return s.ownMessage(w, id, c)
 	}
 	g := s.groups[id]
 	if g == nil { // its state is gone: what is left is its name
@@ -60,10 +60,15 @@ type line struct {
 	over  bool
 }
 
+// incidentOf are the lead and those that share its message.
+func (s *sender) incidentOf(lead string) []string {
+	return append([]string{lead}, s.board.Members(lead)...)
+}
+
 // lines are the groups of an incident: what is open first, then the most frequent.
 func (s *sender) lines(id string) []line {
 	var all []line
-	for _, of := range append([]string{id}, s.board.Members(id)...) {
+	for _, of := range s.incidentOf(id) {
 		if g := s.groups[of]; g != nil {
 			all = append(all, line{g, s.wrong.counts[of], !s.board.Card(of).Alive()})
 		}
@@ -275,7 +280,7 @@ func (s *sender) signal(id string, signal life.Signal) telegram.Message {
 	c := s.board.Card(id)
 	if signal.Begins() {
 		m := s.message(id)
-		m.Silent = signal == life.Snapshot
+		m.Silent = signal.Silent()
 		if c.Message.Chat == c.Chat {
 			m.ReplyTo = c.Message.ID
 		}
@@ -290,6 +295,9 @@ func (s *sender) signal(id string, signal life.Signal) telegram.Message {
 	}
 	w := writer{words: s.words, zone: s.keeper.options.Telegram.Timezone.Location, now: s.keeper.options.Now()}
 	heading := w.troubleName(id)
+	if members := s.board.Members(id); isTrouble(id) && len(members) > 0 {
+		heading = w.words.troubles.several(w.words.number(int64(1 + len(members))))
+	}
 	if len(lines) > 0 {
 		heading = w.heading(lines[0].group)
 		if len(lines) > 1 || c.Incident == life.Stream {

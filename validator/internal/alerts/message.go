@@ -22,11 +22,12 @@ const maxSample = 600
 
 // writer writes messages in one language, for one moment.
 type writer struct {
-	words *words
-	zone  *time.Location
-	now   time.Time // whose day is today
-	held  bool      // the group comes and goes, and is told of later
-	quiet time.Time // when the newest error was found
+	words  *words
+	zone   *time.Location
+	now    time.Time // whose day is today
+	held   bool      // the group comes and goes, and is told of later
+	quiet  time.Time // when the newest error was found
+	listed bool      // among others in one message
 }
 
 // group is a group's message. wrong is how many of its rows are wrong now, share which part of its stream it is.
@@ -89,9 +90,12 @@ func (w writer) state(severity event.Severity, c *life.Card) (symbol, text strin
 	return "🟡", ""
 }
 
-// notes are what people wrote in answer.
+// notes are that it came without a sound, and what people wrote in answer.
 func (w writer) notes(c *life.Card) []telegram.Block {
 	var blocks []telegram.Block
+	if c.Hushed {
+		blocks = append(blocks, telegram.Line(telegram.Italic(w.words.hushed)))
+	}
 	if c.Accepted != nil && len(c.Accepted.Keys) > 0 {
 		text := w.words.acceptedRows(w.words.number(int64(len(c.Accepted.Keys))), w.moment(c.Accepted.Until, "15:04"), c.Accepted.By, c.Accepted.Reason)
 		blocks = append(blocks, telegram.Line(telegram.Plain("✅ "+text)))
@@ -189,6 +193,15 @@ func (w writer) moment(t time.Time, today string) string {
 		return t.Format(today)
 	}
 	return t.Format(w.words.date)
+}
+
+// between is from when to when something was.
+func (w writer) between(from, to time.Time) string {
+	layout := "15:04"
+	if to.Sub(from) < 2*time.Minute {
+		layout = "15:04:05"
+	}
+	return w.moment(from, layout) + " – " + w.moment(to, layout)
 }
 
 // example is the first error: where, what, of which row.

@@ -119,7 +119,8 @@ func TestMessagesReadAsPeopleAreUsedTo(t *testing.T) {
 		write("a file that never was right", w.failure(failure))
 		failure.InForce = &schemas.File{LoadedAt: living.First}
 		write("a file that was right", w.failure(failure))
-		write("mended file", w.mendedFile("shop-db/public.orders.json", living.First))
+		wasWrong := &life.Card{Phase: life.Over, Rows: true, Opened: living.First, OverAt: at(time.Hour)}
+		write("mended file", telegram.NewMessage(w.ended(filePrefix+"shop-db/public.orders.json", wasWrong)))
 		for _, r := range []schemas.Remark{
 			{Kind: schemas.Shadowed, File: "shop-kafka/billing.*.json", Other: "shop-kafka/billing*.*.json"},
 			{Kind: schemas.Ambiguous, File: "shop-kafka/pay*.json", Other: "shop-kafka/*pay.json"},

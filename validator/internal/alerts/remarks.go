@@ -107,7 +107,7 @@ func remarkID(r schemas.Remark) string {
 
 func remarkTrouble(r schemas.Remark, now time.Time) *trouble {
 	return &trouble{
-		severity: event.Warning, since: now, last: now, text: r.Other + r.Stream,
+		severity: event.Warning, last: now, text: r.Other + r.Stream,
 		message: func(w writer) telegram.Message { return w.remark(r) },
 	}
 }
@@ -116,7 +116,7 @@ func remarkTrouble(r schemas.Remark, now time.Time) *trouble {
 func (w writer) remark(r schemas.Remark) telegram.Message {
 	words := w.words.remarks
 	return telegram.NewMessage(
-		telegram.Line(telegram.Plain("🟠 "), telegram.Bold(words.what[r.Kind](r))),
+		telegram.Line(w.sign(), telegram.Bold(words.what[r.Kind](r))),
 		telegram.Line(telegram.Plain(words.means[r.Kind](r))),
 		telegram.Line(telegram.Plain(w.words.troubles.do+words.do[r.Kind](r))),
 		telegram.Line(telegram.Code(r.File)),

@@ -229,7 +229,7 @@ func (s *sender) tell(ctx context.Context, id string, signal life.Signal) error 
 	if signal.Begins() {
 		c.Text, c.At = textOf(m), now
 	}
-	s.board.Told(id, ref, now)
+	s.board.Told(id, signal, ref, now)
 	return nil
 }
 

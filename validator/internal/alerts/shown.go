@@ -32,7 +32,7 @@ func (s *sender) step(now time.Time) {
 	}
 	for id, c := range s.board.Cards() { // those that are over
 		if isTrouble(id) && s.troubles[id] == nil {
-			facts = append(facts, life.Facts{ID: id, Chat: c.Chat, Severity: c.Severity, Count: c.Count, Seen: c.OverAt, Rows: true})
+			facts = append(facts, life.Facts{ID: id, Chat: c.Chat, Severity: c.Severity, Count: c.Count, Seen: c.OverAt, Rows: true, Own: true})
 		}
 	}
 	s.board.Step(facts, s.signs.shares(), now)
@@ -132,8 +132,10 @@ type view struct {
 func (s *sender) viewOf(id string, c *life.Card, now time.Time) view {
 	v := view{mark: markOf(c), group: s.groups[id], held: c.Held(now), wrong: s.wrong.counts[id]}
 	v.mark.at, v.mark.sounds = time.Time{}, 0
-	if t := s.troubles[id]; t != nil {
-		v.trouble = t.text
+	for _, of := range s.incidentOf(id) {
+		if t := s.troubles[of]; t != nil {
+			v.trouble += t.text + "\n"
+		}
 	}
 	for _, member := range s.board.Members(id) {
 		if g := s.groups[member]; g != nil {

@@ -148,7 +148,7 @@ func (s *storm) told() {
 			if lead != nil && lead.Lead != "" {
 				lead = cards[lead.Lead]
 			}
-			if lead == nil || !lead.Sent || lead.Owed != life.None {
+			if lead == nil || !lead.Sent || lead.Owed != life.None && !lead.Hushed { // what came without a sound may owe it longer
 				return fmt.Errorf("nobody was told of %s: %+v", id, cards[id])
 			}
 		}

@@ -21,7 +21,8 @@ const (
 	partPrefix   = "part/" // service, slash, name
 	routePrefix  = "route/"
 	deadPrefix   = "dead/" // stream, space, class
-	canaryID     = "canary/late"
+	canaryPrefix = "canary/"
+	canaryID     = canaryPrefix + "late"
 )
 
 // patience is how long a part of a service may be out of order before people are told.
@@ -30,8 +31,8 @@ const patience = time.Minute
 // trouble is one of our own: what happened, since when, what it means for the data, what to do.
 type trouble struct {
 	severity event.Severity
-	since    time.Time
-	count    int64 // of occurrences; zero is a state that lasts
+	since    time.Time // zero: since it was found
+	count    int64     // of occurrences; zero is a state that lasts
 	last     time.Time
 	text     string // what it is about in words; changes when the message does
 	message  func(w writer) telegram.Message
@@ -44,7 +45,7 @@ func deadID(stream event.Stream, class string) string {
 }
 
 func (t *trouble) facts(id string, chat telegram.Chat) life.Facts {
-	f := life.Facts{ID: id, Chat: chat, Severity: t.severity, Count: max(t.count, 1), Live: max(t.count, 1), Seen: t.last}
+	f := life.Facts{ID: id, Chat: chat, Severity: t.severity, Own: true, Since: t.since, Count: max(t.count, 1), Live: max(t.count, 1), Seen: t.last}
 	if t.count == 0 {
 		f.Rows, f.Wrong = true, 1
 	}
@@ -147,7 +148,7 @@ func (s *sender) findParts(service string, now time.Time, all map[string]*troubl
 
 func fileTrouble(f schemas.Failure, now time.Time) *trouble {
 	return &trouble{
-		severity: event.Warning, since: now, last: now, text: f.Problem.String(),
+		severity: event.Warning, last: now, text: f.Problem.String(),
 		message: func(w writer) telegram.Message {
 			if w.now = f.InForce.Loaded(); w.now.IsZero() {
 				w.now = now

@@ -3,6 +3,7 @@ package alerts
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"datawatch/pkg/control"
 	"datawatch/pkg/event"
+	"datawatch/pkg/telegram"
 	"datawatch/validator/internal/alerts/life"
 )
 
@@ -49,10 +51,11 @@ func TestTroublesSayWhatSinceWhenWhatItMeansAndWhatToDo(t *testing.T) {
 		s.troubles = troubles
 		for _, id := range slices.Sorted(maps.Keys(troubles)) {
 			w := writer{words: s.words, zone: hanoi, now: now}
-			c := &life.Card{Phase: life.Open, Rows: true, Opened: now}
-			over := &life.Card{Phase: life.Over, OverAt: now}
+			c := &life.Card{Phase: life.Open, Rows: troubles[id].count == 0, Opened: now, Since: troubles[id].since}
+			over := &life.Card{Phase: life.Over, Rows: c.Rows, OverAt: now.Add(20 * time.Minute), Opened: c.Opened, Since: c.Since}
 			fmt.Fprintf(&got, "== %s: %s\n%s\n%s\n\n", language, id, s.troubleMessage(w, id, c).HTML(), s.troubleMessage(w, id, over).HTML())
 		}
+		s.several(&got, language, now)
 	}
 	const golden = "testdata/troubles.golden"
 	if *update {
@@ -67,4 +70,33 @@ func TestTroublesSayWhatSinceWhenWhatItMeansAndWhatToDo(t *testing.T) {
 	if !bytes.Equal(want, got.Bytes()) {
 		t.Errorf("differs from %s:\n%s", golden, got.Bytes())
 	}
+}
+
+// several writes messages of several troubles at once, as they end one by one, and of one that came without a sound.
+func (s *sender) several(to io.Writer, language string, now time.Time) {
+	ids := []string{"outbox/shop-db", "source/shop-mongo", "lag/shop-db"}
+	cards := map[string]*life.Card{}
+	for i, id := range ids {
+		cards[id] = &life.Card{
+			Version: 2, Own: true, Severity: s.troubles[id].severity, Phase: life.Open, Rows: true, Sent: i == 0, Opened: now, Since: s.troubles[id].since,
+			Incident: life.Burst, Lead: ids[0],
+		}
+	}
+	cards[ids[0]].Lead = ""
+	s.board = life.NewBoard(s.keeper.options.Times, cards)
+	show := func(name string, m telegram.Message) {
+		fmt.Fprintf(to, "== %s: %s\n%s\n%s\n\n", language, name, m.HTML(), buttonTexts(m))
+	}
+	show("several", s.message(ids[0]))
+	show("reminder of several", s.signal(ids[0], life.Reminder))
+	show("one of several that had a message", s.message(ids[1]))
+	for i, id := range ids {
+		cards[id].Phase, cards[id].OverAt = life.Over, now.Add(time.Duration(20*(i+1))*time.Minute)
+		if i != 1 {
+			show(fmt.Sprint("several, ", i+1, " over"), s.message(ids[0]))
+		}
+	}
+	alone := map[string]*life.Card{ids[0]: {Version: 2, Own: true, Severity: event.Critical, Phase: life.Open, Rows: true, Sent: true, Hushed: true, Opened: now}}
+	s.board = life.NewBoard(s.keeper.options.Times, alone)
+	show("without a sound", s.message(ids[0]))
 }

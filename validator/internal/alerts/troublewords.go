@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"datawatch/pkg/telegram"
-	"datawatch/validator/internal/alerts/life"
 	"datawatch/validator/internal/schemas"
 )
 
@@ -47,7 +46,9 @@ type troubleWords struct {
 	gapSome           string
 	do                string
 	again             func(name string) string
+	several           func(n string) string
 	near, over        map[string]func(name string) string // by the ID's prefix: what it is in a line, and that it is over
+	was               map[string]string                   // by the ID's prefix, of what lasted: what it was, before from when to when
 }
 
 var englishTroubles = troubleWords{
@@ -108,7 +109,16 @@ var englishTroubles = troubleWords{
 		lagPrefix: func(name string) string { return name + " is behind" }, outboxPrefix: func(name string) string { return "The outbox of " + name + " is nearly full" },
 		windowPrefix: func(name string) string { return name + " won't hold back much longer what is to be read" },
 	},
+	several: func(n string) string { return "datawatch: " + n + " troubles at once" },
+	was: map[string]string{
+		sourcePrefix: "wasn't read", lagPrefix: "was behind", outboxPrefix: "was nearly full", windowPrefix: "was near its end", silentPrefix: "was silent",
+		partPrefix: "was out of order", routePrefix: "weren't delivered there", canaryPrefix: "didn't come through", filePrefix: "wasn't loaded",
+	},
 	over: map[string]func(string) string{
+		silentPrefix: func(service string) string { return "The " + service + " is heard again" },
+		partPrefix:   func(part string) string { return strings.Replace(part, "/", ": ", 1) + " is in order again" },
+		routePrefix:  func(chat string) string { return "Alerts can be delivered to chat " + chat + " again" },
+		canaryPrefix: func(string) string { return "Changes come through to the verdict again" },
 		sourcePrefix: func(name string) string { return name + " is being read again" },
 		lagPrefix:    func(name string) string { return name + " has caught up" },
 		outboxPrefix: func(name string) string { return "The outbox of " + name + " has room again" },
@@ -180,26 +190,21 @@ var vietnameseTroubles = troubleWords{
 		lagPrefix: func(name string) string { return name + " đang bị chậm" }, outboxPrefix: func(name string) string { return "Outbox của " + name + " gần đầy" },
 		windowPrefix: func(name string) string { return name + " sắp không giữ được những gì chưa đọc" },
 	},
+	several: func(n string) string { return "datawatch: " + n + " sự cố cùng lúc" },
+	was: map[string]string{
+		sourcePrefix: "không được đọc", lagPrefix: "bị chậm", outboxPrefix: "gần đầy", windowPrefix: "gần hết mức giữ", silentPrefix: "im lặng",
+		partPrefix: "bị hỏng", routePrefix: "không gửi được", canaryPrefix: "không đến được", filePrefix: "chưa nạp được",
+	},
 	over: map[string]func(string) string{
+		silentPrefix: func(service string) string { return service + " đã có tín hiệu trở lại" },
+		partPrefix:   func(part string) string { return strings.Replace(part, "/", ": ", 1) + " đã hoạt động lại" },
+		routePrefix:  func(chat string) string { return "Đã gửi được cảnh báo đến nhóm " + chat },
+		canaryPrefix: func(string) string { return "Thay đổi lại đến được khâu kiểm tra" },
 		sourcePrefix: func(name string) string { return name + " đã được đọc lại" },
 		lagPrefix:    func(name string) string { return name + " đã bắt kịp" },
 		outboxPrefix: func(name string) string { return "Outbox của " + name + " đã có chỗ trở lại" },
 		windowPrefix: func(name string) string { return name + " lại giữ được đủ" },
 	},
-}
-
-// trouble writes what all messages of our own troubles have: what, since when, why, what it means, what to do.
-func (w writer) trouble(what string, since time.Time, reason, means, do string) telegram.Message {
-	blocks := []telegram.Block{telegram.Line(telegram.Plain("🟠 "), telegram.Bold(what), telegram.Plain(" · "+w.words.since+" "+w.moment(since, "15:04")))}
-	for _, text := range []string{telegram.Shorten(reason, 600), means} {
-		if text != "" {
-			blocks = append(blocks, telegram.Line(telegram.Plain(text)))
-		}
-	}
-	if do != "" {
-		blocks = append(blocks, telegram.Line(telegram.Plain(w.words.troubles.do+do)))
-	}
-	return telegram.NewMessage(blocks...)
 }
 
 func (w writer) silent(service string, since time.Time) telegram.Message {
@@ -247,13 +252,8 @@ func (w writer) failure(f schemas.Failure) telegram.Message {
 		stays = w.words.stays(w.moment(f.InForce.LoadedAt, "15:04"))
 	}
 	return telegram.NewMessage(telegram.Line(
-		telegram.Plain("🟠 "), telegram.Bold(path.Base(p.File)+" "+w.words.notLoaded), telegram.Plain(text+". "+stays),
+		w.sign(), telegram.Bold(path.Base(p.File)+" "+w.words.notLoaded), telegram.Plain(text+". "+stays),
 	), telegram.Line(telegram.Code(p.File)))
-}
-
-func (w writer) mendedFile(file string, at time.Time) telegram.Message {
-	return telegram.NewMessage(telegram.Line(telegram.Plain("🟢 "), telegram.Bold(path.Base(file)+" "+w.words.loaded), telegram.Plain(" · "+w.moment(at, "15:04"))),
-		telegram.Line(telegram.Code(file)))
 }
 
 // troubleName is what a trouble is about, by its ID.
@@ -277,7 +277,7 @@ func (w writer) troubleName(id string) string {
 	case gapPrefix:
 		source, _, _ := strings.Cut(name, " ")
 		return w.words.troubles.gap(source, 1, false)
-	case "canary/":
+	case canaryPrefix:
 		return w.words.troubles.canary
 	case filePrefix:
 		return path.Base(name) + " " + w.words.notLoaded
@@ -286,28 +286,4 @@ func (w writer) troubleName(id string) string {
 		return name
 	}
 	return id
-}
-
-// troubleMessage is the message of a trouble of our own, with what people decided of it.
-func (s *sender) troubleMessage(w writer, id string, c *life.Card) telegram.Message {
-	t := s.troubles[id]
-	if t == nil || !c.Alive() {
-		if file, ok := strings.CutPrefix(id, filePrefix); ok {
-			return w.mendedFile(file, c.OverAt)
-		}
-		over := w.words.troubles.again(w.troubleName(id))
-		kind, name, _ := strings.Cut(id, "/")
-		if said := w.words.troubles.over[kind+"/"]; said != nil {
-			over = said(name)
-		}
-		return telegram.NewMessage(telegram.Line(telegram.Plain("🟢 "), telegram.Bold(over), telegram.Plain(" · "+w.moment(c.OverAt, "15:04"))))
-	}
-	m := t.message(w)
-	w.quiet = t.last
-	if _, state := w.state(t.severity, c); state != "" {
-		m.Blocks = append(m.Blocks, telegram.Line(telegram.Italic(state)))
-	}
-	m.Blocks = append(m.Blocks, w.notes(c)...)
-	m.Buttons = w.buttons(id, c)
-	return m
 }

@@ -46,6 +46,7 @@ var vietnamese = &words{
 	ackBy:        func(user, at string) string { return user + " đã nhận, " + at },
 	mutedUntil:   func(at, user string) string { return user + " đã tắt đến " + at },
 	unknownAlert: "Cảnh báo này không còn nữa",
+	hushed:       "Không chuông: nhóm đã nhận đủ số tin có chuông trong 10 phút. Tin này sẽ reo khi có chỗ, nếu chưa ai nhận xử lý.",
 
 	quietSince: func(at string) string { return "không có thêm từ " + at },
 	isBack:     func(at string) string { return "xuất hiện lại (đã hết từ " + at + ")" },

@@ -34,6 +34,7 @@ type words struct {
 	ackBy        func(user, at string) string
 	mutedUntil   func(at, user string) string
 	unknownAlert string
+	hushed       string // it came without a sound
 
 	quietSince, isBack  func(at string) string
 	comesAndGoes        func(n, at string) string
