@@ -108,7 +108,7 @@ func isIBAN(s string) bool {
 		}
 		s = strings.ReplaceAll(s, " ", "")
 	}
-	if len(s) < 15 || ibanLengths[s[:2]] != len(s) {
+	if len(s) < 15 || ibanLengths[s[:2]] != len(s) || s[2:4] < "02" || s[2:4] > "98" || s[3] > '9' { // 00, 01 and 99 leave the same rest as 97, 98 and 02
 		return false
 	}
 	rest := 0
