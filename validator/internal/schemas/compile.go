@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -37,6 +38,15 @@ func (t *tree) compile(d *document, now time.Time) (*File, []Problem) {
 	}
 	f.Schema, f.Refs = schema, refsOf(f.documents)
 	problems = append(problems, c.rules()...)
+	slices.SortStableFunc(problems, func(a, b Problem) int { // its own first, each file's from the top
+		if own := d.name; (a.File == own) != (b.File == own) {
+			if a.File == own {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
 	if hasErrors(problems) {
 		return nil, problems
 	}
@@ -114,7 +124,7 @@ func shown(location string) string {
 }
 
 func (c *compilation) load(location string) (io.ReadCloser, error) {
-	d := c.tree.resolve(location)
+	d := c.tree.resolve(location, c.root)
 	if d == nil {
 		return nil, &missingError{location}
 	}
@@ -127,8 +137,8 @@ func (c *compilation) load(location string) (io.ReadCloser, error) {
 }
 
 // resolve finds the file that a URL means: by path, by $id, or, for a reference that was resolved against an absolute
-// $id, by mapping it back to where the file with that $id lies.
-func (t *tree) resolve(location string) *document {
+// $id, by mapping it back to where the file with that $id lies: from's own, if it is that.
+func (t *tree) resolve(location string, from *document) *document {
 	u, err := url.Parse(location)
 	if err != nil {
 		return nil
@@ -139,16 +149,12 @@ func (t *tree) resolve(location string) *document {
 	if d := t.byID[location]; d != nil {
 		return d
 	}
-	for _, d := range t.byID {
-		id, err := url.Parse(d.id)
-		if err != nil || id.Scheme != u.Scheme || id.Host != u.Host {
-			continue
-		}
-		above := path.Dir(id.Path) + "/"
-		if rest, ok := strings.CutPrefix(u.Path, above); ok {
-			if found := t.documents[path.Join(path.Dir(d.name), rest)]; found != nil {
-				return found
-			}
+	if d := t.beside(u, from); d != nil {
+		return d
+	}
+	for _, known := range inTurn(t.byID) { // several may fit: the same is taken each time
+		if d := t.beside(u, t.byID[known]); d != nil {
+			return d
 		}
 	}
 	for rest := strings.TrimPrefix(u.Path, "/"); rest != ""; {
@@ -158,6 +164,19 @@ func (t *tree) resolve(location string) *document {
 		_, rest, _ = strings.Cut(rest, "/")
 	}
 	return nil
+}
+
+// beside finds what a URL means as seen from a file with an absolute $id: what lies to the one as the other to the other.
+func (t *tree) beside(u *url.URL, d *document) *document {
+	id, err := url.Parse(d.id)
+	if err != nil || d.id == "" || id.Scheme != u.Scheme || id.Host != u.Host {
+		return nil
+	}
+	rest, ok := strings.CutPrefix(u.Path, path.Dir(id.Path)+"/")
+	if !ok {
+		return nil
+	}
+	return t.documents[path.Join(path.Dir(d.name), rest)]
 }
 
 // rules compiles the rules of every place, and notes which places lead to rules.
@@ -230,7 +249,10 @@ func (c *compilation) explain(err error) Problem {
 	case errors.As(err, &missing) && c.draftIs(missing.url):
 		return c.root.problem(cel.Error, c.root.root.get("$schema").offset, "unknown $schema", "drafts 4, 6, 7, 2019-09 and 2020-12, as in https://json-schema.org/draft/2020-12/schema")
 	case errors.As(err, &missing):
-		return c.atRef(missing.url, missing.Error(), "a path relative to this file, or the $id of a file in the folder; the network is never asked")
+		if p, ok := c.firstLost(); ok {
+			return p
+		}
+		return c.atRef(missing.url, missing.Error(), missingHint)
 	case errors.As(err, &invalid):
 		return c.invalid(invalid)
 	}
@@ -241,9 +263,62 @@ func (c *compilation) explain(err error) Problem {
 	}
 	text = strings.TrimPrefix(text, "jsonschema: ")
 	if target, ok := strings.CutSuffix(text, " not found"); ok {
+		if p, ok := c.firstLost(); ok {
+			return p
+		}
 		return c.atRef(target, fmt.Sprintf("$ref %s leads to nothing", shown(target)), "check the part behind #")
 	}
 	return c.root.problem(cel.Error, 0, text, "")
+}
+
+const missingHint = "a path relative to this file, or the $id of a file in the folder; the network is never asked"
+
+// firstLost is about the first $ref that leads to nothing, in this file and then in those it refers to: the library meets
+// them in the order of Go's maps.
+func (c *compilation) firstLost() (p Problem, found bool) {
+	folder := &Folder{tree: c.tree}
+	for _, d := range c.documents() {
+		source := newSource(d)
+		source.Schemas(func(n Node) {
+			ref := n.Get("$ref")
+			text, ok := ref.Text()
+			if found || !ok || folder.Leads(source, text) {
+				return
+			}
+			file, fragment, ok := source.resolve(text)
+			switch {
+			case !ok:
+				return
+			case file != source.base() && c.tree.resolve(file, d) == nil:
+				p = d.problem(cel.Error, ref.n.offset, (&missingError{file}).Error(), missingHint)
+			default:
+				p = d.problem(cel.Error, ref.n.offset, fmt.Sprintf("$ref %s#%s leads to nothing", shown(file), fragment), "check the part behind #")
+			}
+			found = true
+		})
+		if found {
+			break
+		}
+	}
+	return p, found
+}
+
+// documents are the files that this one leads to, itself first, in the order of their references: those that the library has
+// read when it gives up are others each time.
+func (c *compilation) documents() []*document {
+	all := []*document{c.root}
+	for i := 0; i < len(all); i++ {
+		source := newSource(all[i])
+		source.Schemas(func(n Node) {
+			if text, ok := n.Get("$ref").Text(); ok {
+				file, _, _ := source.resolve(text)
+				if d := c.tree.resolve(file, c.root); d != nil && d.root != nil && !slices.Contains(all, d) {
+					all = append(all, d)
+				}
+			}
+		})
+	}
+	return all
 }
 
 // draftIs tells whether the file names a URL as its draft.
@@ -254,9 +329,7 @@ func (c *compilation) draftIs(location string) bool {
 
 // invalid tells of a schema that its own draft rejects.
 func (c *compilation) invalid(e *jsonschema.ValidationError) Problem {
-	for len(e.Causes) > 0 {
-		e = e.Causes[0]
-	}
+	e = firstLeaf(e)
 	pointer, err := url.PathUnescape(e.InstanceLocation)
 	if err != nil {
 		pointer = e.InstanceLocation
@@ -274,9 +347,23 @@ func (c *compilation) invalid(e *jsonschema.ValidationError) Problem {
 	return c.last.problem(cel.Error, n.offset, strings.TrimPrefix(pointer+": ", ": ")+e.Message, hint)
 }
 
+// firstLeaf is the first by place: the library finds errors in the order of Go's maps.
+func firstLeaf(e *jsonschema.ValidationError) *jsonschema.ValidationError {
+	if len(e.Causes) == 0 {
+		return e
+	}
+	leaves := make([]*jsonschema.ValidationError, len(e.Causes))
+	for i, cause := range e.Causes {
+		leaves[i] = firstLeaf(cause)
+	}
+	return slices.MinFunc(leaves, func(a, b *jsonschema.ValidationError) int {
+		return cmp.Or(cmp.Compare(a.InstanceLocation, b.InstanceLocation), cmp.Compare(a.KeywordLocation, b.KeywordLocation), cmp.Compare(a.Message, b.Message))
+	})
+}
+
 // atRef is a problem at the first $ref that means the target, as far as one can be found.
 func (c *compilation) atRef(target, message, hint string) Problem {
-	for _, d := range c.locations {
+	for _, d := range c.documents() {
 		if n := findRef(d.root, shown(target)); n != nil {
 			return d.problem(cel.Error, n.offset, message, hint)
 		}

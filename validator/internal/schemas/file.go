@@ -30,6 +30,7 @@ type File struct {
 	Schema   *jsonschema.Schema
 
 	rules     map[*jsonschema.Schema][]*Rule
+	ruled     []*jsonschema.Schema // the places of rules, in the order in which they are found
 	reaches   map[*jsonschema.Schema]bool
 	documents map[string]string // the SHA-256 of every other file that it refers to, by the URL asked for
 }
@@ -71,9 +72,7 @@ func (f *File) Reaches(s *jsonschema.Schema) bool { return f.reaches[s] }
 // Rules are all rules that can be reached from the root.
 func (f *File) Rules() []*Rule {
 	var all []*Rule
-	for _, rules := range f.rules {
-		all = append(all, rules...)
-	}
+	f.EachRule(func(_ *jsonschema.Schema, r *Rule) { all = append(all, r) })
 	return all
 }
 
@@ -91,8 +90,8 @@ func (f *File) OldRules() []string {
 
 // EachRule calls each for every rule with its place in the schema.
 func (f *File) EachRule(each func(*jsonschema.Schema, *Rule)) {
-	for s, rules := range f.rules {
-		for _, rule := range rules {
+	for _, s := range f.ruled {
+		for _, rule := range f.rules[s] {
 			each(s, rule)
 		}
 	}

@@ -199,7 +199,7 @@ func (t *tree) same(f *File, d *document) bool {
 		return false
 	}
 	for location, sha := range f.documents {
-		if to := t.resolve(location); to == nil || to.sha != sha {
+		if to := t.resolve(location, d); to == nil || to.sha != sha {
 			return false
 		}
 	}

@@ -58,6 +58,9 @@ func (r *ruleReader) read(s *jsonschema.Schema) {
 	}
 	for i, item := range list.items {
 		if rule := r.rule(d, item, s); rule != nil {
+			if len(r.file.rules[s]) == 0 {
+				r.file.ruled = append(r.file.ruled, s)
+			}
 			rule.Index = i
 			r.file.rules[s] = append(r.file.rules[s], rule)
 		}

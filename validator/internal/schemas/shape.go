@@ -1,6 +1,11 @@
 package schemas
 
 import (
+	"cmp"
+	"maps"
+	"regexp"
+	"slices"
+
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
 	"datawatch/pkg/cel"
@@ -117,16 +122,19 @@ func InPlace(s *jsonschema.Schema) []Applied {
 	add(false, s.AnyOf...)
 	add(false, s.OneOf...)
 	add(false, s.If, s.Then, s.Else)
-	for _, schema := range s.DependentSchemas {
-		add(false, schema)
+	for _, name := range inTurn(s.DependentSchemas) {
+		add(false, s.DependentSchemas[name])
 	}
-	for _, dependency := range s.Dependencies {
-		if schema, ok := dependency.(*jsonschema.Schema); ok {
+	for _, name := range inTurn(s.Dependencies) {
+		if schema, ok := s.Dependencies[name].(*jsonschema.Schema); ok {
 			add(false, schema)
 		}
 	}
 	return all
 }
+
+// inTurn are the names of a map in their order: the library's maps have none, and what is told has to be the same each time.
+func inTurn[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // below are the schemas that speak of the members and elements of a value.
 func below(s *jsonschema.Schema) []*jsonschema.Schema {
@@ -141,11 +149,11 @@ func below(s *jsonschema.Schema) []*jsonschema.Schema {
 			all = append(all, v...)
 		}
 	}
-	for _, property := range s.Properties {
-		add(property)
+	for _, name := range inTurn(s.Properties) {
+		add(s.Properties[name])
 	}
-	for _, property := range s.PatternProperties {
-		add(property)
+	for _, pattern := range slices.SortedFunc(maps.Keys(s.PatternProperties), func(a, b *regexp.Regexp) int { return cmp.Compare(a.String(), b.String()) }) {
+		add(s.PatternProperties[pattern])
 	}
 	add(s.AdditionalProperties)
 	add(s.UnevaluatedProperties)

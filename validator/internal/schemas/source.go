@@ -101,27 +101,41 @@ func eachSchema(n *node, each func(Node)) {
 	}
 }
 
+// base is the URL that the file's references are relative to.
+func (s *Source) base() string {
+	if s.document.id != "" {
+		return s.document.id
+	}
+	return urlOf(s.Name)
+}
+
+// resolve makes a reference of the file absolute: the file that is meant, and the place in it.
+func (s *Source) resolve(ref string) (file, fragment string, ok bool) {
+	base, err := url.Parse(s.base())
+	if err != nil {
+		return "", "", false
+	}
+	to, err := base.Parse(ref)
+	if err != nil {
+		return "", "", false
+	}
+	fragment = to.Fragment
+	to.Fragment, to.RawFragment = "", ""
+	return to.String(), fragment, true
+}
+
 // Leads tells whether a $ref of the file leads to something in the folder, or in the drafts that are built in.
 func (f *Folder) Leads(from *Source, ref string) bool {
-	base := urlOf(from.Name)
-	if from.document.id != "" {
-		base = from.document.id
-	}
-	location, err := url.Parse(base)
-	if err != nil {
+	file, fragment, ok := from.resolve(ref)
+	if !ok {
 		return false
 	}
-	if location, err = location.Parse(ref); err != nil {
-		return false
-	}
-	fragment := location.Fragment
-	location.Fragment = ""
-	if strings.HasPrefix(location.String(), "http://json-schema.org/") || strings.HasPrefix(location.String(), "https://json-schema.org/") {
+	if strings.HasPrefix(file, "http://json-schema.org/") || strings.HasPrefix(file, "https://json-schema.org/") {
 		return true
 	}
 	root := from.Root.n
-	if location.String() != base {
-		d := f.tree.resolve(location.String())
+	if file != from.base() {
+		d := f.tree.resolve(file, from.document)
 		if d == nil {
 			return hasID(root, ref)
 		}

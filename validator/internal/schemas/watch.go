@@ -112,7 +112,7 @@ func (w *Watcher) tell(before, now *Set) {
 			w.log.Info("schema in force", "file", f.Name, "sha256", f.SHA256[:12])
 		}
 	}
-	for name := range before.files {
+	for _, name := range inTurn(before.files) {
 		if now.files[name] == nil {
 			w.log.Info("schema removed", "file", name)
 		}
