@@ -45,6 +45,7 @@ const (
 	maxNesting      = 64
 	maxMembers      = 512
 	maxRecord       = 64 << 20
+	maxTokens       = 100_000
 	maxNumber       = 64
 	maxExponent     = 400
 	maxPlainNumber  = 18
@@ -59,7 +60,7 @@ type tape struct {
 }
 
 // read indexes a text, and tells whether it is JSON that every reader of JSON understands alike: UTF-8, no name twice in
-// an object, no escapes in names, numbers and nesting within bounds.
+// an object, no escapes in names, numbers, nesting and size within bounds.
 func (t *tape) read(b []byte) bool {
 	t.tokens = t.tokens[:0]
 	if len(b) == 0 || len(b) > maxRecord {
@@ -68,7 +69,7 @@ func (t *tape) read(b []byte) bool {
 	// Nobody writes to a record's bytes, and nothing of the tape is used beyond them.
 	t.bytes, t.source = b, unsafe.String(unsafe.SliceData(b), len(b))
 	end := t.value(t.space(0), 0)
-	return end >= 0 && t.space(end) == len(b)
+	return end >= 0 && t.space(end) == len(b) && len(t.tokens) <= maxTokens
 }
 
 func (t *tape) space(at int) int {

@@ -111,3 +111,24 @@ func TestOfWhatIsIncompleteOnlyTheNamedPartIsNotJudged(t *testing.T) {
 		})
 	}
 }
+
+// TestAConditionOnWhatIsLeftOutIsNotJudgedWhereverItStands: whether status is paid isn't known, so neither is what follows from it.
+func TestAConditionOnWhatIsLeftOutIsNotJudgedWhereverItStands(t *testing.T) {
+	const paid = `"if": {"properties": {"status": {"const": "paid"}}}, "then": {"properties": {"total": {"minimum": 1}}, "required": ["paid_at"]}`
+	for name, schema := range map[string]string{
+		"at the root":      `{` + paid + `}`,
+		"in allOf":         `{"allOf": [{"minProperties": 1}, {` + paid + `}]}`,
+		"behind $ref":      `{"$ref": "#/$defs/p", "$defs": {"p": {` + paid + `}}}`,
+		"in nested choice": `{"allOf": [{"anyOf": [{"properties": {"status": {"const": "new"}, "total": {"minimum": 1}}, "required": ["status"]}]}]}`,
+		"unevaluated":      `{"if": {"required": ["status"]}, "then": {"properties": {"total": true, "id": true}}, "unevaluatedProperties": false}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := testEvent{Op: event.Update, Key: json.RawMessage(`{"id":1}`), After: json.RawMessage(`{"id": 1, "total": 0}`), Incomplete: &event.Incomplete{Fields: []string{"status"}}}
+			wantErrors(t, judge(t, schema, e))
+			e.Incomplete = nil
+			if v := judge(t, schema, e); v.Violation == nil {
+				t.Error("the exact event passes: the schema asks nothing of it")
+			}
+		})
+	}
+}

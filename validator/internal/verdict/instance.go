@@ -12,8 +12,11 @@ import (
 	"datawatch/pkg/event"
 )
 
-// maxDepth is how deep a value may be nested.
-const maxDepth = cel.MaxDepth
+// Bounds of a value that is judged.
+const (
+	maxDepth  = cel.MaxDepth // levels
+	maxValues = 250_000      // members and elements: an error for each of them still fits into memory
+)
 
 // decode reads a value for the judges, numbers as their text. Where it is beyond what can be judged, limits says so, and
 // value is nil.
@@ -21,10 +24,16 @@ func decode(raw json.RawMessage) (value any, limits []finding, err error) {
 	if raw == nil {
 		return nil, nil, nil
 	}
-	if tooDeep(raw) {
+	switch deep, large := beyond(raw); {
+	case deep:
 		return nil, []finding{{
 			kind: event.LimitError, keyword: "depth", message: "is nested too deep to be judged",
 			expected: "at most " + strconv.Itoa(maxDepth) + " levels",
+		}}, nil
+	case large:
+		return nil, []finding{{
+			kind: event.LimitError, keyword: "size", message: "holds too many values to be judged",
+			expected: "at most " + strconv.Itoa(maxValues) + " members and elements",
 		}}, nil
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
@@ -39,7 +48,13 @@ func decode(raw json.RawMessage) (value any, limits []finding, err error) {
 }
 
 func tooDeep(raw []byte) bool {
-	depth, quoted := 0, false
+	deep, _ := beyond(raw)
+	return deep
+}
+
+// beyond tells whether a JSON text is nested too deep, or holds too many values.
+func beyond(raw []byte) (deep, large bool) {
+	depth, values, quoted := 0, 0, false
 	for i := 0; i < len(raw); i++ {
 		switch c := raw[i]; {
 		case quoted && c == '\\':
@@ -47,15 +62,18 @@ func tooDeep(raw []byte) bool {
 		case c == '"':
 			quoted = !quoted
 		case quoted:
+		case c == ',':
+			values++
 		case c == '{' || c == '[':
+			values++ // the first of what it holds
 			if depth++; depth > maxDepth {
-				return true
+				return true, false
 			}
 		case c == '}' || c == ']':
 			depth--
 		}
 	}
-	return false
+	return false, values > maxValues
 }
 
 // isOverlong tells whether a number would cost the judges too much: 1e1000001 takes a megabyte when it is written out.

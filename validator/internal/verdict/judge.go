@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -70,7 +71,7 @@ type judgement struct {
 	value       any // after; of a delete, before
 	before      any
 	findings    []finding
-	wrongAt     [][]string // where the schema found something: no rule is asked above
+	wrongAt     map[string]bool // pointers to where the schema found something, and to all above: no rule is asked there
 	verdict     *Verdict
 	interrupted error
 }
@@ -158,11 +159,17 @@ func (j *judgement) schema() {
 	if !errors.As(err, &invalid) {
 		panic(err) // an endless loop in the schema
 	}
-	j.wrongAt = j.places(invalid, nil)
+	if j.file.Reaches(j.file.Schema) {
+		j.wrongAt = map[string]bool{}
+		j.places(invalid)
+	}
+	leaves := j.leavesOf(invalid)
+	leaves = slices.DeleteFunc(leaves, j.unknown)
+	slices.SortStableFunc(leaves, compareLeaves) // the library finds errors in the order of Go's maps
 	seen := map[string]bool{}
-	for _, l := range leavesOf(invalid) {
-		if j.unknown(l) {
-			continue
+	for _, l := range leaves {
+		if len(seen) > MaxErrors { // they weigh the same, and no more are listed
+			break
 		}
 		for _, f := range j.describe(l) {
 			id := fmt.Sprintf("%s\x00%s\x00%s", pointer(f.place), f.keywordLocation, f.message)
@@ -174,19 +181,28 @@ func (j *judgement) schema() {
 	}
 }
 
-// places are the places of all errors in the tree, those of rejected branches too, but for those about what the source left
+func compareLeaves(a, b leaf) int {
+	return cmp.Or(slices.CompareFunc(a.place, b.place, compareTokens), slices.Compare(a.keywords, b.keywords))
+}
+
+// places notes the places of all errors in the tree, those of rejected branches too, but for those about what the source left
 // out: that nobody knows says nothing against the rest.
-func (j *judgement) places(e *jsonschema.ValidationError, all [][]string) [][]string {
-	if len(e.Causes) == 0 {
-		if l := newLeaf(e); !j.unknown(l) && !j.lacksOnlyLeftOut(l) {
-			all = append(all, l.place)
-		}
-		return all
-	}
+func (j *judgement) places(e *jsonschema.ValidationError) {
 	for _, cause := range e.Causes {
-		all = j.places(cause, all)
+		j.places(cause)
 	}
-	return all
+	if len(e.Causes) > 0 {
+		return
+	}
+	if l := newLeaf(e); !j.unknown(l) && !j.lacksOnlyLeftOut(l) {
+		for end := len(l.place); end >= 0; end-- {
+			above := pointer(l.place[:end])
+			if j.wrongAt[above] {
+				break
+			}
+			j.wrongAt[above] = true
+		}
+	}
 }
 
 // lacksOnlyLeftOut tells whether an error says that members of the row are missing which the source left out, and no others.
@@ -210,18 +226,27 @@ func (j *judgement) leftOut(name string) bool {
 // conditional are the keywords whose verdict hangs on members that may be left out.
 var conditional = []string{
 	"anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependentRequired", "dependencies", "minProperties",
-	"const", "enum", "propertyNames",
+	"const", "enum", "propertyNames", "unevaluatedProperties",
 }
+
+// descending are those that lead into a row's members.
+var descending = []string{"properties", "patternProperties", "additionalProperties"}
 
 // unknown tells whether an error is about what the source left out.
 func (j *judgement) unknown(l leaf) bool {
 	if j.change.Incomplete == nil || len(j.change.Incomplete.Fields) == 0 {
 		return false
 	}
+	ofRow := l.keywords
 	if len(l.place) > 0 {
-		return j.leftOut(l.place[0]) || len(l.keywords) > 0 && slices.Contains(conditional, l.keywords[0])
+		if j.leftOut(l.place[0]) {
+			return true
+		}
+		if i := slices.IndexFunc(ofRow, func(k string) bool { return slices.Contains(descending, k) }); i >= 0 {
+			ofRow = ofRow[:i]
+		}
 	}
-	return slices.ContainsFunc(l.keywords, func(k string) bool { return slices.Contains(conditional, k) })
+	return slices.ContainsFunc(ofRow, func(k string) bool { return slices.Contains(conditional, k) })
 }
 
 // violation writes the findings down.
@@ -245,6 +270,7 @@ func (j *judgement) violation(position event.ViolationPosition, now time.Time) *
 			v.Truncated = true
 			continue
 		}
+		f.place = j.mask.shownPlace(f.place)
 		v.Errors = append(v.Errors, f.toError(j.clean.Stream, j.file.Name))
 	}
 	v.Sample = j.sample()

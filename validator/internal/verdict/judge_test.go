@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"datawatch/pkg/event"
+	"datawatch/validator/internal/schemas"
 	"datawatch/validator/internal/verdict"
 )
 
@@ -19,7 +20,12 @@ var judgedAt = time.Date(2026, 11, 22, 23, 59, 2, 0, time.UTC)
 
 func judge(t *testing.T, schema string, e testEvent) verdict.Verdict {
 	t.Helper()
-	set := load(t, map[string]json.RawMessage{"s/t.json": json.RawMessage(schema)})
+	return judgeBy(t, load(t, map[string]json.RawMessage{"s/t.json": json.RawMessage(schema)}), e)
+}
+
+// judgeBy judges an event by the file s/t.json of a folder.
+func judgeBy(t *testing.T, set *schemas.Set, e testEvent) verdict.Verdict {
+	t.Helper()
 	e.Stream = "s/t"
 	clean := e.clean()
 	v, err := verdict.Judge(t.Context(), set.For("s/t"), clean, event.ViolationPosition{}, judgedAt)

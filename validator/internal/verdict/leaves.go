@@ -1,7 +1,9 @@
 package verdict
 
 import (
+	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
@@ -15,16 +17,22 @@ type leaf struct {
 }
 
 // leavesOf picks from an error's tree what people want to read.
-func leavesOf(e *jsonschema.ValidationError) []leaf {
-	switch last := lastToken(e.KeywordLocation); {
-	case len(e.Causes) == 0, last == "minContains", last == "contains":
-		return []leaf{newLeaf(e)}
-	case last == "anyOf" || last == "oneOf":
-		return nearestBranch(e)
+func (j *judgement) leavesOf(e *jsonschema.ValidationError) []leaf { return j.collect(nil, e) }
+
+func (j *judgement) collect(leaves []leaf, e *jsonschema.ValidationError) []leaf {
+	if len(e.Causes) == 0 {
+		return append(leaves, newLeaf(e))
 	}
-	var leaves []leaf
+	if e.Message != "" { // else it only holds together what is wrong with a value, maybe of a member that is called like a keyword
+		switch lastToken(e.KeywordLocation) {
+		case "minContains", "contains":
+			return append(leaves, newLeaf(e))
+		case "anyOf", "oneOf":
+			return append(leaves, j.nearestBranch(e)...)
+		}
+	}
 	for _, cause := range e.Causes {
-		leaves = append(leaves, leavesOf(cause)...)
+		leaves = j.collect(leaves, cause)
 	}
 	return leaves
 }
@@ -37,24 +45,74 @@ func newLeaf(e *jsonschema.ValidationError) leaf {
 
 func lastToken(location string) string { return location[strings.LastIndexByte(location, '/')+1:] }
 
-// nearestBranch is what the branch says that was probably meant: one whose type fits, then the one with the fewest
-// errors, then the one that fails deepest. Where no branch's type fits it is the choice itself.
-func nearestBranch(e *jsonschema.ValidationError) []leaf {
+// branch is one schema of a choice, and what it found.
+type branch struct {
+	schema *jsonschema.Schema // nil where it isn't known
+	leaves []leaf
+}
+
+// nearestBranch is what the branch says that was probably meant: one whose type fits, and that the value doesn't itself say
+// not to be by a member that names its kind; of these the one with the fewest errors, then the one that fails deepest. Where
+// no branch's type fits it is the choice itself.
+func (j *judgement) nearestBranch(e *jsonschema.ValidationError) []leaf {
 	here := tokensOf(e.InstanceLocation)
-	var best []leaf
+	at := locate(j.file.Schema, tokensOf(e.KeywordLocation), here)
+	var fitting []branch
 	for _, cause := range e.Causes {
-		leaves := leavesOf(cause)
-		if slices.ContainsFunc(leaves, func(l leaf) bool { return l.keyword() == "type" && len(l.place) == len(here) }) {
-			continue
-		}
-		if best == nil || len(leaves) < len(best) || len(leaves) == len(best) && deepest(leaves) > deepest(best) {
-			best = leaves
+		b := branch{at.branch(strings.TrimPrefix(cause.KeywordLocation, e.KeywordLocation+"/")), j.leavesOf(cause)}
+		if !slices.ContainsFunc(b.leaves, func(l leaf) bool { return l.keyword() == "type" && len(l.place) == len(here) }) {
+			fitting = append(fitting, b)
 		}
 	}
-	if best == nil {
+	if len(fitting) == 0 {
 		return []leaf{newLeaf(e)}
 	}
-	return best
+	kinds := slices.DeleteFunc(slices.Clone(fitting), func(b branch) bool {
+		return slices.ContainsFunc(fitting, func(other branch) bool { return b.isOtherKindThan(other, len(here)) })
+	})
+	if len(kinds) == 0 {
+		kinds = fitting
+	}
+	return slices.MinFunc(kinds, func(a, b branch) int {
+		return cmp.Or(len(a.leaves)-len(b.leaves), deepest(b.leaves)-deepest(a.leaves))
+	}).leaves
+}
+
+// branch is the schema of a choice that the rest of a keyword location behind the choice begins with.
+func (s spot) branch(rest string) *jsonschema.Schema {
+	index, _, _ := strings.Cut(rest, "/")
+	if s.schema == nil {
+		return nil
+	}
+	branches := s.schema.AnyOf
+	if s.keyword == "oneOf" {
+		branches = s.schema.OneOf
+	}
+	if i, err := strconv.Atoi(index); err == nil && i >= 0 && i < len(branches) {
+		return branches[i]
+	}
+	return nil
+}
+
+// isOtherKindThan tells whether both branches ask for certain values of one member, of which the value has the other's.
+func (b branch) isOtherKindThan(other branch, depth int) bool {
+	return slices.ContainsFunc(b.leaves, func(l leaf) bool {
+		if k := l.keyword(); len(l.place) != depth+1 || k != "const" && k != "enum" {
+			return false
+		}
+		name := l.place[depth]
+		return other.schema != nil && asksForCertain(other.schema, name) && !slices.ContainsFunc(other.leaves, func(o leaf) bool {
+			return len(o.place) == depth+1 && o.place[depth] == name
+		})
+	})
+}
+
+func asksForCertain(s *jsonschema.Schema, member string) bool {
+	return slices.ContainsFunc(expand(s), func(s *jsonschema.Schema) bool {
+		return s.Properties[member] != nil && slices.ContainsFunc(expand(s.Properties[member]), func(m *jsonschema.Schema) bool {
+			return len(m.Constant) > 0 || len(m.Enum) > 0
+		})
+	})
 }
 
 func (l leaf) keyword() string {

@@ -28,6 +28,7 @@ type spot struct {
 	schema  *jsonschema.Schema // nil where the way to it isn't known
 	keyword string             // "" for a schema that is false
 	rest    []string           // behind the keyword: an index, a name
+	place   []string           // in the value, with the empty names that the library leaves out
 	pattern []string           // the place in the value, with anyToken for what isn't the schema's
 }
 
@@ -42,7 +43,7 @@ func locate(root *jsonschema.Schema, keywords, place []string) spot {
 		}
 		keywords = keywords[n:]
 	}
-	s := spot{schema: w.schema, pattern: w.pattern}
+	s := spot{schema: w.schema, pattern: w.pattern, place: append(w.passed, w.place...)}
 	if len(keywords) > 0 {
 		s.keyword, s.rest = keywords[0], keywords[1:]
 	}
@@ -55,6 +56,7 @@ func locate(root *jsonschema.Schema, keywords, place []string) spot {
 type walk struct {
 	schema  *jsonschema.Schema
 	place   []string // what is left of it
+	passed  []string // what isn't
 	pattern []string
 }
 
@@ -71,7 +73,13 @@ func (w *walk) descend(s *jsonschema.Schema, tokens int, as string) (int, bool) 
 	if as == "" {
 		as = w.place[0]
 	}
-	w.place, w.pattern = w.place[1:], append(w.pattern, as)
+	w.place, w.passed, w.pattern = w.place[1:], append(w.passed, w.place[0]), append(w.pattern, as)
+	return w.enter(s, tokens)
+}
+
+// descendUnnamed enters the schema of the member whose name is empty: the library's place leaves it out.
+func (w *walk) descendUnnamed(s *jsonschema.Schema, tokens int) (int, bool) {
+	w.passed, w.pattern = append(w.passed, ""), append(w.pattern, "")
 	return w.enter(s, tokens)
 }
 
@@ -128,6 +136,9 @@ func (w *walk) stepBelow(keyword, argument string, list func([]*jsonschema.Schem
 	s := w.schema
 	switch keyword {
 	case "properties":
+		if _, named := s.Properties[""]; named && argument == "" {
+			return w.descendUnnamed(s.Properties[""], 2)
+		}
 		return w.descend(s.Properties[argument], 2, "")
 	case "patternProperties":
 		for pattern, schema := range s.PatternProperties {

@@ -41,6 +41,18 @@ func (m *mask) holdsHidden(place []string) bool {
 	return m.covered(place) || slices.ContainsFunc(m.pii, func(p schemas.Pointer) bool { return p.Under(place) })
 }
 
+// shownPlace is a place without the names that are part of what is hidden: those of its members that no schema has.
+func (m *mask) shownPlace(place []string) []string {
+	shown := place
+	for i, name := range m.named(place) {
+		if name == anyToken && !isIndex(place[i]) && m.covered(place[:i]) {
+			shown = with(shown)
+			shown[i] = hidden
+		}
+	}
+	return shown
+}
+
 // show is the text of the value at a place, as far as it may be shown.
 func (m *mask) show(value any, place []string) string {
 	if m.covered(place) {
@@ -74,24 +86,25 @@ func showable(s string, at []*jsonschema.Schema, name string) bool {
 	if s == "" || selfEvident.MatchString(s) {
 		return true
 	}
-	for _, schema := range at {
-		if len(schema.Enum) > 0 || len(schema.Constant) > 0 {
-			return isID(s) || slices.Contains(schema.Enum, any(s)) || slices.Contains(schema.Constant, any(s))
+	machine := idName.MatchString(name)
+	for _, schema := range at { // in no order: all that speak of the place have a say
+		if slices.Contains(schema.Enum, any(s)) || slices.Contains(schema.Constant, any(s)) {
+			return true
 		}
-		switch schema.Format {
-		case "date-time", "date", "time", "duration", "uuid", "objectid", "decimal", "money", "currency":
-			return isID(s)
-		}
+		machine = machine || len(schema.Enum) > 0 || len(schema.Constant) > 0 || slices.Contains(plain, schema.Format)
 	}
-	return idName.MatchString(name) && isID(s)
+	return machine && isID(s)
 }
+
+// plain are formats of what names nobody.
+var plain = []string{"date-time", "date", "time", "duration", "uuid", "objectid", "decimal", "money", "currency"}
 
 // telling are formats of what says who somebody is, though it is made of digits.
 var telling = []string{"phone", "iban", "luhn", "email"}
 
 var (
-	// selfEvident are dates, times, UUIDs, ObjectIds and numbers written as text.
-	selfEvident = regexp.MustCompile(`^(\d{4}-\d\d-\d\d([T ][\d:.]+(Z|[+-]\d\d:?\d\d)?)?|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{24}|-?\d{1,18}(\.\d{1,18})?)$`)
+	// selfEvident are dates, times, UUIDs and ObjectIds. Digits alone aren't: they may be a phone's or a card's.
+	selfEvident = regexp.MustCompile(`^(\d{4}-\d\d-\d\d([T ][\d:.]+(Z|[+-]\d\d:?\d\d)?)?|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{24})$`)
 	idName      = regexp.MustCompile(`^(_?id|.*_id|.*[a-z](Id|ID))$`)
 	idShape     = regexp.MustCompile(`^[A-Za-z0-9_.:+-]{1,64}$`)
 )
@@ -304,12 +317,12 @@ func (m *mask) side(v cel.Value, reads [][]string) string {
 	case v.Err() != nil:
 		return ""
 	case v.Kind() == cel.String && len(reads) > 0:
-		for _, place := range reads {
-			if showable(v.Text(), m.schemasAt(place), lastOf(place)) {
-				return shorten(v.Text())
+		for _, place := range reads { // it may be made of all of them
+			if !showable(v.Text(), m.schemasAt(place), lastOf(place)) {
+				return hidden
 			}
 		}
-		return m.text(v.Text(), nil, "")
+		return shorten(v.Text())
 	case v.Kind() == cel.List || v.Kind() == cel.Map:
 		place := []string{}
 		if len(reads) == 1 {

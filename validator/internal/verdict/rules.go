@@ -1,7 +1,10 @@
 package verdict
 
 import (
+	"cmp"
 	"errors"
+	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -124,13 +127,13 @@ func (w *ruleWalk) inPlace(s *jsonschema.Schema, value any, place, pattern, keyw
 		}
 	}
 	object, _ := value.(map[string]any)
-	for name, dependent := range s.DependentSchemas {
+	for _, name := range inTurn(s.DependentSchemas) {
 		if _, there := object[name]; there {
-			enter(dependent, "dependentSchemas", name)
+			enter(s.DependentSchemas[name], "dependentSchemas", name)
 		}
 	}
-	for name, dependent := range s.Dependencies {
-		if schema, ok := dependent.(*jsonschema.Schema); ok {
+	for _, name := range inTurn(s.Dependencies) {
+		if schema, ok := s.Dependencies[name].(*jsonschema.Schema); ok {
 			if _, there := object[name]; there {
 				enter(schema, "dependencies", name)
 			}
@@ -138,10 +141,14 @@ func (w *ruleWalk) inPlace(s *jsonschema.Schema, value any, place, pattern, keyw
 	}
 }
 
+// inTurn are the names of a map in their order: which of two ways to one place is taken, and what is left out of a long list,
+// is then the same each time.
+func inTurn[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
 func (w *ruleWalk) members(s *jsonschema.Schema, object map[string]any, place, pattern, keywords []string) {
-	for name, schema := range s.Properties {
+	for _, name := range inTurn(s.Properties) {
 		if value, there := object[name]; there {
-			w.visit(schema, value, with(place, name), with(pattern, name), with(keywords, "properties", name))
+			w.visit(s.Properties[name], value, with(place, name), with(pattern, name), with(keywords, "properties", name))
 		}
 	}
 	others, _ := s.AdditionalProperties.(*jsonschema.Schema)
@@ -151,16 +158,18 @@ func (w *ruleWalk) members(s *jsonschema.Schema, object map[string]any, place, p
 	if len(s.PatternProperties) == 0 && !w.file.Reaches(others) {
 		return
 	}
-	for name, value := range object {
+	patterns := slices.SortedFunc(maps.Keys(s.PatternProperties), func(a, b *regexp.Regexp) int { return cmp.Compare(a.String(), b.String()) })
+	for _, name := range inTurn(object) {
 		named := s.Properties[name] != nil
-		for expression, schema := range s.PatternProperties {
+		for _, expression := range patterns {
 			if expression.MatchString(name) {
 				named = true
-				w.visit(schema, value, with(place, name), with(pattern, anyToken), with(keywords, "patternProperties", expression.String()))
+				w.visit(s.PatternProperties[expression], object[name], with(place, name), with(pattern, anyToken),
+					with(keywords, "patternProperties", expression.String()))
 			}
 		}
 		if !named {
-			w.visit(others, value, with(place, name), with(pattern, anyToken), with(keywords, "additionalProperties"))
+			w.visit(others, object[name], with(place, name), with(pattern, anyToken), with(keywords, "additionalProperties"))
 		}
 	}
 }
@@ -231,11 +240,7 @@ func (w *ruleWalk) ask(rule *schemas.Rule, value any, place, pattern, keywords [
 }
 
 // brokenAt tells whether the schema found something at the place or below it.
-func (j *judgement) brokenAt(place []string) bool {
-	return slices.ContainsFunc(j.wrongAt, func(wrong []string) bool {
-		return len(wrong) >= len(place) && slices.Equal(wrong[:len(place)], place)
-	})
-}
+func (j *judgement) brokenAt(place []string) bool { return j.wrongAt[pointer(place)] }
 
 // readsLeftOut tells whether a rule reads what the source didn't give.
 func (j *judgement) readsLeftOut(program *cel.Program, place []string) bool {

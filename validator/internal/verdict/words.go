@@ -18,15 +18,22 @@ func (j *judgement) describe(l leaf) []finding {
 	s := locate(j.file.Schema, l.keywords, l.place)
 	f := finding{
 		kind: event.SchemaError, severity: j.file.Severity, keyword: s.keyword, keywordLocation: pointer(l.keywords),
-		place: l.place, pattern: s.pattern,
+		place: s.place, pattern: s.pattern,
 	}
-	value, there := at(j.value, l.place)
+	value, there := at(j.value, s.place)
 	if s.schema == nil || !there && s.keyword != "" {
 		f.message = "doesn't fit " + strconv.Quote(s.keyword)
 		return []finding{f}
 	}
-	if s.keyword == "required" {
+	switch s.keyword {
+	case "required":
 		return j.missing(f, s.schema.Required, value)
+	case "dependentRequired", "dependencies":
+		return j.missing(f, s.neededByOther(), value)
+	case "minContains":
+		if s.schema.MinContains == 1 { // most schemas name contains only
+			f.keyword, f.keywordLocation = "contains", pointer(append(slices.Clone(l.keywords[:len(l.keywords)-1]), "contains"))
+		}
 	}
 	f.message, f.expected = words(s)
 	switch {
@@ -43,11 +50,26 @@ func (j *judgement) describe(l leaf) []finding {
 	case "minItems", "maxItems", "minProperties", "maxProperties", "minLength", "maxLength":
 		f.actual = strconv.Itoa(length(value))
 	case "additionalProperties":
-		f.actual = j.unknownNames(s.schema, value)
+		f.actual = j.unknownNames(s.schema, value, l.place)
 	default:
-		f.actual = j.mask.show(value, l.place)
+		f.actual = j.mask.show(value, s.place)
 	}
 	return []finding{f}
+}
+
+// neededByOther is the member that another asks for.
+func (s spot) neededByOther() []string {
+	if len(s.rest) != 2 {
+		return nil
+	}
+	names, _ := s.schema.Dependencies[s.rest[0]].([]string)
+	if s.keyword == "dependentRequired" {
+		names = s.schema.DependentRequired[s.rest[0]]
+	}
+	if i, err := strconv.Atoi(s.rest[1]); err == nil && i >= 0 && i < len(names) {
+		return names[i : i+1]
+	}
+	return nil
 }
 
 // missing makes an error of each member that isn't there, so that each is a group of its own.
@@ -70,8 +92,11 @@ func (j *judgement) missing(f finding, required []string, value any) []finding {
 }
 
 // unknownNames are the first members that the schema doesn't name.
-func (j *judgement) unknownNames(s *jsonschema.Schema, value any) string {
+func (j *judgement) unknownNames(s *jsonschema.Schema, value any, place []string) string {
 	const shown = 3
+	if j.mask.covered(place) {
+		return hidden
+	}
 	object, _ := value.(map[string]any)
 	var names []string
 	for name := range object {
@@ -80,13 +105,15 @@ func (j *judgement) unknownNames(s *jsonschema.Schema, value any) string {
 			known = known || pattern.MatchString(name)
 		}
 		if !known {
-			if !isID(name) {
-				name = hidden
-			}
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
+	for i, name := range names[:min(shown, len(names))] {
+		if !isID(name) {
+			names[i] = hidden
+		}
+	}
 	if len(names) > shown {
 		names = append(names[:shown], fmt.Sprintf("%d more", len(names)-shown))
 	}
@@ -97,7 +124,7 @@ func (j *judgement) unknownNames(s *jsonschema.Schema, value any) string {
 func words(at spot) (message, expected string) {
 	s := at.schema
 	switch at.keyword {
-	case "":
+	case "", "unevaluatedProperties", "unevaluatedItems":
 		return "isn't allowed here", ""
 	case "type":
 		expected = strings.Join(s.Types, " or ")
@@ -117,9 +144,9 @@ func words(at spot) (message, expected string) {
 		return "doesn't match the pattern", s.Pattern.String()
 	case "not":
 		return "is what it must not be", ""
-	case "additionalProperties", "unevaluatedProperties":
+	case "additionalProperties":
 		return "has members that the schema doesn't name", ""
-	case "additionalItems", "unevaluatedItems":
+	case "additionalItems":
 		return "has more elements than the schema names", ""
 	case "uniqueItems":
 		return "has elements that are equal", ""
@@ -127,8 +154,6 @@ func words(at spot) (message, expected string) {
 		return "has too few elements of the kind asked for", ">= " + strconv.Itoa(s.MinContains)
 	case "maxContains":
 		return "has too many elements of a kind", "<= " + strconv.Itoa(s.MaxContains)
-	case "dependentRequired", "dependencies":
-		return "lacks a member that another asks for", ""
 	case "contentEncoding", "contentMediaType", "contentSchema":
 		return "doesn't hold what " + at.keyword + " says", s.ContentEncoding + s.ContentMediaType
 	}
