@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -101,10 +102,10 @@ func wrongNow(ctx context.Context, c Config, filter wrongFilter) ([]wrongRow, er
 		}
 	}
 	rows := []wrongRow{}
-	for _, of := range standing {
-		rows = append(rows, of...)
+	for _, key := range slices.Sorted(maps.Keys(standing)) { // errors of one row at one place stay in the violation's order
+		rows = append(rows, standing[key]...)
 	}
-	slices.SortFunc(rows, func(a, b wrongRow) int {
+	slices.SortStableFunc(rows, func(a, b wrongRow) int {
 		return cmp.Or(cmp.Compare(a.Stream, b.Stream), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Since, b.Since),
 			cmp.Compare(string(a.Key), string(b.Key)), cmp.Compare(a.Place, b.Place))
 	})

@@ -8,6 +8,8 @@
 package validator
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,16 +92,18 @@ func (a *Alerts) times() life.Times {
 
 // Validate checks that every time is one.
 func (a *Alerts) Validate(p *config.Problems) {
-	for key, d := range map[string]config.Duration{
+	times := map[string]config.Duration{
 		"edit_every": a.EditEvery, "quiet_after": a.QuietAfter, "over_after": a.OverAfter, "back_within": a.BackWithin, "flaps_within": a.FlapsWithin,
 		"hold_flapping": a.HoldFlapping, "remind_after": a.RemindAfter, "burst_within": a.BurstWithin, "sound_within": a.SoundWithin,
-	} {
-		if d <= 0 {
+	}
+	for _, key := range slices.Sorted(maps.Keys(times)) {
+		if times[key] <= 0 {
 			p.Add(key, "too short", "a time, as in 30s, 15m or 7d")
 		}
 	}
-	for key, n := range map[string]int{"flaps": a.Flaps - 1, "burst": a.Burst, "sound_most": a.SoundMost - 1} {
-		if n < 1 {
+	counts := map[string]int{"flaps": a.Flaps - 1, "burst": a.Burst, "sound_most": a.SoundMost - 1}
+	for _, key := range slices.Sorted(maps.Keys(counts)) {
+		if counts[key] < 1 {
 			p.Add(key, "too few", "flaps and sound_most are 2 or more, burst 1 or more")
 		}
 	}

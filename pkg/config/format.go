@@ -26,9 +26,9 @@ func (f *Format) Validate(p *Problems) {
 	if f.Key == "" && f.Value == "" && f.Envelope == "" {
 		p.Add("", "nothing is said of the stream's records", "key, value or envelope")
 	}
-	for name, value := range map[string]string{"key": f.Key, "value": f.Value} {
-		if value != "" {
-			p.OneOf(name, value, "auto", "plain", "json", "text", "bytes", "registry")
+	for _, part := range [][2]string{{"key", f.Key}, {"value", f.Value}} {
+		if part[1] != "" {
+			p.OneOf(part[0], part[1], "auto", "plain", "json", "text", "bytes", "registry")
 		}
 	}
 	if f.Envelope != "" {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -282,8 +283,8 @@ func (j *Judge) stand(r *broker.Record, file *schemas.File, clean *event.Clean, 
 			changes = append(changes, change{s.Rule, true})
 		}
 	}
-	for rule, severity := range standing {
-		now = append(now, wrongrows.Standing{Rule: rule, Severity: severity})
+	for _, rule := range slices.Sorted(maps.Keys(standing)) {
+		now = append(now, wrongrows.Standing{Rule: rule, Severity: standing[rule]})
 		changes = append(changes, change{rule, false})
 	}
 	j.rows.Set(r.Partition, clean.Stream, r.Key, schema, now)

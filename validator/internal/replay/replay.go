@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -286,10 +287,10 @@ func byRule(v verdict.Verdict) map[string]*event.ViolationError {
 // finish puts the report in order: streams by name, rules by how often they fail.
 func (r *run) finish() {
 	for _, s := range r.streams {
-		for _, rule := range s.rules {
-			s.Rules = append(s.Rules, rule)
+		for _, name := range slices.Sorted(maps.Keys(s.rules)) { // what weighs the same and reads the same stays in this order
+			s.Rules = append(s.Rules, s.rules[name])
 		}
-		slices.SortFunc(s.Rules, func(a, b *RuleReport) int {
+		slices.SortStableFunc(s.Rules, func(a, b *RuleReport) int {
 			return cmp.Or(cmp.Compare(b.Failing, a.Failing), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Place, b.Place), cmp.Compare(a.Message, b.Message))
 		})
 		r.report.Streams = append(r.report.Streams, s)
