@@ -105,14 +105,9 @@ func (b *budget) whole(in batch) error {
 	if room < 0 {
 		return errMore
 	}
-	r, err := open(in.codec(), in[batchHead:])
-	if err != nil {
-		return err
-	}
-	defer r.Close()
 	start := len(b.arena)
 	b.arena = append(b.arena, in[:batchHead]...)
-	if err := b.fill(r, room); err != nil {
+	if err := b.unfold(in, room); err != nil {
 		return err
 	}
 	if len(b.arena)-start-batchHead < count*leastRecord {
@@ -120,6 +115,24 @@ func (b *budget) whole(in batch) error {
 	}
 	reheaded(b.arena[start:], in.lastDelta(), count)
 	return nil
+}
+
+// unfold appends what a batch unfolds to, up to room bytes.
+func (b *budget) unfold(in batch, room int) error {
+	start := len(b.arena)
+	if in.codec() == codecLZ4 {
+		err := b.lz4(in[batchHead:], room)
+		if err == nil || errors.Is(err, errMore) && b.any { // it is asked for again, and has more room then
+			return err
+		}
+		b.arena = b.arena[:start]
+	}
+	r, err := open(in.codec(), in[batchHead:])
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return b.fill(r, room)
 }
 
 // grow makes room for n bytes more.

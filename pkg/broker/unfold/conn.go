@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
-	"slices"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -31,11 +30,19 @@ type conn struct {
 	mu    sync.Mutex
 	asked map[int32]*kmsg.FetchRequest // by correlation id
 
-	passing int    // bytes of a response that passes as it is
-	ready   []byte // of one that was made anew, still to be read
-	body, out,
-	arena []byte // buffers
+	passing int      // bytes of a response that passes as it is
+	ready   [][]byte // the pieces of one that was made anew, still to be read: they lie in the buffers below
+	body    []byte   // the response as it came
+	between []byte   // its head, and the lengths of its record sets
+	sets    *arena   // the record sets; nil: there are none
 }
+
+// arena is a buffer for what a response unfolds to.
+type arena struct{ bytes []byte }
+
+// arenas are those that nobody uses: where responses follow each other they are used again, and where nothing comes for a
+// while the collector takes them.
+var arenas = sync.Pool{New: func() any { return new(arena) }}
 
 // Conn bounds what fetches bring to the client that uses c to most bytes a response, as they lie in the client's memory. The
 // client must write each request at once.
@@ -89,15 +96,30 @@ func (c *conn) Read(p []byte) (int, error) {
 		}
 	}
 	if len(c.ready) > 0 {
-		n := copy(p, c.ready)
-		if c.ready = c.ready[n:]; len(c.ready) == 0 {
-			c.out = kept(c.out)
-		}
-		return n, nil
+		return c.give(p), nil
 	}
 	n, err := c.in.Read(p[:min(len(p), c.passing)])
 	c.passing -= n
 	return n, err
+}
+
+// give copies of what is ready, and lets go of the buffers behind the last of it.
+func (c *conn) give(p []byte) (n int) {
+	for n < len(p) && len(c.ready) > 0 {
+		taken := copy(p[n:], c.ready[0])
+		n += taken
+		if c.ready[0] = c.ready[0][taken:]; len(c.ready[0]) == 0 {
+			c.ready = c.ready[1:]
+		}
+	}
+	if len(c.ready) == 0 {
+		c.body, c.ready = kept(c.body), nil
+		if c.sets != nil {
+			arenas.Put(c.sets)
+			c.sets = nil
+		}
+	}
+	return n
 }
 
 // next begins with a response: its length and id, and of a fetch all of it.
@@ -125,28 +147,28 @@ func (c *conn) next() error {
 	if _, err := io.ReadFull(c.in, c.body); err != nil {
 		return err
 	}
-	c.out = binary.BigEndian.AppendUint32(append(kept(c.out), 0, 0, 0, 0), uint32(id))
-	c.bounded(request)
-	binary.BigEndian.PutUint32(c.out, uint32(len(c.out)-4))
-	c.ready, c.body, c.arena = c.out, kept(c.body), kept(c.arena)
+	c.bounded(id, request)
 	return nil
 }
 
-// bounded appends the response in c.body, within bounds, to c.out.
-func (c *conn) bounded(request *kmsg.FetchRequest) {
+// bounded makes the response in c.body ready, within bounds.
+func (c *conn) bounded(id int32, request *kmsg.FetchRequest) {
 	response := kmsg.NewPtrFetchResponse()
 	response.SetVersion(request.Version)
 	body := c.body
-	if response.IsFlexible() && len(body) > 0 && body[0] == 0 {
-		c.out, body = append(c.out, 0), body[1:]
+	if response.IsFlexible() && len(body) > 0 && body[0] == 0 { // tags in the head, of which there are none
+		body = body[1:]
 	}
 	if response.ReadFrom(body) != nil {
-		c.out = append(c.out, body...) // the client says what is wrong with it
+		c.splice(id, nil, false) // the client says what is wrong with it
 		return
 	}
-	c.arena = within(request, response, c.most, kept(c.arena))
-	c.out = slices.Grow(c.out, len(c.arena)+len(body))
-	c.out = response.AppendTo(c.out)
+	changes := changesOf(response)
+	if len(changes) > 0 {
+		c.sets = arenas.Get().(*arena)
+		c.sets.bytes = within(request, response, c.most, c.sets.bytes[:0])
+	}
+	c.splice(id, changes, response.IsFlexible())
 }
 
 // sized is a buffer of n bytes, b where that is large enough.

@@ -13,6 +13,9 @@
 //   - A message of the formats before version 2 passes as it is, counted as what it unfolds to; one that is too much alone comes
 //     as one such record.
 //
+// What it costs is what unfolding costs, which the client is spared: buffers are used again while responses follow each other,
+// and record sets are read by the client from where they were unfolded.
+//
 // It refuses to judge: uncompressed batches and batches with a wrong checksum pass as they are. Order, offsets, producers and timestamps stay.
 // It sees what is sent in the clear: TLS belongs below it.
 package unfold
