@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -60,8 +59,8 @@ func (s *Source) newTracker(committed source.Progress) (*backfill.Tracker, error
 	})
 }
 
-// readChunk reads the next chunk of the snapshot at work; nil where none is due.
-func (r *reader) readChunk(ctx context.Context) (*chunk, error) {
+// readChunk reads the next chunk of the snapshot at work; nil where none is due. now is not later than the read.
+func (r *reader) readChunk(ctx context.Context, now snapshot) (*chunk, error) {
 	job := r.snapshots.Job()
 	if job == nil || !r.snapshots.Due() {
 		return nil, nil
@@ -75,12 +74,19 @@ func (r *reader) readChunk(ctx context.Context) (*chunk, error) {
 		return nil, nil
 	}
 	part := job.Current()
-	oid, err := strconv.ParseUint(part.Place, 10, 32)
+	at, err := parsePlace(part.Place)
 	if err != nil {
-		return nil, fmt.Errorf("read the account of snapshots: %w", err)
+		return nil, err
+	}
+	if now.xmin < at.behind {
+		r.snapshots.Postpone(busyPause)
+		return nil, nil
 	}
 	var c *chunk
-	err = r.withRelation(ctx, r.db, uint32(oid), func(rel *relation) (err error) {
+	err = r.withRelation(ctx, r.db, at.oid, func(rel *relation) (err error) {
+		if rel.parsed.stream != part.Stream {
+			return errMoved
+		}
 		c, err = r.chunkOf(ctx, rel, part)
 		return err
 	})
@@ -90,13 +96,11 @@ func (r *reader) readChunk(ctx context.Context) (*chunk, error) {
 	case errors.Is(err, errBusy):
 		r.snapshots.Postpone(busyPause)
 		return nil, nil
-	case errors.Is(err, errGone):
-		r.snapshots.LeaveOut(errGone.Error())
-		return nil, nil
+	case errors.Is(err, errGone), errors.Is(err, errMoved):
+		return nil, r.leaveOut(ctx, job, err.Error(), false)
 	}
 	if why := refusal(err); why != "" {
-		r.snapshots.LeaveOut(why)
-		return nil, nil
+		return nil, r.leaveOut(ctx, job, why, true)
 	}
 	return nil, err
 }

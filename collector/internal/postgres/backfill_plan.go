@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
 	"datawatch/collector/internal/source/backfill"
 	"datawatch/pkg/event"
 )
+
+// noteKeyless is what doesn't hold of a table without a key.
+const noteKeyless = "without a key: no row is missing, but one that was changed while it was read may have come twice"
 
 // partsOf plans a snapshot: a part a table. A partition tree is walked by its root where that has a key, for then the rows
 // come in one order wherever they lie; else partition by partition.
@@ -34,7 +36,7 @@ func (s *Source) partsOf(ctx context.Context, db querier, wanted func(event.Stre
 			if t.root && !keyed || !t.root && !leaf {
 				continue
 			}
-			part := &backfill.Part{Stream: stream, Place: strconv.FormatUint(uint64(t.oid), 10), Estimate: estimate}
+			part := &backfill.Part{Stream: stream, Place: place{oid: t.oid}.String(), Estimate: estimate}
 			if t.root {
 				byKey[string(stream)] = true
 			}
@@ -43,7 +45,7 @@ func (s *Source) partsOf(ctx context.Context, db querier, wanted func(event.Stre
 				return nil, err
 			}
 			if len(parsed.key) == 0 {
-				part.Note = "without a key: no row is missing, but one that was changed while it was read may have come twice"
+				part.Note = noteKeyless
 			}
 			parts = append(parts, part)
 		}

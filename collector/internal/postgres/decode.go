@@ -68,6 +68,8 @@ func (b *batch) add(ctx context.Context, p *pack, from, to int64, moved bool) er
 			From: p.at, To: p.at, Cause: causePartitionGone,
 			Remedy: "A partition is no longer one (" + string(p.after) + "): its rows left the stream without a delete. Replaying the stream from here on needs the table's present rows.",
 		})
+	case p.op == packAttached:
+		return b.attached(p, shape)
 	case p.op == packTruncate:
 		b.addChanges(p, shape, []change{{op: event.Truncate, reason: string(p.after)}}, false)
 	case p.cut && p.rows > 1:

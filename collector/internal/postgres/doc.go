@@ -63,8 +63,11 @@
 //
 // A table that is dropped or renamed, or attached to a partition tree, ends its stream with a truncate that says why; the
 // stream that has its rows then begins with a gap. Rows of a partition that is detached or dropped leave the root's stream
-// without deletes: that is a gap, for nobody knows any more which they were. An event trigger tells of ALTER TABLE in its
-// own transaction, where the installer may have one; the rest is told when the collector next looks.
+// without deletes: that is a gap, for nobody knows any more which they were. Rows that come with a partition that is
+// attached are read, as by a snapshot of it alone, whatever the configuration says of snapshots; it is a gap where they
+// can't be. An event trigger tells of ALTER TABLE in its own transaction, where the installer may have one; the rest is told
+// when the collector next looks, and then the rows are read when all transactions that were running at that moment are
+// over.
 //
 // # Off and on
 //

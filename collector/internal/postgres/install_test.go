@@ -246,13 +246,14 @@ func TestARenamedTableAndAPartitionThatComesOrGoesAreTold(t *testing.T) {
 			`public.a truncate - rename`,
 			`public.b gap table_new`,
 			`public.apart truncate - attach`,
-			`public.p gap table_new`,
 			`public.p gap partition_gone`,
 			`public.p0 gap table_new`,
 			`public.p gap partition_gone`,
 			`public.b insert {"id":2} after {"id":2}`,
 			`public.p insert {"id":22} after {"id":22}`,
-			`public.p0 insert {"id":2} after {"id":2}`)
+			`public.p0 insert {"id":2} after {"id":2}`,
+			`public.p read {"id":21} after {"id":21}`,
+			`public.p read {"id":22} after {"id":22}`)
 	}
 }
 

@@ -76,6 +76,7 @@ const (
 	packOff      = "o"
 	packMark     = "m"
 	packLeaf     = "p"
+	packAttached = "a"
 )
 
 // number is that under which others are behind the pack's statement, 0 where none is.

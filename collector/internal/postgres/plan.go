@@ -237,19 +237,13 @@ func shapeOf(body string) string {
 }
 
 // planNew tells, behind the triggers and in their transaction, what wasn't captured of a table before it had them. Their
-// lock lets nobody write meanwhile. A table without a page never held a row, and has no gap; a row that was rolled back
-// gives one too many.
+// lock lets nobody write meanwhile.
 func (s *Source) planNew(t *table) Statement {
-	since := "q.looked"
+	since := "null"
 	if !s.looked.IsZero() {
-		since = quote(s.looked.UTC().Format(time.RFC3339Nano)) + "::timestamptz"
+		since = quote(s.looked.UTC().Format(time.RFC3339Nano))
 	}
-	return Statement{Table: t.ident(), Lock: lockNone, SQL: fmt.Sprintf(
-		"insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)\n"+
-			"select q.current, nextval('datawatch.seq'), 0, '%s', %d, clock_timestamp(), 0, 0, 0,\n"+
-			"  to_char(%s at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')\n"+
-			"from datawatch.queue q where pg_relation_size(%s::regclass) > 0;",
-		packNew, t.shapeID, since, quote(t.ident()))}
+	return Statement{Table: t.ident(), Lock: lockNone, SQL: fmt.Sprintf("select datawatch.tell_new(%d, %s, %s);", t.shapeID, quote(t.ident()), since)}
 }
 
 func captureFunction(function string, pinned settings, body string) string {

@@ -162,7 +162,7 @@ func (r *reader) open(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if r.chunk, err = r.readChunk(ctx); err != nil {
+	if r.chunk, err = r.readChunk(ctx, now.snapshot); err != nil {
 		return false, err
 	}
 	if r.chunk != nil {

@@ -52,6 +52,9 @@ var errBusy = errors.New("the table is locked by somebody")
 // errGone says that the table is no more.
 var errGone = errors.New("the table is gone")
 
+// errMoved says that the table's rows are another stream's by now.
+var errMoved = errors.New("the table was renamed, attached or detached: its rows belong to another stream")
+
 // walkSettings are those of the functions that capture, so that a row that is read looks as one that was written. Row
 // security off makes a policy that would hide rows an error.
 const walkSettings = `begin isolation level repeatable read read only;

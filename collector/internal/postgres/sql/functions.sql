@@ -203,9 +203,52 @@ language sql stable set search_path = pg_catalog, pg_temp as $body$
 {{describe}}
 $body$;
 
+-- Tells that a partition came with rows that its stream has to be told of: the collector reads them. Where the table isn't
+-- locked by this transaction, others may be writing to it still that don't know of it, and so it waits for them.
+create or replace function datawatch.tell_attached(shape bigint, relation oid) returns void
+language sql set search_path = pg_catalog, pg_temp as $body$
+  insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
+  select current, nextval('datawatch.seq'), 0, 'a', shape, clock_timestamp(), 0, 0, 0, json_build_object('table', relation::bigint, 'locked', exists (
+    select from pg_locks l where l.pid = pg_backend_pid() and l.locktype = 'relation' and l.relation = tell_attached.relation
+      and l.database = (select d.oid from pg_database d where d.datname = current_database())
+      and l.mode in ('ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')))
+  from datawatch.queue
+$body$;
+
+-- Whether a partition, or a part of the tree that it is in, was a table of its own before: its row type is older than
+-- what ties it to the tree, or, of one transaction, than all its columns as they are now.
+create or replace function datawatch.was_attached(relation oid) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $body$
+  select exists (
+    select from pg_class c join pg_type y on y.oid = c.reltype
+    where c.oid = relation and (
+      exists (select from pg_partition_ancestors(relation) a join pg_inherits i on i.inhrelid = a.relid where age(i.xmin) < age(y.xmin))
+      or exists (select from pg_inherits i where i.inhrelid = relation) and not exists (
+        select from pg_attribute a where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+          and not (a.xmin = y.xmin and a.cmin::text::bigint > y.cmin::text::bigint))))
+$body$;
+
+-- Tells, behind a table's new triggers and in their transaction, what wasn't captured of it before it had them. A table
+-- without a page never held a row, and has no gap; a row that was rolled back gives one too many.
+create or replace function datawatch.tell_new(shape bigint, relation regclass, since timestamptz) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+begin
+  if pg_relation_size(relation) = 0 then
+    return;
+  end if;
+  insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
+  select current, nextval('datawatch.seq'), 0, 'n', shape, clock_timestamp(), 0, 0, 0,
+    to_char(coalesce(since, looked) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') from datawatch.queue;
+  if datawatch.was_attached(relation) then
+    perform datawatch.tell_attached(shape, relation);
+  end if;
+end
+$body$;
+
 -- Tells that a table is no longer what its stream was: it was dropped (now is null), renamed, attached or detached. A whole
 -- table's rows are gone from its stream, as by TRUNCATE, with the reason; of a partition nobody knows any more which rows
--- it had, and so the root's stream has a gap. What a stream begins with that has the rows now is a gap as well.
+-- it had, and so the root's stream has a gap. What a stream begins with that has the rows now is a gap as well, but of a
+-- partition that was attached they are read.
 create or replace function datawatch.tell_moved(was bigint, now bigint, relation oid) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 declare
@@ -224,10 +267,15 @@ begin
   if not (before -> 'partition')::boolean then
     perform set_config('datawatch.written', (coalesce(nullif(current_setting('datawatch.written', true), ''), '0')::bigint + 1)::text, true);
   end if;
-  if now is not null and pg_relation_size(relation) > 0 then
-    insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
-    select current, nextval('datawatch.seq'), 0, 'n', now, clock_timestamp(), 0, 0, 0,
-      to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') from datawatch.queue;
+  if now is null then
+    return;
+  elsif (after -> 'partition')::boolean and (not (before -> 'partition')::boolean
+      or to_regclass(format('%I.%I', before ->> 'root_schema', before ->> 'root_table')) is not null) then
+    if pg_relation_size(relation) > 0 then
+      perform datawatch.tell_attached(now, relation);
+    end if;
+  else
+    perform datawatch.tell_new(now, relation, clock_timestamp());
   end if;
 end
 $body$;

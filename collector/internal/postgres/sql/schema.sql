@@ -64,7 +64,8 @@ create table datawatch.outbox (
   txid        xid8 not null default pg_current_xact_id(),
   op          "char" not null,          -- i, u, d, t(runcate), g(ap: capture failed), n(ew table: not captured before),
                                         -- o(ff: not captured meanwhile), m(ark: nothing changed, but others are behind it),
-                                        -- p(artition: its rows left the stream)
+                                        -- p(artition: its rows left the stream),
+                                        -- a(ttached: rows that are to be read)
   shape       bigint not null,
   at          timestamptz not null,
   first       bigint not null,          -- rows of the transaction before this pack, those of statements behind others not counted

@@ -39,6 +39,8 @@ type Job struct {
 	Began  time.Time    `json:"began,omitzero"` // when it was planned
 	Ended  time.Time    `json:"ended,omitzero"`
 	Parts  []*Part      `json:"parts,omitempty"`
+	// Partial: it reads a part of the stream alone, which came to it.
+	Partial bool `json:"partial,omitempty"`
 	// Problem says why there is nothing to read.
 	Problem string `json:"problem,omitempty"`
 }
@@ -144,6 +146,9 @@ func Percent(read, estimate int64) int64 {
 // Read tells whether a snapshot has read the whole stream, and began when it had to.
 func (a *Account) Read(stream event.Stream, began func(time.Time) bool) bool {
 	return slices.ContainsFunc(a.Ended, func(j *Job) bool {
+		if j.Partial {
+			return false
+		}
 		some := false
 		for _, p := range j.Parts {
 			if p.Stream == stream {

@@ -59,6 +59,14 @@ func (t *Tracker) add(j *Job) {
 	t.options.Log.Info("a snapshot was asked for", "id", j.ID, "stream", j.Stream)
 }
 
+// AddPart has a part of a stream read, which came to it just now, behind the snapshots that were asked for. A part that has
+// its turn already, by the id, is known.
+func (t *Tracker) AddPart(id string, at time.Time, part *Part) {
+	if t.account.Job(id) == nil {
+		t.add(&Job{ID: id, Stream: part.Stream, Asked: at.UTC(), Began: at.UTC(), Parts: []*Part{part}, Partial: true})
+	}
+}
+
 // take takes the requests that came.
 func (t *Tracker) take() {
 	for {

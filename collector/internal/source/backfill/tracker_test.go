@@ -91,3 +91,32 @@ func TestAccountGoesOnWhereItWasCommitted(t *testing.T) {
 		t.Error("what was read isn't told from what wasn't")
 	}
 }
+
+// TestAPartThatCameIsReadOnceAndIsNotTheStream: what was attached is read behind the snapshots that were asked for, once,
+// and nobody takes it for all of the stream.
+func TestAPartThatCameIsReadOnceAndIsNotTheStream(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	const stream = "shop-db/public.p"
+	tr := tracker(t, nil, &now)
+	tr.AddPart("attach-1", now, &backfill.Part{Stream: stream})
+	tr = tracker(t, progress(t, tr), &now) // another run, to which the same is told again
+	tr.AddPart("attach-1", now, &backfill.Part{Stream: stream})
+	if j := tr.Job(); j.ID != backfill.InitialID {
+		t.Fatalf("%+v", j)
+	}
+	tr.Planned(nil)
+	if j := tr.Job(); j == nil || j.ID != "attach-1" || j.Began.IsZero() {
+		t.Fatalf("%+v", j)
+	}
+	tr.Read(1, 10, nil, true)
+	if j := tr.Job(); j != nil {
+		t.Errorf("another one: %+v", j)
+	}
+	account, err := backfill.Parse(progress(t, tr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if account.Read(stream, func(time.Time) bool { return true }) {
+		t.Error("a part is taken for the stream")
+	}
+}
