@@ -51,6 +51,13 @@ func (b *board) set(p partition, leader int32, next int64) {
 	b.changed = make(chan struct{})
 }
 
+// leader is the broker that a partition is fetched from.
+func (b *board) leader(p partition) int32 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lane(p).leader
+}
+
 // advance notes that the records before next are taken.
 func (b *board) advance(p partition, next, end int64) {
 	b.mu.Lock()

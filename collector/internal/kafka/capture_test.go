@@ -143,6 +143,13 @@ func (c *capture) awaitGap(t testing.TB, kind string) (event.Raw, event.Gap) {
 	return found, gap
 }
 
+// committed is the progress so far.
+func (c *capture) committed() source.Progress {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.progress)
+}
+
 // run runs a source until the returned function is called, which gives what Run returned.
 func (c *capture) run(t testing.TB, cfg Config) (stop func() error) {
 	t.Helper()
@@ -155,9 +162,7 @@ func (c *capture) runSource(t testing.TB, s *Source) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	c.mu.Lock()
-	progress := maps.Clone(c.progress)
-	c.mu.Unlock()
+	progress := c.committed()
 	go func() { ended <- s.Run(ctx, progress, c.emit) }()
 	var once sync.Once
 	var err error
@@ -183,10 +188,7 @@ func waitEnd(t testing.TB, s *Source, c *capture) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	c.mu.Lock()
-	progress := maps.Clone(c.progress)
-	c.mu.Unlock()
-	err := s.Run(ctx, progress, c.emit)
+	err := s.Run(ctx, c.committed(), c.emit)
 	if ctx.Err() != nil {
 		t.Fatal("Run didn't end by itself")
 	}

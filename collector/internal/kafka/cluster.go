@@ -36,6 +36,7 @@ type topic struct {
 	name    string
 	id      string          // empty where the cluster has no ids
 	leaders map[int32]int32 // partition → broker, noLeader where there is none
+	epochs  map[int32]int32 // partition → how often it has had another leader; 0 where the cluster doesn't tell
 }
 
 const noLeader int32 = -1
@@ -182,12 +183,12 @@ func described(metadata []*sarama.TopicMetadata) map[string]topic {
 		if m.IsInternal || !errors.Is(m.Err, sarama.ErrNoError) && !errors.Is(m.Err, sarama.ErrLeaderNotAvailable) {
 			continue
 		}
-		t := topic{name: m.Name, id: m.Uuid.String(), leaders: make(map[int32]int32, len(m.Partitions))}
+		t := topic{name: m.Name, id: m.Uuid.String(), leaders: make(map[int32]int32, len(m.Partitions)), epochs: make(map[int32]int32, len(m.Partitions))}
 		if t.id == noTopicID {
 			t.id = ""
 		}
 		for _, p := range m.Partitions {
-			t.leaders[p.ID] = noLeader
+			t.leaders[p.ID], t.epochs[p.ID] = noLeader, p.LeaderEpoch
 			if errors.Is(p.Err, sarama.ErrNoError) || errors.Is(p.Err, sarama.ErrReplicaNotAvailable) {
 				t.leaders[p.ID] = p.Leader
 			}

@@ -101,11 +101,16 @@ func recreated(p partition, at position, now time.Time) gap {
 	}
 }
 
-func truncated(p partition, at position, end int64, now time.Time) gap {
-	return gap{
+func truncated(p partition, at position, from int64, now time.Time) gap {
+	const keep = "min.insync.replicas and unclean.leader.election.enable=false keep a cluster from losing what it acknowledged"
+	g := gap{
 		kind: gapTruncated, position: at, to: now, lost: -1,
-		cause: fmt.Sprintf("the cluster lost records: %s ends at offset %d and was read up to %d already", p, end, at.Offset),
-		remedy: "capture goes on from the present end, and what was written since the loss may be missing; " +
-			"min.insync.replicas and unclean.leader.election.enable=false keep a cluster from losing what it acknowledged",
+		cause:  fmt.Sprintf("the cluster lost records: of %s offsets %d to %d were read, and it holds them no more, or others in their place", p, from, at.Offset-1),
+		remedy: fmt.Sprintf("capture goes on from offset %d, so nothing that the cluster holds now is missing; events of what it lost stay in clean; ", from) + keep,
 	}
+	if at.LeaderEpoch == nil {
+		g.cause = fmt.Sprintf("the cluster lost records: %s ends at offset %d and was read up to %d already", p, from, at.Offset)
+		g.remedy = "capture goes on from the present end, and what was written since the loss may be missing; " + keep
+	}
+	return g
 }

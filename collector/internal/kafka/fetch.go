@@ -26,11 +26,10 @@ const (
 type chunk struct {
 	partition partition
 	from      int64
-	next      int64 // behind everything that the fetch covered
 	end       int64 // behind everything that is committed in the cluster
-	records   []record
-	err       sarama.KError
-	taken     chan struct{} // told when the reader is done with it
+	read
+	err   sarama.KError
+	taken chan struct{} // told when the reader is done with it
 }
 
 // fetcher reads the partitions that one broker leads.
@@ -41,6 +40,8 @@ type fetcher struct {
 	brokers  int // over how many fetchAll is divided
 	chunks   chan<- chunk
 	throttle *throttle
+	// uncommitted has it fetch what isn't committed, too.
+	uncommitted bool
 	// lost is told when the broker can't be asked any more, so that somebody looks who leads its partitions now.
 	lost chan<- struct{}
 
@@ -111,8 +112,8 @@ func (f *fetcher) fetch(ctx context.Context, due map[partition]int64, maxBytes i
 		if block == nil {
 			return nil, fmt.Errorf("fetch %s from broker %d: %w", p, f.broker, sarama.ErrIncompleteResponse)
 		}
-		records, next := committed(block, from)
-		if errors.Is(block.Err, sarama.ErrNoError) && next == from {
+		got := committed(block, from)
+		if errors.Is(block.Err, sarama.ErrNoError) && got.next == from {
 			if block.LastStableOffset > from && response.ThrottleTime == 0 {
 				starved = append(starved, p)
 			} else {
@@ -120,10 +121,10 @@ func (f *fetcher) fetch(ctx context.Context, due map[partition]int64, maxBytes i
 			}
 			continue
 		}
-		for i := range records {
-			bytes += records[i].size()
+		for i := range got.records {
+			bytes += got.records[i].size()
 		}
-		c := chunk{partition: p, from: from, next: next, end: block.LastStableOffset, records: records, err: block.Err}
+		c := chunk{partition: p, from: from, end: block.LastStableOffset, read: got, err: block.Err}
 		if err := f.hand(ctx, c); err != nil {
 			return nil, err
 		}
@@ -142,6 +143,9 @@ func (f *fetcher) ask(due map[partition]int64, maxBytes int32) (*sarama.FetchRes
 	request := &sarama.FetchRequest{
 		Version: 11, MaxWaitTime: int32(fetchWait.Milliseconds()), MinBytes: 1, MaxBytes: maxBytes, SessionEpoch: -1,
 		Isolation: sarama.ReadCommitted,
+	}
+	if f.uncommitted {
+		request.Isolation = sarama.ReadUncommitted
 	}
 	for p, from := range due {
 		request.AddBlock(p.topic, p.id, from, min(maxBytes, fetchPartition), -1)
@@ -173,7 +177,7 @@ func (f *fetcher) fetchAlone(ctx context.Context, p partition) error {
 		return nil
 	}
 	delete(f.empty, p)
-	return f.hand(ctx, chunk{partition: p, from: from, next: from + 1, end: from + 1})
+	return f.hand(ctx, chunk{partition: p, from: from, end: from + 1, read: read{next: from + 1, first: head{from, from + 1, noEpoch}, epoch: noEpoch}})
 }
 
 // hand gives a chunk to the reader and waits until it is done with it.

@@ -43,8 +43,18 @@ type position struct {
 	TopicID string `json:"topic_id,omitempty"`
 	// Offset is the next one to read, or atEnd.
 	Offset int64 `json:"offset"`
+	// LeaderEpoch is that of the last batch read, or a later one under which the log was found to still hold it; nil where
+	// there is none.
+	LeaderEpoch *int32 `json:"leader_epoch,omitempty"`
 	// Time is that of the last record read: where a gap begins.
 	Time time.Time `json:"time,omitzero"`
+}
+
+// reached notes the leader epoch of what was read, or of a log that was looked at again.
+func (at *position) reached(epoch int32) {
+	if epoch != noEpoch && (at.LeaderEpoch == nil || epoch > *at.LeaderEpoch) {
+		at.LeaderEpoch = &epoch
+	}
 }
 
 // atEnd is the offset of a partition that had no leader to tell its end when the source first ran with start: latest.

@@ -41,6 +41,7 @@ type reader struct {
 	bytes      int
 	oldest     time.Time              // of the events
 	moved      map[partition]struct{} // whose progress goes into the next batch
+	suspects   map[partition]int32    // whose log may not be the one that was read, and since which leader epoch
 	started    json.RawMessage        // the source's own progress, where it goes into the next batch
 	flushAt    time.Time              // zero where nothing waits
 	refreshed  time.Time              // when the cluster last described itself
@@ -54,7 +55,7 @@ func newReader(s *Source, k *cluster, positions map[partition]position, emit sou
 		Source: s, cluster: k, emit: emit, positions: positions, board: newBoard(),
 		throttle: &throttle{rate: (int64(s.Config.MaxBytesPerSecond) + int64(s.Config.Shards) - 1) / max(int64(s.Config.Shards), 1)},
 		chunks:   make(chan chunk), lost: make(chan struct{}, 1), fetching: map[int32]bool{},
-		moved: map[partition]struct{}{}, state: source.Connecting,
+		moved: map[partition]struct{}{}, suspects: map[partition]int32{}, state: source.Connecting,
 	}
 }
 
@@ -169,16 +170,22 @@ func (r *reader) refreshSoon() {
 // take adds a chunk to the batch, and emits as often as the batch is full.
 func (r *reader) take(ctx context.Context, c chunk) error {
 	at, ok := r.positions[c.partition]
-	if !ok || at.Offset != c.from {
+	if !ok || r.from(c.partition, at) != c.from {
 		return nil // fetched before the partition was set elsewhere
 	}
 	if !isOK(c.err) {
 		return r.refused(ctx, c)
 	}
+	if same, err := r.sameLog(ctx, c, &at); !same {
+		return err
+	}
 	now := time.Now()
 	stream := c.partition.stream(r.Name)
 	for i := range c.records {
 		record := &c.records[i]
+		if record.offset < at.Offset {
+			continue // of the batch that was looked at again
+		}
 		e := toRaw(r.Name, c.partition, stream, at.Epoch, record, now)
 		switch { // what is set here makes it a dead letter
 		case record.mark != nil && record.mark.Unreadable:
@@ -190,6 +197,7 @@ func (r *reader) take(ctx context.Context, c chunk) error {
 		}
 		r.add(e)
 		at.Offset, at.Time = record.offset+1, record.time
+		at.reached(record.epoch)
 		if len(r.events) >= batchRecords || r.bytes >= batchBytes {
 			r.move(c.partition, at)
 			if err := r.flush(ctx); err != nil {
@@ -197,9 +205,10 @@ func (r *reader) take(ctx context.Context, c chunk) error {
 			}
 		}
 	}
-	at.Offset = c.next
+	at.Offset = max(at.Offset, c.next)
+	at.reached(c.epoch)
 	r.move(c.partition, at)
-	r.board.advance(c.partition, c.next, c.end)
+	r.board.advance(c.partition, at.Offset, c.end)
 	return nil
 }
 

@@ -77,7 +77,8 @@ func (r *reader) reconcile(ctx context.Context, topics map[string]topic, first b
 		case leader == noLeader:
 			r.board.hold(p, errNoLeader.Error(), now)
 		case known && at.Offset >= 0:
-			r.board.set(p, leader, at.Offset)
+			r.watchLeader(p, at, topics[p.topic].epochs[p.id])
+			r.board.set(p, leader, r.from(p, at))
 			r.fetch(leader)
 		}
 	}
@@ -154,6 +155,7 @@ func (r *reader) recreate(p partition, topicID string, at position, now time.Tim
 	if err := r.pass(p, recreated(p, at, now), now); err != nil {
 		return err
 	}
+	delete(r.suspects, p)
 	// Without a place in the new topic yet: it is found at once, or with the leader.
 	r.move(p, position{Version: progressVersion, Epoch: event.NewEpoch(now, at.Epoch), TopicID: topicID, Time: at.Time})
 	return nil
@@ -172,46 +174,38 @@ func (r *reader) outOfRange(ctx context.Context, p partition) error {
 		r.refreshSoon() // gone or recreated: reconcile knows what to do
 		return nil
 	}
-	alone := map[partition]int32{p: leader}
-	starts, err := r.cluster.offsets(ctx, alone, oldest, sarama.ReadUncommitted)
+	has, err := r.cluster.extent(ctx, p, leader)
 	if err == nil {
-		var ends map[partition]int64
-		if ends, err = r.cluster.offsets(ctx, alone, newest, sarama.ReadUncommitted); err == nil {
-			err = r.skip(p, at, t.id, starts[p], ends[p])
-		}
-	}
-	var stopped *StoppedError
-	if errors.As(err, &stopped) {
-		return err
+		err = r.skip(ctx, p, leader, t.id, has)
 	}
 	if err != nil {
-		r.refreshSoon()
-		return ctx.Err()
+		return r.again(ctx, err)
 	}
-	r.board.set(p, leader, r.positions[p].Offset)
+	r.board.set(p, leader, r.from(p, r.positions[p]))
 	return nil
 }
 
 // skip moves a partition from an offset that it doesn't have to one that it has.
-func (r *reader) skip(p partition, at position, topicID string, start, end int64) error {
-	now := time.Now()
+func (r *reader) skip(ctx context.Context, p partition, leader int32, topicID string, has extent) error {
+	now, at := time.Now(), r.positions[p]
 	switch {
-	case at.Offset < start:
-		if err := r.pass(p, expired(p, at, start, now), now); err != nil {
+	case at.Offset < has.start:
+		if err := r.pass(p, expired(p, at, has.start, now), now); err != nil {
 			return err
 		}
-		at.Offset = start
-	case at.Offset > end && (topicID == "" || at.TopicID == ""):
+		at.Offset, at.LeaderEpoch = has.start, nil
+		delete(r.suspects, p)
+	case at.Offset > has.end && (topicID == "" || at.TopicID == ""):
 		// Without ids, a topic that ends before what was read is most likely another one of the same name.
 		if err := r.pass(p, recreated(p, at, now), now); err != nil {
 			return err
 		}
-		at.Offset, at.TopicID, at.Epoch = start, topicID, event.NewEpoch(now, at.Epoch)
-	case at.Offset > end:
-		if err := r.pass(p, truncated(p, at, end, now), now); err != nil {
-			return err
-		}
-		at.Offset, at.Epoch = end, event.NewEpoch(now, at.Epoch)
+		at = position{Version: progressVersion, Epoch: event.NewEpoch(now, at.Epoch), TopicID: topicID, Offset: has.start, Time: at.Time}
+		delete(r.suspects, p)
+	case at.Offset == has.start: // what lies before it is gone, so it can't be looked at again
+		r.trust(p, &at)
+	default: // the log ends before it, or did a moment ago
+		return r.fork(ctx, p, leader, has)
 	}
 	r.move(p, at)
 	return nil

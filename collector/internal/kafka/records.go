@@ -15,12 +15,30 @@ import (
 // record is one committed record of a partition.
 type record struct {
 	offset     int64
+	epoch      int32     // of the leader that took it
 	time       time.Time // zero where the record has none
 	appended   bool      // the time is the broker's, of appending; else the producer's
 	key, value []byte    // nil is null
 	headers    []event.Header
 	mark       *unfold.Mark // of a record that isn't as it lies in the cluster
 }
+
+// read is what a fetch brought of one partition.
+type read struct {
+	records []record
+	next    int64 // behind all that was walked
+	first   head  // of the first batch
+	epoch   int32 // the last batch's leader epoch, or noEpoch
+}
+
+// head is from where to where a batch has offsets, and the epoch of the leader that took it, or noEpoch.
+type head struct {
+	offset, next int64
+	epoch        int32
+}
+
+// noEpoch stands where there is no batch, or one of before Kafka 0.11.
+const noEpoch int32 = -1
 
 // size is what the record counts in limits and batches.
 func (r *record) size() int {
@@ -31,24 +49,28 @@ func (r *record) size() int {
 	return n
 }
 
-// committed walks one partition's part of a fetch: the records from offset from on that are committed, and the offset
-// behind everything that was walked. Which transactions were aborted is told by the response: from FirstOffset on, a
+// committed walks one partition's part of a fetch: it gives the records from offset from on that are committed. Which
+// transactions were aborted is told by the response: from FirstOffset on, a
 // producer's batches are void until its abort marker (https://kafka.apache.org/documentation/#controlbatch).
-func committed(block *sarama.FetchResponseBlock, from int64) (records []record, next int64) {
-	next = from
+func committed(block *sarama.FetchResponseBlock, from int64) read {
+	r := read{next: from, first: head{from, from, noEpoch}, epoch: noEpoch}
 	aborted := slices.SortedFunc(slices.Values(block.AbortedTransactions), func(a, b *sarama.AbortedTransaction) int {
 		return cmp.Compare(a.FirstOffset, b.FirstOffset)
 	})
 	void := map[int64]bool{}
 	for _, set := range block.RecordsSet {
 		if set.MsgSet != nil {
-			records, next = appendLegacy(records, set.MsgSet, next)
+			r.records, r.next = appendLegacy(r.records, set.MsgSet, r.next)
 			continue
 		}
 		batch := set.RecordBatch
 		if batch == nil || batch.PartialTrailingRecord && len(batch.Records) == 0 {
 			break
 		}
+		if r.next == from {
+			r.first = head{batch.FirstOffset, batch.LastOffset() + 1, batch.PartitionLeaderEpoch}
+		}
+		r.epoch = max(r.epoch, batch.PartitionLeaderEpoch)
 		for len(aborted) > 0 && aborted[0].FirstOffset <= batch.LastOffset() {
 			void[aborted[0].ProducerID] = true
 			aborted = aborted[1:]
@@ -60,11 +82,11 @@ func committed(block *sarama.FetchResponseBlock, from int64) (records []record, 
 			}
 		case batch.IsTransactional && void[batch.ProducerID]:
 		default:
-			records = appendBatch(records, batch, from)
+			r.records = appendBatch(r.records, batch, from)
 		}
-		next = max(next, batch.LastOffset()+1)
+		r.next = max(r.next, batch.LastOffset()+1)
 	}
-	return records, next
+	return r
 }
 
 // isAbort reads a control record's key: a version and a type, 0 for abort and 1 for commit, both int16.
@@ -79,7 +101,7 @@ func appendBatch(records []record, batch *sarama.RecordBatch, from int64) []reco
 		if offset < from {
 			continue
 		}
-		own := record{offset: offset, appended: batch.LogAppendTime, key: r.Key, value: r.Value}
+		own := record{offset: offset, epoch: batch.PartitionLeaderEpoch, appended: batch.LogAppendTime, key: r.Key, value: r.Value}
 		switch {
 		case batch.LogAppendTime:
 			own.time = batch.MaxTimestamp
@@ -109,7 +131,7 @@ func appendLegacy(records []record, set *sarama.MessageSet, next int64) ([]recor
 	for _, outer := range set.Messages {
 		inner := outer.Messages()
 		for _, m := range inner {
-			own := record{offset: m.Offset, time: m.Msg.Timestamp, appended: m.Msg.LogAppendTime, key: m.Msg.Key, value: m.Msg.Value}
+			own := record{offset: m.Offset, epoch: noEpoch, time: m.Msg.Timestamp, appended: m.Msg.LogAppendTime, key: m.Msg.Key, value: m.Msg.Value}
 			if outer.Msg.Set != nil && outer.Msg.Version >= 1 {
 				own.offset += outer.Offset - inner[len(inner)-1].Offset
 				if outer.Msg.LogAppendTime {

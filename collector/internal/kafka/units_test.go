@@ -54,7 +54,8 @@ func TestLegacyFormatsAreRead(t *testing.T) {
 		{Offset: 10, Msg: &sarama.Message{Version: 1, Codec: sarama.CompressionGZIP, LogAppendTime: true, Timestamp: at.Add(time.Hour), Set: compressed}},
 	}}
 	block := &sarama.FetchResponseBlock{RecordsSet: []*sarama.Records{{MsgSet: set}}}
-	records, next := committed(block, 8)
+	got := committed(block, 8)
+	records, next := got.records, got.next
 	if next != 11 || len(records) != 3 {
 		t.Fatalf("%d records up to %d", len(records), next)
 	}
