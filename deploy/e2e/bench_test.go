@@ -17,6 +17,7 @@ import (
 
 	"datawatch/deploy/telegramsim"
 	"datawatch/pkg/broker"
+	"datawatch/pkg/event"
 	"datawatch/pkg/testrig"
 	"datawatch/pkg/testrig/kafka"
 	"datawatch/pkg/testrig/mongodb"
@@ -85,7 +86,7 @@ func BenchmarkKafkaToRaw(b *testing.B) {
 		ctx, stop := context.WithCancel(b.Context())
 		var copying sync.WaitGroup
 		n, took = capturing(b, w, topics.Violations, w.sum(topics.Violations), records, func() {
-			copying.Go(func() { copyBare(ctx, b, addr, from, topics.Violations) })
+			copying.Go(func() { copyBare(ctx, b, w, from, topics.Violations) })
 		})
 		bare.count, bare.took = bare.count+n, bare.took+took
 		stop()
@@ -99,29 +100,38 @@ func BenchmarkKafkaToRaw(b *testing.B) {
 	b.ReportMetric(float64(peak)/(1<<20), "peak-MB")
 }
 
-// copyBare copies the waiting topic in transactions as the collector's: at most 5,000 records, or what 20 ms bring.
-func copyBare(ctx context.Context, b *testing.B, addr string, from map[int32]int64, to string) {
-	c := sarama.NewConfig()
-	c.Version = sarama.V2_8_0_0
-	c.Consumer.IsolationLevel = sarama.ReadCommitted
-	c.Net.MaxOpenRequests = 1
-	c.Producer.Idempotent, c.Producer.RequiredAcks = true, sarama.WaitForAll
-	c.Producer.Transaction.ID = testrig.Prefix(b)
-	c.Producer.Compression = sarama.CompressionLZ4
-	c.Producer.Return.Successes, c.Producer.Return.Errors = false, true
-	consumer, err := sarama.NewConsumer([]string{addr}, c)
+// copyBare copies the waiting topic with sarama alone, in the settings that pkg/broker uses and in transactions as the
+// collector's: at most 5,000 records or 4 MiB, or what 20 ms bring.
+func copyBare(ctx context.Context, b *testing.B, w *world, from map[int32]int64, to string) {
+	c, _ := w.broker()
+	s, err := broker.ClientConfig(c.Cluster, "bare")
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	s.Net.Proxy.Enable = false // nothing bounds what its fetches bring
+	s.Consumer.Fetch.Default = 1 << 20
+	s.ChannelBufferSize = 64
+	s.Net.MaxOpenRequests = 1
+	s.Producer.Idempotent, s.Producer.RequiredAcks = true, sarama.WaitForAll
+	s.Producer.Transaction.ID = testrig.Prefix(b)
+	s.Producer.Partitioner = sarama.NewMurmur2Partitioner
+	s.Producer.Compression = sarama.CompressionLZ4
+	s.Producer.MaxMessageBytes = broker.RecordLimit(c)
+	s.Producer.Return.Successes = true
+	consumer, err := sarama.NewConsumer(c.Addresses, s)
 	if err != nil {
 		b.Error(err)
 		return
 	}
 	defer func() { _ = consumer.Close() }()
-	producer, err := sarama.NewAsyncProducer([]string{addr}, c)
+	producer, err := sarama.NewAsyncProducer(c.Addresses, s)
 	if err != nil {
 		b.Error(err)
 		return
 	}
 	defer func() { _ = producer.Close() }()
-	all := make(chan *sarama.ConsumerMessage, 1000)
+	all := make(chan *sarama.ConsumerMessage, 16)
 	for p := range int32(waitingPartitions) {
 		messages, err := consumer.ConsumePartition(waitingTopic, p, from[p])
 		if err != nil {
@@ -139,36 +149,61 @@ func copyBare(ctx context.Context, b *testing.B, addr string, from map[int32]int
 			}
 		}()
 	}
-	for ctx.Err() == nil {
-		if err := copyBatch(ctx, producer, all, to); err != nil && ctx.Err() == nil {
+	for {
+		batch := collectBare(ctx, all)
+		if len(batch) == 0 {
+			return
+		}
+		if err := copyBatch(producer, batch, to); err != nil {
 			b.Error(err)
 			return
 		}
 	}
 }
 
-func copyBatch(ctx context.Context, producer sarama.AsyncProducer, all <-chan *sarama.ConsumerMessage, to string) error {
-	var m *sarama.ConsumerMessage
-	select {
-	case m = <-all:
-	case <-ctx.Done():
-		return ctx.Err()
+func collectBare(ctx context.Context, all <-chan *sarama.ConsumerMessage) (batch []*sarama.ConsumerMessage) {
+	const most, mostBytes, linger = 5_000, 4 << 20, 20 * time.Millisecond
+	size := 0
+	var over <-chan time.Time
+	for len(batch) < most && size < mostBytes {
+		select {
+		case m := <-all:
+			if batch = append(batch, m); over == nil {
+				over = time.After(linger)
+			}
+			size += len(m.Value)
+		case <-over:
+			return batch
+		case <-ctx.Done():
+			return nil
+		}
 	}
+	return batch
+}
+
+// copyBatch writes records under the keys that raw gives records without one: those of a partition stay together.
+func copyBatch(producer sarama.AsyncProducer, batch []*sarama.ConsumerMessage, to string) error {
 	if err := producer.BeginTxn(); err != nil {
 		return err
 	}
-	linger := time.After(20 * time.Millisecond)
-	for n := 1; ; n++ {
-		producer.Input() <- &sarama.ProducerMessage{Topic: to, Key: sarama.ByteEncoder(m.Topic), Value: sarama.ByteEncoder(m.Value), Partition: -1}
-		if n == 5_000 {
-			return producer.CommitTxn()
+	for sent, answered := 0, 0; answered < len(batch); {
+		var input chan<- *sarama.ProducerMessage
+		var message *sarama.ProducerMessage
+		if sent < len(batch) {
+			m := batch[sent]
+			key := event.KeylessRecordKey(event.StreamOf("shop-kafka", event.TopicEntity(m.Topic)), m.Partition)
+			input, message = producer.Input(), &sarama.ProducerMessage{Topic: to, Key: sarama.ByteEncoder(key), Value: sarama.ByteEncoder(m.Value)}
 		}
 		select {
-		case m = <-all:
-		case <-linger:
-			return producer.CommitTxn()
+		case input <- message:
+			sent++
+		case <-producer.Successes():
+			answered++
+		case err := <-producer.Errors():
+			return err
 		}
 	}
+	return producer.CommitTxn()
 }
 
 // BenchmarkMongoDBToRaw is of a backlog of 50,000 inserts, then of 500 inserts a second: what a collector captures a second,
