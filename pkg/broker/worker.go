@@ -15,8 +15,9 @@ import (
 type worker struct {
 	stage *Stage
 
-	producer  *producer // of the session
-	intake    chan *sarama.ConsumerMessage
+	producer  *producer     // of the session
+	intake    chan []Record // chunks
+	rest      []Record      // of a chunk whose first records made a batch full
 	cancel    context.CancelFunc
 	done      chan struct{}
 	failure   error // of the last session
@@ -40,7 +41,7 @@ func (w *worker) Setup(session sarama.ConsumerGroupSession) error {
 	}
 	ctx, cancel := context.WithCancel(session.Context())
 	w.places = newPlaces()
-	w.intake, w.done, w.cancel = make(chan *sarama.ConsumerMessage, 16), make(chan struct{}), cancel
+	w.intake, w.rest, w.done, w.cancel = make(chan []Record, 1), nil, make(chan struct{}), cancel
 	go func() {
 		defer close(w.done)
 		defer cancel()
@@ -73,6 +74,26 @@ func (w *worker) open(ctx context.Context, partitions []int32) error {
 	return err
 }
 
+// A chunk is what is passed on at once, for a record alone takes longer to be passed on than to be read. Large records go one
+// by one: what waits here is held beside what the client holds.
+const (
+	chunkRecords = 64
+	chunkBytes   = 64 << 10
+)
+
+// chunkOf is a message with those that wait behind it.
+func chunkOf(m *sarama.ConsumerMessage, messages <-chan *sarama.ConsumerMessage) []Record {
+	chunk := make([]Record, 0, min(1+len(messages), chunkRecords))
+	for bytes, ok := 0, true; ok; m, ok = <-messages { // nobody else takes of them, so that it doesn't wait
+		r := fromSarama(m)
+		chunk = append(chunk, r)
+		if bytes += r.Size(); len(chunk) == cap(chunk) || bytes >= chunkBytes {
+			break
+		}
+	}
+	return chunk
+}
+
 // ConsumeClaim passes a partition's messages on. Returning ends the session for all partitions.
 func (w *worker) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	w.places.begin(claim.Partition(), claim.InitialOffset())
@@ -87,7 +108,7 @@ func (w *worker) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.
 				return nil
 			}
 			select {
-			case w.intake <- m:
+			case w.intake <- chunkOf(m, claim.Messages()):
 			case <-w.done:
 				return nil
 			case <-session.Context().Done():
@@ -207,13 +228,34 @@ func (w *worker) commit(ctx context.Context, group *sarama.ConsumerGroupMetadata
 	return nil
 }
 
-// collect waits for a message, takes what follows, and hands it all over once it has lingered, or is full: it grows for as
+// collect waits for a record, takes what follows, and hands it all over once it has lingered, or is full: it grows for as
 // long as the batch before it takes. Where it is woken while there is none, it hands over nothing. False: ctx has ended.
 func (w *worker) collect(ctx context.Context, to chan<- []Record) bool {
 	var batch []Record
 	bytes := 0
-	var lingered <-chan time.Time
+	linger := time.NewTimer(w.stage.Linger)
+	defer linger.Stop()
+	lingered := (<-chan time.Time)(nil) // for as long as there is nothing
 	intake, ready := w.intake, (chan<- []Record)(nil)
+	take := func(chunk []Record) {
+		if batch == nil {
+			batch = make([]Record, 0, max(w.usual, len(chunk)))
+			linger.Reset(w.stage.Linger)
+			lingered = linger.C
+		}
+		n := 0
+		for n < len(chunk) && len(batch) < w.stage.MaxRecords && bytes < w.stage.MaxBytes {
+			batch = append(batch, chunk[n])
+			bytes += chunk[n].Size()
+			n++
+		}
+		if w.rest = chunk[n:]; len(batch) >= w.stage.MaxRecords || bytes >= w.stage.MaxBytes {
+			intake, ready = nil, to
+		}
+	}
+	if len(w.rest) > 0 {
+		take(w.rest)
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -224,20 +266,8 @@ func (w *worker) collect(ctx context.Context, to chan<- []Record) bool {
 			ready = to
 		case <-w.places.late:
 			ready = to
-		case m := <-intake:
-			r := fromSarama(m)
-			if batch == nil {
-				batch = make([]Record, 0, w.usual)
-			}
-			batch = append(batch, r)
-			if bytes += r.Size(); len(batch) == 1 {
-				linger := time.NewTimer(w.stage.Linger)
-				defer linger.Stop()
-				lingered = linger.C
-			}
-			if len(batch) >= w.stage.MaxRecords || bytes >= w.stage.MaxBytes {
-				intake, ready = nil, to
-			}
+		case chunk := <-intake:
+			take(chunk)
 		case ready <- batch:
 			w.usual = len(batch)
 			return true
