@@ -38,9 +38,10 @@ type followed struct {
 	program *accept.Program // nil: there is no schema
 }
 
-// newFastPaths are one for each core.
+// newFastPaths are one for each core but one. That one is for the rest of the stage: where all are busy, Go's scheduler looks
+// for what the network brought every 10 ms only, and a transaction waits for five answers in turn.
 func newFastPaths() []*fastPath {
-	all := make([]*fastPath, runtime.GOMAXPROCS(0))
+	all := make([]*fastPath, max(1, runtime.GOMAXPROCS(0)-1))
 	for i := range all {
 		all[i] = &fastPath{reader: accept.NewReader()}
 	}
