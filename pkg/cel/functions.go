@@ -3,7 +3,6 @@ package cel
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -43,7 +42,7 @@ func (c *compiler) function(e ast.Expr, name string, target ast.Expr, given []as
 	if !ok {
 		hint := elsewhere[name]
 		if hint == "" {
-			hint = didYouMean(name, slices.Sorted(maps.Keys(functions)))
+			hint = didYouMean(name, Functions())
 		}
 		return c.reject(e, hint, "unknown function %s()", name)
 	}

@@ -63,8 +63,14 @@ func (f *finding) toError(stream event.Stream, file string) event.ViolationError
 func inOrder(findings []finding) {
 	slices.SortStableFunc(findings, func(a, b finding) int {
 		return cmp.Or(slices.CompareFunc(a.place, b.place, compareTokens), cmp.Compare(a.keywordLocation, b.keywordLocation),
-			cmp.Compare(a.expected, b.expected))
+			cmp.Compare(a.expected, b.expected), cmp.Compare(a.actual, b.actual))
 	})
+}
+
+// sameToRead tells whether people would read one thing twice: a rule of each element may find the same wrong with the row.
+func sameToRead(a, b finding) bool {
+	return a.rule != "" && a.rule == b.rule && a.kind == b.kind && a.message == b.message && a.expected == b.expected && a.actual == b.actual &&
+		slices.Equal(a.place, b.place)
 }
 
 // compareTokens sorts indexes as numbers.

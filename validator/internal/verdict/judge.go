@@ -94,6 +94,7 @@ func (j *judgement) run() {
 	}
 	j.rules()
 	inOrder(j.findings)
+	j.findings = slices.CompactFunc(j.findings, sameToRead)
 }
 
 // gone tells that there is no value after the event.

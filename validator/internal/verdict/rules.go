@@ -86,8 +86,10 @@ func (w *ruleWalk) visit(s *jsonschema.Schema, value any, place, pattern, keywor
 	switch v := value.(type) {
 	case map[string]any:
 		w.members(s, v, place, pattern, keywords)
+		w.unevaluatedMembers(s, v, place, pattern, keywords)
 	case []any:
 		w.elements(s, v, place, pattern, keywords)
+		w.unevaluatedElements(s, v, place, pattern, keywords)
 	}
 }
 
@@ -152,9 +154,6 @@ func (w *ruleWalk) members(s *jsonschema.Schema, object map[string]any, place, p
 		}
 	}
 	others, _ := s.AdditionalProperties.(*jsonschema.Schema)
-	if others == nil {
-		others = s.UnevaluatedProperties
-	}
 	if len(s.PatternProperties) == 0 && !w.file.Reaches(others) {
 		return
 	}
@@ -178,7 +177,9 @@ func (w *ruleWalk) elements(s *jsonschema.Schema, list []any, place, pattern, ke
 	for i, value := range list {
 		schema, tokens := element(s, i), []string{"items"}
 		switch _, many := s.Items.([]*jsonschema.Schema); {
-		case many && schema != nil:
+		case many && i >= len(s.Items.([]*jsonschema.Schema)):
+			tokens = []string{"additionalItems"}
+		case many:
 			tokens = append(tokens, strconv.Itoa(i))
 		case i < len(s.PrefixItems):
 			tokens = []string{"prefixItems", strconv.Itoa(i)}
