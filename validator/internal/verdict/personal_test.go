@@ -108,3 +108,29 @@ func TestATextMadeOfSeveralIsShownOnlyWhereEachMayBe(t *testing.T) {
 		after(`{"id": "7", "name": "Alice", "order_id": "O1"}`))
 	wantErrors(t, v, `rule "" "/x-rules/0" "x" "•••"`, `rule "" "/x-rules/1" "x" "7:O1"`)
 }
+
+// TestHiddenPlacesMayBeWrittenInEveryFormOfAPointer: the whole value, any member, escapes, indexes, the row's key, a deleted row.
+func TestHiddenPlacesMayBeWrittenInEveryFormOfAPointer(t *testing.T) {
+	for name, c := range map[string]struct{ pii, value, sample, key string }{
+		"the whole value":        {`""`, `{"a": 1, "id": 7}`, `"•••"`, `"•••"`},
+		"any member":             {`"/*"`, `{"a": 1, "id": 7}`, `{"a":"•••","id":"•••"}`, `{"id":"•••"}`},
+		"one that needs escapes": {`"/a~1b~0c"`, `{"a/b~c": 1, "id": 7}`, `{"a/b~c":"•••","id":7}`, `{"id":7}`},
+		"any element's member":   {`"/l/*/n"`, `{"l": [{"n": 1, "m": 2}, {"n": [3]}], "id": 7}`, `{"l":[{"n":"•••","m":2},{"n":"•••"}],"id":7}`, `{"id":7}`},
+		"one element":            {`"/l/1"`, `{"l": [1, 2, 3], "id": 7}`, `{"l":[1,"•••",3],"id":7}`, `{"id":7}`},
+		"an object with all":     {`"/o"`, `{"o": {"x": {"y": 1}}, "id": 7}`, `{"o":"•••","id":7}`, `{"id":7}`},
+		"the key":                {`"/id"`, `{"id": 7}`, `{"id":"•••"}`, `{"id":"•••"}`},
+		"what isn't there":       {`"/none"`, `{"id": 7}`, `{"id":7}`, `{"id":7}`},
+		"two":                    {`"/a", "/b/c"`, `{"a": null, "b": {"c": true, "d": 1}, "id": 7}`, `{"a":"•••","b":{"c":"•••","d":1},"id":7}`, `{"id":7}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			schema := `{"x-pii": [` + c.pii + `], "x-rules": [{"id": "r", "on": ["insert", "delete"], "rule": "false", "message": "m"}]}`
+			e := testEvent{Op: event.Insert, Key: json.RawMessage(`{"id":7}`), After: json.RawMessage(c.value)}
+			deleted := testEvent{Op: event.Delete, Key: e.Key, Before: e.After}
+			for _, e := range []testEvent{e, deleted} {
+				if v := judge(t, schema, e).Violation; string(v.Sample) != c.sample || string(v.Key) != c.key {
+					t.Errorf("%s: sample %s, key %s", e.Op, v.Sample, v.Key)
+				}
+			}
+		})
+	}
+}
