@@ -110,6 +110,28 @@ func (c *keywordCheck) schema(n *node, root bool) {
 	}
 	c.format(n)
 	c.required(n)
+	c.id(n)
+}
+
+// id finds absolute $ids that URLs resolved against them don't begin with: the library would look for the schema behind its own
+// $id without an end, and the stack's end is the process's.
+func (c *keywordCheck) id(n *node) {
+	names := []string{"$id"}
+	if draft, _ := c.document.root.get("$schema").text(); strings.Contains(draft, "draft-04") {
+		names = append(names, "id")
+	}
+	for _, name := range names {
+		text, _ := n.get(name).text()
+		u, err := url.Parse(text)
+		if err != nil || !u.IsAbs() || strings.HasPrefix(text, "urn:") {
+			continue
+		}
+		plain := u.ResolveReference(&url.URL{})
+		plain.Fragment, plain.RawFragment = "", ""
+		if written, _, _ := strings.Cut(text, "#"); written != plain.String() {
+			c.add(cel.Error, n.get(name).offset, fmt.Sprintf("%s %q isn't in its plain form", name, text), plain.String()+"?")
+		}
+	}
 }
 
 func (c *keywordCheck) unknown(m member) {
