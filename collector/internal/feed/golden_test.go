@@ -109,6 +109,16 @@ func TestMessagesReadAsTheGoldenFilesSay(t *testing.T) {
 	hours := []event.Raw{ordered(7, 0), ordered(8, 5*time.Hour), recorded("payments.captured", 3, 1, nil, []byte(`1`))}
 	days := []event.Raw{ordered(7, 0), ordered(8, 72*time.Hour)}
 	minutes := []event.Raw{ordered(7, 0), ordered(8, 5*time.Minute)}
+	envelope := func(op, before, after string) []byte {
+		return []byte(`{"before":` + before + `,"after":` + after + `,"source":{"connector":"mysql","ts_ms":1795361587430},"op":"` + op + `"}`)
+	}
+	envelopes := []event.Raw{
+		recorded("crm.orders", 0, 1, []byte(`{"id":7}`), envelope("u", `{"id":7,"total":1.10,"doc":{"city":"Huế","zip":"49"},"note":"x"}`, `{"id":7,"total":1.20,"doc":{"city":"Đà Nẵng","zip":"49"},"note":"x"}`)),
+		recorded("crm.orders", 0, 2, []byte(`{"id":7}`), envelope("u", `null`, `{"id":7,"total":1.30}`)),
+		recorded("crm.orders", 0, 3, []byte(`{"id":8}`), envelope("c", `null`, `{"id":8,"total":1.20,"note":null}`)),
+		recorded("crm.orders", 0, 4, []byte(`{"id":7}`), envelope("d", `{"id":7,"total":1.20}`, `null`)),
+		recorded("crm.orders", 0, 5, nil, envelope("t", `null`, `null`)),
+	}
 	cases := []struct {
 		name     string
 		events   []event.Raw
@@ -125,6 +135,7 @@ func TestMessagesReadAsTheGoldenFilesSay(t *testing.T) {
 		{"digest-days", days, true},
 		{"digest-minutes", minutes, true},
 		{"digest-one", []event.Raw{ordered(7, 0)}, true},
+		{"envelopes", envelopes, false},
 		{"digest", append(append(append([]event.Raw{}, big...), unusual...), records...), true},
 	}
 	for _, c := range cases {

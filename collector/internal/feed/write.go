@@ -134,40 +134,63 @@ func (w writer) row(table string, r *row) []telegram.Span {
 		add(telegram.Plain(" "))
 		add(key...)
 	}
-	switch {
-	case c.MovedTo != nil:
+	if c.MovedTo != nil {
 		add(telegram.Plain(" → "))
 		add(w.key(c.MovedTo)...)
 		if r.moved != nil {
-			add(w.changed(c.Before, r.moved.After, c.Key, r.moved.Incomplete, false)...)
+			add(spaced(w.changed(c.Before, r.moved.After, c.Key, r.moved.Incomplete, false))...)
 		}
+	} else {
+		add(spaced(w.became(c))...)
+	}
+	return append(out, w.lookedUp(c)...)
+}
+
+// spaced sets what there is apart from what stands before.
+func spaced(spans []telegram.Span) []telegram.Span {
+	if len(spans) == 0 {
+		return nil
+	}
+	return append([]telegram.Span{telegram.Plain("  ")}, spans...)
+}
+
+// became is what became of a row.
+func (w writer) became(c *event.Change) []telegram.Span {
+	signed := func(sign string, spans []telegram.Span) []telegram.Span {
+		if len(spans) == 0 {
+			return []telegram.Span{telegram.Plain(sign)}
+		}
+		return append([]telegram.Span{telegram.Plain(sign + " ")}, spans...)
+	}
+	switch {
 	case c.Op == event.Message:
-		add(telegram.Plain(" "))
-		add(w.values(c.After, nil)...)
+		return w.values(c.After, nil)
 	case c.Op == event.Insert:
-		add(telegram.Plain("  +"))
-		add(w.values(c.After, c.Key)...)
+		return signed("+", w.values(c.After, c.Key))
 	case c.Op == event.Delete && c.Before == nil:
-		add(telegram.Plain("  − (" + w.words.goneUnknown + ")"))
+		return []telegram.Span{telegram.Plain("− (" + w.words.goneUnknown + ")")}
 	case c.Op == event.Delete:
-		add(telegram.Plain("  −"))
-		add(w.values(c.Before, c.Key)...)
+		return signed("−", w.values(c.Before, c.Key))
 	case c.Op == event.Truncate:
-		add(telegram.Plain("  " + w.words.emptied))
+		text := w.words.emptied
 		if c.Origin.Reason != "" {
-			add(telegram.Plain(" · " + c.Origin.Reason))
+			text += " · " + c.Origin.Reason
 		}
-	default:
-		add(w.changed(c.Before, c.After, c.Key, c.Incomplete, true)...)
+		return []telegram.Span{telegram.Plain(text)}
 	}
-	if i := c.Incomplete; i != nil && i.After != "" {
-		note := w.words.laterImage
-		if i.After == "missing" {
-			note = w.words.missingImage
-		}
-		add(telegram.Plain(" (" + note + ")"))
+	return w.changed(c.Before, c.After, c.Key, c.Incomplete, true)
+}
+
+// lookedUp says that the row isn't that of the change.
+func (w writer) lookedUp(c *event.Change) []telegram.Span {
+	if c.Incomplete == nil || c.Incomplete.After == "" {
+		return nil
 	}
-	return out
+	note := w.words.laterImage
+	if c.Incomplete.After == "missing" {
+		note = w.words.missingImage
+	}
+	return []telegram.Span{telegram.Plain(" (" + note + ")")}
 }
 
 // key is a key's value, or its members where there are several.
@@ -192,19 +215,15 @@ func (w writer) key(key json.RawMessage) []telegram.Span {
 	return out
 }
 
-// values lists a row's fields: " status new, amount 149.98".
+// values lists a row's fields: "status new, amount 149.98".
 func (w writer) values(row, key json.RawMessage) []telegram.Span {
-	space := []telegram.Span{telegram.Plain(" ")}
 	fields, err := valueFields(row, key)
-	switch {
-	case err != nil:
-		return append(space, w.value(row))
-	case len(fields) == 0:
-		return nil
+	if err != nil {
+		return []telegram.Span{w.value(row)}
 	}
-	return append(space, w.list(fields, func(f field) []telegram.Span {
+	return w.list(fields, func(f field) []telegram.Span {
 		return []telegram.Span{telegram.Plain(f.path + " "), w.value(f.new)}
-	})...)
+	})
 }
 
 // changed lists what an update changed. told says that even nothing is worth a word.
@@ -212,12 +231,12 @@ func (w writer) changed(before, after, key json.RawMessage, incomplete *event.In
 	if before == nil {
 		fields, err := valueFields(after, key)
 		if err != nil || len(fields) == 0 {
-			return []telegram.Span{telegram.Plain("  (" + w.words.beforeUnknown + ")")}
+			return []telegram.Span{telegram.Plain("(" + w.words.beforeUnknown + ")")}
 		}
 		spans := w.list(fields, func(f field) []telegram.Span {
 			return []telegram.Span{telegram.Plain(f.path + " → "), w.value(f.new)}
 		})
-		return append(append([]telegram.Span{telegram.Plain("  ")}, spans...), telegram.Plain(" ("+w.words.beforeUnknown+")"))
+		return append(spans, telegram.Plain(" ("+w.words.beforeUnknown+")"))
 	}
 	fields, err := changedFields(before, after, incomplete)
 	keys := namesOf(key)
@@ -229,13 +248,13 @@ func (w writer) changed(before, after, key json.RawMessage, incomplete *event.In
 	}
 	switch {
 	case err != nil:
-		return []telegram.Span{telegram.Plain("  "), w.value(before), telegram.Plain(" → "), w.value(after)}
+		return []telegram.Span{w.value(before), telegram.Plain(" → "), w.value(after)}
 	case len(shown) == 0 && !told:
 		return nil
 	case len(shown) == 0:
-		return []telegram.Span{telegram.Plain("  (" + w.words.nothing + ")")}
+		return []telegram.Span{telegram.Plain("(" + w.words.nothing + ")")}
 	}
-	return append([]telegram.Span{telegram.Plain("  ")}, w.list(shown, w.change)...)
+	return w.list(shown, w.change)
 }
 
 func (w writer) change(f field) []telegram.Span {

@@ -32,10 +32,13 @@ func (w writer) record(t *transaction, now time.Time) telegram.Message {
 	return telegram.NewMessage(blocks...)
 }
 
+// recordValue is what a record says: a value as it is, or of a change what became of the row.
 func (w writer) recordValue(c *event.Change) telegram.Block {
 	switch {
-	case c.Op == event.Delete:
+	case c.Op == event.Delete && c.Before == nil:
 		return telegram.Line(telegram.Plain(w.words.tombstone))
+	case c.Op != event.Message: // a change envelope's
+		return telegram.Line(append(w.became(c), w.lookedUp(c)...)...)
 	case c.Encoding != "":
 		text, _ := textOf(c.After)
 		w.cut()
