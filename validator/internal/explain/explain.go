@@ -71,7 +71,7 @@ func Stream(set *schemas.Set, stream event.Stream, traffic *replay.Report, judge
 	} else {
 		e.Why = "no file matches: its events are counted as unchecked; " + string(stream) + ".json would be for it"
 		if len(matching) > 0 {
-			e.Why = "every file that matches is wrong: its events are counted as unchecked"
+			e.Why = "every file that matches is wrong: where the service has no good version of one from before, events are counted as unchecked"
 		}
 	}
 	for _, name := range matching {
@@ -97,6 +97,9 @@ func why(name string, stream event.Stream) string {
 func (e *Explanation) passedOver(set *schemas.Set, name string) string {
 	for _, p := range set.Problems() {
 		if p.File == name && p.Severity == "error" {
+			if exact := string(e.Stream) + ".json"; e.File != "" && e.File != exact && (name == exact || len(name) > len(e.File)) {
+				return "would be the one, and is where the service has a good version of it from before; can't be loaded: " + p.String()
+			}
 			return "can't be loaded: " + p.String()
 		}
 	}

@@ -45,6 +45,7 @@ func TestTheChoiceOfAFileIsExplained(t *testing.T) {
 		"shop-db/p*.orders.json":     `{}`,
 		"shop-db/*.json":             `{`,
 		"shop-db/private.*.json":     `{}`,
+		"shop-db/private.keys.json":  `{`,
 	})
 	held, newest := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC)
 	report := &replay.Report{HeldSince: &held, Streams: []*replay.StreamReport{
@@ -59,6 +60,7 @@ func TestTheChoiceOfAFileIsExplained(t *testing.T) {
 		"exact":   {"shop-db/public.orders", "shop-db/public.orders.json", report, &tally.Count{Valid: 5000, Invalid: 12, Unvalidated: 3}},
 		"glob":    {"shop-db/public.carts", "shop-db/public.*.json", report, nil},
 		"broken":  {"shop-db/audit", "", nil, nil},
+		"beaten":  {"shop-db/private.keys", "shop-db/private.*.json", nil, nil}, // by what the service may still have
 		"nothing": {"shop-kafka/payments", "", &replay.Report{}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
