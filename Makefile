@@ -59,6 +59,7 @@ bench: ## Run the benchmarks: ratios against a bound measured in the same run
 
 .PHONY: ci
 ci: export DATAWATCH_SOAK ?= 20s
+ci: TESTFLAGS += -skip '^TestDemoShows' # demo/check runs it
 ci: format lint modules build test demo/check ## All that CI checks
 
 .PHONY: format
