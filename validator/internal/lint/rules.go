@@ -125,6 +125,11 @@ func texts(values []any) ([]string, bool) {
 
 // domain are all values that a path of a rule can have, nil where they aren't few and known.
 func domain(file *schemas.File, s *jsonschema.Schema, path []string) []any {
+	return values(memberAt(file, s, path), 0)
+}
+
+// memberAt is the schema of what a path of a rule names, nil where there is none.
+func memberAt(file *schemas.File, s *jsonschema.Schema, path []string) *jsonschema.Schema {
 	at := s
 	if path[0] == "root" {
 		at = file.Schema
@@ -134,7 +139,7 @@ func domain(file *schemas.File, s *jsonschema.Schema, path []string) []any {
 			return nil
 		}
 	}
-	return values(at, 0)
+	return at
 }
 
 // maxRefs bounds $refs that lead to each other.
@@ -184,18 +189,25 @@ const maxTries = 2000
 // outcomes tries a rule with all combinations of values that what it reads can have, where these are few and known, and
 // tells whether it can hold and can fail. An absent field is tried too.
 func outcomes(file *schemas.File, s *jsonschema.Schema, r *schemas.Rule) (holds, fails, known bool) {
-	for _, name := range []string{"op", "time", "key", "actor", "tag", "stream"} {
+	for _, name := range []string{"time", "key", "actor", "tag", "stream"} {
 		if r.Program.Names(name) {
 			return false, false, false
 		}
 	}
-	paths := r.Program.Paths()
+	ops := opsOf(r)
+	if len(ops) == 0 {
+		return false, false, false
+	}
+	paths := slices.DeleteFunc(slices.Clone(r.Program.Paths()), func(path []string) bool { return path[0] == "op" })
 	domains, tries := make([][]any, len(paths)), 1
 	for i, path := range paths {
 		if len(path) < 2 || slices.Contains(path, "*") {
 			return false, false, false
 		}
 		values := domain(file, s, path)
+		if values == nil {
+			values = numbers(file, s, r.Program.Source(), path)
+		}
 		if values == nil {
 			return false, false, false
 		}
@@ -204,7 +216,7 @@ func outcomes(file *schemas.File, s *jsonschema.Schema, r *schemas.Rule) (holds,
 			return false, false, false
 		}
 	}
-	for try := range tries {
+	for try := range tries * len(ops) {
 		variables := map[string]any{"self": map[string]any{}, "old": map[string]any{}, "root": map[string]any{}}
 		for i, path := range paths {
 			value := domains[i][try%len(domains[i])]
@@ -215,11 +227,24 @@ func outcomes(file *schemas.File, s *jsonschema.Schema, r *schemas.Rule) (holds,
 		for name, value := range variables {
 			bindings[name] = cel.FromAny(value)
 		}
+		bindings["op"] = cel.FromAny(string(ops[try%len(ops)]))
 		ok, err := r.Program.Eval(context.Background(), bindings)
 		holds = holds || ok && err == nil
 		fails = fails || !ok || err != nil
 	}
 	return holds, fails, true
+}
+
+// opsOf are the ops that a rule has to be tried with: where it names op, all that it is asked of; none where one leaves no
+// row that it could read.
+func opsOf(r *schemas.Rule) []event.Op {
+	if !r.Program.Names("op") {
+		return []event.Op{event.Update}
+	}
+	if r.RunsOn(event.Delete) || r.RunsOn(event.Truncate) {
+		return nil
+	}
+	return slices.DeleteFunc([]event.Op{event.Insert, event.Update, event.Read, event.Message}, func(op event.Op) bool { return !r.RunsOn(op) })
 }
 
 // absent stands for a field that a row doesn't have.
