@@ -3,16 +3,18 @@ package collector
 import (
 	"sync"
 
+	"datawatch/collector/internal/feed"
 	"datawatch/collector/internal/supervise"
 	"datawatch/collector/internal/trouble"
 	"datawatch/pkg/control"
 )
 
 // fares is how the sources fare that this collector reads, as its signs of life tell the validator: whether they are read,
-// how far behind, what waits in them and how much they take.
+// how far behind, what waits in them, how much they take, and what changed in them.
 type fares struct {
 	supervisor *supervise.Supervisor
 	trouble    *trouble.Teller
+	feed       *feed.Feed // nil where there is none
 
 	mu   sync.Mutex
 	caps map[string]int64 // of outboxes that capture stops at, by source
@@ -35,6 +37,9 @@ func (f *fares) say(b *control.Beat) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	b.Sources = f.supervisor.Sources()
+	if f.feed != nil {
+		b.Changes = f.feed.TakeChanged()
+	}
 	for i := range b.Sources {
 		s := &b.Sources[i]
 		s.BacklogCap, s.Trouble = f.caps[s.Name], f.trouble.Of(s.Name)

@@ -73,6 +73,7 @@ func openShow(c Config, env daemon.Env) (*show, error) {
 		Sources: s.names, Ready: func() { env.Health.Set(commandsPart, daemon.Ready, "") },
 		Arrive: func(ctx context.Context) error { return arrive(ctx, c) },
 		Shown:  s.inFeed,
+		Known:  s.hidden.Known(),
 		Hide: func(stream event.Stream, change *event.Change) *event.Change {
 			return s.hidden.For(stream).Change(change)
 		},

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"datawatch/pkg/broker"
+	"datawatch/pkg/event"
 )
 
 // BeatKind is the kind of a service's sign of life.
@@ -25,6 +26,33 @@ type Beat struct {
 	Canaries Canaries         `json:"canaries,omitempty"` // that this validator judged
 	Alerts   *int             `json:"alerts,omitempty"`   // that are open, of the validator that keeps them
 	Sources  []Source         `json:"sources,omitempty"`  // that this collector reads
+	// Changes are what this collector captured since the beat before and may be shown, by stream.
+	Changes map[event.Stream]Changes `json:"changes,omitempty"`
+}
+
+// Changes are how much was captured of a stream.
+type Changes struct {
+	Count int64     `json:"count"`
+	First time.Time `json:"first"` // when the first of them was captured
+	Last  time.Time `json:"last"`  // the source's time of the newest
+}
+
+// Add sums.
+func (c Changes) Add(o Changes) Changes {
+	switch {
+	case c.Count == 0:
+		return o
+	case o.Count == 0:
+		return c
+	}
+	c.Count += o.Count
+	if o.First.Before(c.First) {
+		c.First = o.First
+	}
+	if o.Last.After(c.Last) {
+		c.Last = o.Last
+	}
+	return c
 }
 
 // Part is a dependency of a service that isn't as it should be.

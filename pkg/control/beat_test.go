@@ -14,6 +14,7 @@ import (
 	"datawatch/pkg/config"
 	"datawatch/pkg/control"
 	"datawatch/pkg/daemon"
+	"datawatch/pkg/event"
 	"datawatch/pkg/testrig"
 )
 
@@ -30,7 +31,10 @@ func TestAServiceGivesSignsOfLife(t *testing.T) {
 	env.Health.Set("broker", daemon.Ready, "")
 	var once sync.Once
 	say := func(b *control.Beat) {
-		once.Do(func() { b.Tallies = map[string]control.Tally{"shop-db/public.orders": {Valid: 3, Invalid: 1}} })
+		once.Do(func() {
+			b.Tallies = map[string]control.Tally{"shop-db/public.orders": {Valid: 3, Invalid: 1}}
+			b.Changes = map[event.Stream]control.Changes{"shop-db/public.orders": {Count: 4}}
+		})
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -50,7 +54,7 @@ func TestAServiceGivesSignsOfLife(t *testing.T) {
 			return errors.New("no beat")
 		}
 		b := beats[0]
-		if b.Service != "validator" || b.Instance == "" || b.Stopping || len(b.Parts) != 2 || b.Tallies["shop-db/public.orders"] != (control.Tally{Valid: 3, Invalid: 1}) {
+		if b.Service != "validator" || b.Instance == "" || b.Stopping || len(b.Parts) != 2 || b.Tallies["shop-db/public.orders"] != (control.Tally{Valid: 3, Invalid: 1}) || b.Changes["shop-db/public.orders"].Count != 4 {
 			return fmt.Errorf("beat %+v", b)
 		}
 		if p := b.Parts[0]; p.Name != "source shop-db" || p.Ready || p.Reason != "no route to host" || p.Since.IsZero() || !b.Parts[1].Ready {
@@ -63,7 +67,7 @@ func TestAServiceGivesSignsOfLife(t *testing.T) {
 		t.Errorf("Beat returned %v", err)
 	}
 	read(func(beats []control.Beat) error {
-		if last := beats[len(beats)-1]; !last.Stopping || len(last.Tallies) != 0 {
+		if last := beats[len(beats)-1]; !last.Stopping || len(last.Tallies)+len(last.Changes) != 0 {
 			return fmt.Errorf("the last beat is %+v", last)
 		}
 		return nil
@@ -89,4 +93,14 @@ func beatsOf(ctx context.Context, c config.Broker) ([]control.Beat, error) {
 		return nil
 	})
 	return beats, err
+}
+
+func TestChangesAddUp(t *testing.T) {
+	at := time.Date(2026, 11, 22, 14, 3, 7, 0, time.UTC)
+	later := at.Add(time.Second)
+	one, two := control.Changes{Count: 1, First: later, Last: at}, control.Changes{Count: 2, First: at, Last: later}
+	want := control.Changes{Count: 3, First: at, Last: later}
+	if one.Add(two) != want || two.Add(one) != want || (control.Changes{}).Add(one) != one || one.Add(control.Changes{}) != one {
+		t.Errorf("%+v, %+v", one.Add(two), two.Add(one))
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
 	"datawatch/pkg/control"
+	"datawatch/pkg/event"
 )
 
 const (
@@ -18,10 +19,10 @@ const (
 )
 
 // Beat gives signs of life on the control topic until ctx is done, and returns its error: which of the service's
-// dependencies aren't ready, and what say adds to each: of tallies, what was judged since the last call. A broker that is
-// away is waited for; tallies that could not be written come with the next beat. Nil adds nothing.
+// dependencies aren't ready, and what say adds to each: of tallies and changes, what was judged and captured since
+// the last call. A broker that is away is waited for; what could not be written of them comes with the next beat. Nil adds nothing.
 func Beat(ctx context.Context, c config.Broker, service string, env Env, say func(*control.Beat)) error {
-	b := beater{broker: c, beat: control.Beat{Service: service, Instance: uuid.NewString()}, env: env, say: say, left: map[string]control.Tally{}}
+	b := beater{broker: c, beat: control.Beat{Service: service, Instance: uuid.NewString()}, env: env, say: say, left: map[string]control.Tally{}, changes: map[event.Stream]control.Changes{}}
 	ticker := time.NewTicker(beatEvery)
 	defer ticker.Stop()
 	defer b.stop()
@@ -42,17 +43,21 @@ type beater struct {
 	beat      control.Beat
 	env       Env
 	say       func(*control.Beat)
-	left      map[string]control.Tally // not written yet
+	left      map[string]control.Tally         // not written yet
+	changes   map[event.Stream]control.Changes // the same
 	publisher *broker.Publisher
 }
 
 func (b *beater) once(ctx context.Context) error {
-	b.beat.Tallies = nil
+	b.beat.Tallies, b.beat.Changes = nil, nil
 	if b.say != nil {
 		b.say(&b.beat)
 	}
 	for stream, t := range b.beat.Tallies {
 		b.left[stream] = b.left[stream].Add(t)
+	}
+	for stream, c := range b.beat.Changes {
+		b.changes[stream] = b.changes[stream].Add(c)
 	}
 	if b.publisher == nil {
 		p, err := broker.OpenPublisher(ctx, b.broker, b.broker.TopicPrefix+"-beat-"+b.beat.Instance)
@@ -61,7 +66,7 @@ func (b *beater) once(ctx context.Context) error {
 		}
 		b.publisher = p
 	}
-	b.beat.At, b.beat.Parts, b.beat.Tallies = time.Now(), nil, b.left
+	b.beat.At, b.beat.Parts, b.beat.Tallies, b.beat.Changes = time.Now(), nil, b.left, b.changes
 	for _, p := range b.env.Health.Parts() {
 		if p.Status != Ready {
 			b.beat.Parts = append(b.beat.Parts, control.Part{Name: p.Name, Ready: p.Status == Degraded, Reason: p.Reason, Since: p.Since})
@@ -74,6 +79,7 @@ func (b *beater) once(ctx context.Context) error {
 		return err
 	}
 	clear(b.left)
+	clear(b.changes)
 	return nil
 }
 

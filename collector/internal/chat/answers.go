@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"datawatch/collector/internal/feed"
-	"datawatch/pkg/config"
 	"datawatch/pkg/telegram"
 )
 
@@ -124,61 +123,7 @@ func (d *Desk) silence(ctx context.Context, chat telegram.Chat, until time.Time,
 	return say(told), nil
 }
 
-const (
-	defaultLast = 5
-	mostLast    = 20
-	mostTables  = 60
-)
-
 var lastForm = regexp.MustCompile(`^(\S+)(?:\s+([1-9]\d{0,3}))?$`)
-
-func (d *Desk) last(ctx context.Context, c telegram.Command) ([]telegram.Block, error) {
-	m := lastForm.FindStringSubmatch(c.Args)
-	if m == nil {
-		return say(d.words.lastForm), nil
-	}
-	stream, n := m[1], defaultLast
-	if m[2] != "" {
-		var err error
-		if n, err = strconv.Atoi(m[2]); err != nil {
-			return nil, err
-		}
-	}
-	lines, ok := d.o.Feed.Last(ctx, stream, min(n, mostLast))
-	if !ok {
-		var names []string
-		for _, t := range d.o.Feed.Tables() {
-			names = append(names, t.Stream.Readable())
-		}
-		return say(d.words.noTable(stream, config.Nearest(stream, names))), nil
-	}
-	return lines, nil
-}
-
-func (d *Desk) tables(context.Context, telegram.Command) ([]telegram.Block, error) {
-	tables := d.o.Feed.Tables()
-	if len(tables) == 0 {
-		return say(d.words.noTables), nil
-	}
-	var lines []telegram.Block
-	source := ""
-	for i, t := range tables {
-		if i == mostTables {
-			lines = append(lines, telegram.Line(telegram.Italic(fmt.Sprintf(d.words.more, len(tables)-i))))
-			break
-		}
-		if s := t.Stream.Source(); s != source {
-			source = s
-			lines = append(lines, telegram.Line(telegram.Bold(s)))
-		}
-		form := d.words.changes
-		if t.Count == 1 {
-			form = d.words.change
-		}
-		lines = append(lines, telegram.Line(telegram.Code(t.Stream.Readable()), telegram.Plain(fmt.Sprintf("  "+form, t.Count, d.clock(t.Last)))))
-	}
-	return lines, nil
-}
 
 // clock is a time of day, with its day where that isn't today.
 func (d *Desk) clock(at time.Time) string {

@@ -37,8 +37,8 @@ type Feed interface {
 	ShowsEverything(chat telegram.Chat) bool
 	Adopt(saved feed.Following) error
 	LeftMessage(l feed.Left) telegram.Message
-	Last(ctx context.Context, stream string, n int) (lines []telegram.Block, ok bool)
-	Tables() []feed.Table
+	Changed() map[event.Stream]control.Changes
+	Line(c *event.Clean, at time.Time) telegram.Block
 	Follows(chat telegram.Chat) func(ctx context.Context, e *event.Clean) bool
 }
 
@@ -59,6 +59,8 @@ type Options struct {
 	Arrive func(ctx context.Context) error
 	// Hide gives a change as it may be shown, in recordings. Nil hides nothing.
 	Hide func(event.Stream, *event.Change) *event.Change
+	// Known is closed once Hide knows; no row is shown before. Nil is from the start.
+	Known <-chan struct{}
 	// Normalizer reads raw as the feed does. It is needed where there is a feed.
 	Normalizer record.Reader
 	// Shown tells whether a source's changes are in the feed. Nil is all of them.
@@ -83,6 +85,7 @@ type Desk struct {
 	follows    follows
 	left       leftovers
 	attempts   attempts
+	sent       int // how large a file Telegram takes
 
 	keeping sync.Mutex // while recordings are stored
 
@@ -109,6 +112,7 @@ func New(o Options) *Desk {
 	d := &Desk{
 		o: o, words: catalogues[o.Language], topics: broker.TopicsOf(o.Broker.TopicPrefix),
 		jobs: make(chan func(context.Context) error, mostJobs), recordings: map[telegram.Chat]*recordings{}, finishing: map[recordingID]bool{}, making: map[telegram.Ref]bool{},
+		sent: telegram.MaxDocument,
 		left: leftovers{some: make(chan struct{}, 1), known: map[string][]byte{}},
 	}
 	d.follows = follows{newest: map[string]feed.Following{}, adopt: d.adopt}
@@ -296,7 +300,7 @@ func (d *Desk) press(ctx context.Context, p telegram.Press) (string, error) {
 func (d *Desk) answer(ctx context.Context, c telegram.Command, lines []telegram.Block) error {
 	m := telegram.NewMessage(lines...)
 	m.Silent, m.ReplyTo = true, c.Message.ID
-	m.More = func(n int) telegram.Block { return telegram.Line(telegram.Italic(fmt.Sprintf(d.words.more, n))) }
+	m.More = func(n int) telegram.Block { return telegram.Line(telegram.Italic(d.more(n))) }
 	_, err := d.o.Bot.Send(ctx, c.Message.Chat, m, telegram.Warning)
 	return err
 }

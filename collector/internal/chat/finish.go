@@ -152,7 +152,7 @@ func (d *Desk) optionsOf(r recording) record.Options {
 // sendRecording sends a recording as a page and as JSON Lines, which say what both hold. The page is cut where it would be
 // too large, and says so; JSON Lines that are are told of.
 func (d *Desk) sendRecording(ctx context.Context, to telegram.Chat, r *record.Recording, why []string) error {
-	page, err := r.HTML(telegram.MaxDocument)
+	page, err := r.HTML(d.sent)
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (d *Desk) sendRecording(ctx context.Context, to telegram.Chat, r *record.Re
 	}
 	doc = telegram.Document{Name: r.Name + ".jsonl", Content: lines.Bytes()}
 	caption := d.recordingCaption(r, why)
-	if lines.Len() > telegram.MaxDocument {
+	if lines.Len() > d.sent {
 		d.o.Log.Warn("a file of a recording is larger than Telegram takes", "file", doc.Name, "bytes", lines.Len())
 		m := telegram.NewMessage(append(caption, telegram.Line(telegram.Italic(fmt.Sprintf(d.words.fileTooLarge, doc.Name))))...)
 		_, err = d.o.Bot.Send(ctx, to, m, telegram.Warning)

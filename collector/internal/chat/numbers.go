@@ -7,6 +7,7 @@ import (
 
 	"datawatch/collector/internal/feed"
 	"datawatch/collector/internal/record"
+	"datawatch/pkg/control"
 )
 
 func (d *Desk) number(n int) string { return feed.Number(d.o.Language, n) }
@@ -17,6 +18,18 @@ func (d *Desk) some(n int, one, many string) string {
 		many = one
 	}
 	return fmt.Sprintf(many, d.number(n))
+}
+
+// more says how many lines there are that aren't shown.
+func (d *Desk) more(n int) string { return fmt.Sprintf(d.words.more, d.number(n)) }
+
+// changes is how much of a stream changed, and when last.
+func (d *Desk) changes(c control.Changes) string {
+	form := d.words.changes
+	if c.Count == 1 {
+		form = d.words.change
+	}
+	return fmt.Sprintf(form, d.number(int(c.Count)), d.clock(c.Last))
 }
 
 // counted is how much a recording holds.

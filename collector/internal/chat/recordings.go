@@ -142,7 +142,7 @@ func (d *Desk) begin(ctx context.Context, own *recordings, r recording) ([]teleg
 	if err != nil {
 		return nil, err
 	}
-	return say(fmt.Sprintf(d.words.recordBegins, r.Name, d.clock(r.From.At.Add(longestRecording)))), nil
+	return say(fmt.Sprintf(d.words.recordBegins, r.Name, d.clock(r.From.At.Add(d.o.LongestRecording)), d.megabytes(d.o.LargestFile))), nil
 }
 
 // change stores a chat's recordings as they are to be.

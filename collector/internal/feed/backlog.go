@@ -71,6 +71,17 @@ func (b *backlog) addToSum(t *transaction) {
 	}
 }
 
+// count is how many transactions wait.
+func (b *backlog) count() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := len(b.waiting)
+	if b.sum != nil {
+		n += b.sum.transactions()
+	}
+	return n
+}
+
 // pause tells nothing before until; then, what came meanwhile is told as numbers. A time that is over ends a pause.
 func (b *backlog) pause(until time.Time) {
 	b.mu.Lock()

@@ -16,7 +16,6 @@ type Feed struct {
 	intake   *intake
 	audience *audience
 	board    *board
-	recent   *recent
 	writer   writer
 	metrics  *metrics
 	left     []Left
@@ -28,14 +27,14 @@ func New(o Options) (*Feed, error) {
 		return nil, err
 	}
 	b := newBoard()
+	audience := newAudience(o.Chat, b)
 	return &Feed{
 		options:  o,
 		intake:   newIntake(o.MaxEvents, o.MaxBytes),
-		audience: newAudience(o.Chat, b),
+		audience: audience,
 		board:    b,
-		recent:   newRecent(),
 		writer:   writer{words: catalogues[o.Language], zone: o.Zone},
-		metrics:  newMetrics(o.Metrics),
+		metrics:  newMetrics(o.Metrics, audience.waiting),
 	}, nil
 }
 
@@ -96,7 +95,6 @@ func (f *Feed) take(ctx context.Context, a *assembler) {
 	events, lost := f.intake.take()
 	a.begin(len(events))
 	for i := range events {
-		f.recent.add(&events[i])
 		a.take(ctx, &events[i])
 	}
 	if len(lost) > 0 {

@@ -109,9 +109,14 @@ func (r *running) counted(t *testing.T, result string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range families[0].GetMetric() {
-		if m.GetLabel()[0].GetValue() == result {
-			return int(m.GetCounter().GetValue())
+	for _, f := range families {
+		if f.GetName() != "datawatch_collector_feed_transactions_total" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			if m.GetLabel()[0].GetValue() == result {
+				return int(m.GetCounter().GetValue())
+			}
 		}
 	}
 	t.Fatalf("no result %q", result)

@@ -3,6 +3,7 @@ package feed
 import (
 	"sync"
 
+	"datawatch/pkg/control"
 	"datawatch/pkg/event"
 )
 
@@ -16,6 +17,8 @@ type intake struct {
 	events []event.Raw
 	bytes  int
 	lost   map[string]*loss // by source
+	// changed is what was offered and no sign of life has told yet, whether it fitted or not.
+	changed map[event.Stream]control.Changes
 }
 
 // loss is what of a source didn't fit.
@@ -26,7 +29,7 @@ type loss struct {
 }
 
 func newIntake(maxEvents, maxBytes int) *intake {
-	return &intake{maxEvents: maxEvents, maxBytes: maxBytes, some: make(chan struct{}, 1)}
+	return &intake{maxEvents: maxEvents, maxBytes: maxBytes, some: make(chan struct{}, 1), changed: map[event.Stream]control.Changes{}}
 }
 
 func (q *intake) offer(events []event.Raw) {
@@ -49,6 +52,7 @@ func (q *intake) add(r *event.Raw) {
 	if r.Type != event.RawType || g.op == event.Read {
 		return
 	}
+	q.note(r)
 	size := len(r.Value) + len(r.Key) + len(r.RecordKey)
 	if len(q.lost) == 0 && len(q.events) < q.maxEvents && q.bytes+size <= q.maxBytes {
 		q.events = append(q.events, *r)

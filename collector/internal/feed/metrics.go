@@ -4,7 +4,7 @@ import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct{ shown, summedUp, dropped, amended prometheus.Counter }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+func newMetrics(reg prometheus.Registerer, waiting func() float64) *metrics {
 	transactions := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "datawatch_collector_feed_transactions_total",
 		Help: "Transactions and Kafka records offered to the feed, by what the chat saw of them: a message, a part of a digest, or nothing but a number of changes.",
@@ -12,7 +12,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	amended := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "datawatch_collector_feed_verdicts_total", Help: "Verdicts of the validator that were written into the feed's messages.",
 	})
-	reg.MustRegister(transactions, amended)
+	reg.MustRegister(transactions, amended, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "datawatch_collector_feed_waiting", Help: "Transactions and Kafka records that chats weren't told of yet, of all chats.",
+	}, waiting))
 	return &metrics{
 		shown:    transactions.WithLabelValues("shown"),
 		summedUp: transactions.WithLabelValues("summed_up"),

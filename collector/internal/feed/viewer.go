@@ -176,3 +176,12 @@ func (r regard) matching(ctx context.Context, e *event.Clean) []*viewer {
 	}
 	return out
 }
+
+// waiting is how much viewers weren't told of yet.
+func (a *audience) waiting() float64 {
+	n := 0
+	for _, v := range a.list() {
+		n += v.backlog.count()
+	}
+	return float64(n)
+}

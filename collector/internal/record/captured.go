@@ -15,7 +15,10 @@ type Wanted struct {
 	First, Until time.Time
 	// Source tells whether a source is wanted at all. Nil is all of them.
 	Source func(name string) bool
-	Only   func(*event.Clean) bool
+	// Stream tells whether a stream is. Nil is all of them.
+	Stream func(event.Stream) bool
+	// Only tells whether an event is. Nil is all of them.
+	Only func(*event.Clean) bool
 	// Around, where it isn't nil, leaves transactions with a change that it tells true of.
 	Around func(context.Context, *event.Clean) bool
 }
@@ -28,17 +31,7 @@ const before = 10 * time.Millisecond
 func Captured(ctx context.Context, s *broker.Scanner, topics broker.Topics, w Wanted, read Reader, o Options) (*Recording, error) {
 	c := newCollector(o)
 	each := func(take func(*event.Clean)) error {
-		return w.eachRaw(ctx, s, topics.Raw, func(r *event.Raw) {
-			cleans, err := read.Events(ctx, r)
-			if err != nil {
-				return
-			}
-			for _, e := range cleans {
-				if w.Only(e) {
-					take(e)
-				}
-			}
-		})
+		return Events(ctx, s, topics, w, read, func(_ *event.Raw, e *event.Clean) { take(e) })
 	}
 	var chosen map[string]bool // by name of the transaction
 	if w.Around != nil {
@@ -64,6 +57,22 @@ func Captured(ctx context.Context, s *broker.Scanner, topics broker.Topics, w Wa
 	return &c.recording, nil
 }
 
+// Events hands over what was captured, as it was and as it comes to clean, partition after partition. What can't be read is
+// left out.
+func Events(ctx context.Context, s *broker.Scanner, topics broker.Topics, w Wanted, read Reader, take func(*event.Raw, *event.Clean)) error {
+	return w.eachRaw(ctx, s, topics.Raw, func(r *event.Raw) {
+		cleans, err := read.Events(ctx, r)
+		if err != nil {
+			return
+		}
+		for _, e := range cleans {
+			if w.Only == nil || w.Only(e) {
+				take(r, e)
+			}
+		}
+	})
+}
+
 // Reader makes clean events of a raw one; *normalize.Normalizer is one.
 type Reader interface {
 	Events(ctx context.Context, r *event.Raw) ([]*event.Clean, error)
@@ -75,6 +84,10 @@ func transactionOf(e *event.Clean) string {
 		return e.ID
 	}
 	return e.Stream.Source() + "\n" + e.Change.Origin.Transaction
+}
+
+func (w Wanted) wants(stream event.Stream) bool {
+	return (w.Source == nil || w.Source(stream.Source())) && (w.Stream == nil || w.Stream(stream))
 }
 
 func (w Wanted) eachRaw(ctx context.Context, s *broker.Scanner, topic string, each func(*event.Raw)) error {
@@ -93,7 +106,7 @@ func (w Wanted) eachRaw(ctx context.Context, s *broker.Scanner, topic string, ea
 		}
 		err = s.Scan(ctx, topic, p, from, to, func(r broker.Record) error {
 			raw, err := event.ParseRaw(r.Key, r.Value, r.Headers)
-			if err == nil && raw.Type == event.RawType && (w.Source == nil || w.Source(raw.Stream.Source())) {
+			if err == nil && raw.Type == event.RawType && w.wants(raw.Stream) {
 				each(raw)
 			}
 			return nil
