@@ -88,7 +88,7 @@ func openShow(c Config, env daemon.Env) (*show, error) {
 		return nil, err
 	}
 	s.feed, err = feed.New(feed.Options{
-		Normalizer: normalizer, Hidden: s.hidden,
+		Normalizer: normalizer, Hidden: s.hidden, Fallback: telegram.ChatOf(c.Telegram.Alerts),
 		Sender: bot, Chat: telegram.ChatOf(c.Telegram.Feed), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location,
 		Log: env.Log, Metrics: env.Metrics,
 	})

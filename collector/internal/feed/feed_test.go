@@ -307,6 +307,53 @@ func TestWhatAChatRefusesIsToldAsNumbersLater(t *testing.T) {
 	})
 }
 
+// fallback hears what can't be told where it belongs.
+type fallback struct {
+	*chat
+	own   telegram.Chat
+	heard []string
+}
+
+func (s *fallback) Send(ctx context.Context, to telegram.Chat, m telegram.Message, p telegram.Priority) (telegram.Ref, error) {
+	if to == s.own {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.heard = append(s.heard, m.Plain())
+		return telegram.Ref{ID: 1}, nil
+	}
+	return s.chat.Send(ctx, to, m, p)
+}
+
+// TestFeedWhoseChatIsBrokenSaysSoInTheAlertsOnce, and again only when it broke anew.
+func TestFeedWhoseChatIsBrokenSaysSoInTheAlertsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kicked := &telegram.RefusedError{Reason: "Forbidden: bot was kicked", Remedy: "add the bot to the chat"}
+		alerts := &fallback{chat: &chat{fail: []error{kicked, kicked, errors.New("away")}}, own: telegram.Chat{ID: -9}}
+		r := run(t, 0, func(o *Options) { o.Sender, o.Chat, o.Fallback = alerts, telegram.Chat{ID: -5}, alerts.own })
+		defer r.stop()
+		r.Offer(purchase(1, 1))
+		time.Sleep(5 * time.Minute)
+		heard := func(want int) {
+			t.Helper()
+			alerts.mu.Lock()
+			defer alerts.mu.Unlock()
+			if len(alerts.heard) != want || !strings.Contains(alerts.heard[0], "The live feed's chat can't be written to since ") || !strings.HasSuffix(alerts.heard[0], "Do: add the bot to the chat") {
+				t.Errorf("the alerts heard %q", alerts.heard)
+			}
+		}
+		heard(1)
+		if got, _ := alerts.told(); len(got) != 1 || !strings.HasPrefix(got[0], "📦 shop-db · 1 transaction in") {
+			t.Errorf("the feed told %q", got)
+		}
+		alerts.mu.Lock()
+		alerts.fail = []error{kicked}
+		alerts.mu.Unlock()
+		r.Offer(purchase(2, 1))
+		time.Sleep(5 * time.Minute)
+		heard(2)
+	})
+}
+
 func TestWhatWaitsWhenTheFeedStopsIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, time.Hour, nil)

@@ -177,6 +177,7 @@ func TestVerdictsAndWhatWasLeftReadAsTheGoldenFilesSay(t *testing.T) {
 				f.LeftMessage(Left{Transactions: 1204, Changes: 31_415, Whole: whole, At: at}),
 				f.LeftMessage(Left{Transactions: 1, Changes: 3, Whole: whole, At: at}),
 				f.LeftMessage(Left{Changes: 31_415, Whole: whole, At: at}),
+				f.writer.broken(&telegram.RefusedError{Reason: "Forbidden: bot was kicked from the <b> chat", Remedy: "add the bot to the chat"}, at),
 			}
 			var texts []string
 			for _, m := range messages {

@@ -30,6 +30,8 @@ type Options struct {
 	Zone *time.Location
 	// Normalizer makes what is shown, as the preprocessor makes what clean says. Default: one without a schema registry.
 	Normalizer *normalize.Normalizer
+	// Fallback is told when nobody can write into Chat. Default: nobody is.
+	Fallback telegram.Chat
 	// Hidden says what no one may be shown. The feed shows nothing before it knows. Default: nothing is hidden.
 	Hidden Hidden
 	Log    *slog.Logger

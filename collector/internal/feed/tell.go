@@ -13,12 +13,14 @@ const refusedPause = 30 * time.Second
 
 // tell sends what waits for a viewer, one message after the other.
 func (f *Feed) tell(ctx context.Context, v *viewer) error {
+	broken := false // and told
 	for {
 		w, err := v.backlog.next(ctx)
 		if err != nil {
 			return err
 		}
 		ref, found, err := f.send(ctx, v, w)
+		broken = broken && err != nil || err != nil && f.tellBroken(ctx, v, err)
 		switch {
 		case err == nil && w.digest != nil:
 			f.metrics.summedUp.Add(float64(w.digest.transactions()))

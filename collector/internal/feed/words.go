@@ -36,6 +36,8 @@ type catalogue struct {
 
 	left, leftOne, leftChanges string
 
+	brokenChat, brokenMeans, since, do string
+
 	seconds, minutes, hours, days string
 	date                          string // Go's layout of a day before a time
 }
