@@ -8,5 +8,9 @@
 // What chats follow reaches every collector's feed by that state (Watch): whichever of them runs a source shows it. What a
 // feed left unshown when its collector stopped lies there too, under feed-left/…, until the desk has told it as a number.
 //
+// What changed of late (/tables, /last) it reads of every collector's signs of life, which say how much of which stream lies
+// in which stretch of raw, and the rows from there. A recording is two places in clean under recording/…; how large it would
+// be is measured while it runs. Its end is stored before its files are sent, so they come though the desk moves between.
+//
 // It refuses to judge who may command: the poller hears only the configuration's chats and users.
 package chat

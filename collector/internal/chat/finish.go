@@ -146,7 +146,7 @@ func (d *Desk) collect(ctx context.Context, s *broker.Scanner, r recording) (*re
 }
 
 func (d *Desk) optionsOf(r recording) record.Options {
-	return record.Options{Name: r.Name, Tag: r.Tag, Hide: d.o.Hide, MaxBytes: d.o.LargestFile}
+	return record.Options{Name: r.Name, Tag: r.Tag, Source: d.o.Shown, Hide: d.o.Hide, MaxBytes: d.o.LargestFile}
 }
 
 // sendRecording sends a recording as a page and as JSON Lines, which say what both hold. The page is cut where it would be

@@ -87,6 +87,9 @@ func TestWhatChangesIsRecordedAndCompared(t *testing.T) {
 		b, _, stop = sit(t, c, "en")
 		defer stop()
 		buy(t, c, 3, "7", "somebody else's")
+		aside := ordered(33, `{"id":33}`, "mine") // of a source that isn't in the feed
+		aside.Stream, aside.ID = "aside-db/public.orders", event.ID("aside-db", event.TickPosition("20261122T000000Z", 33, 1))
+		buyAll(t, c, aside)
 		b.ask(t, "/record stop")
 		page, lines := b.document(t), b.document(t)
 		if page.Name != "checkout.html" || !strings.Contains(string(page.Content), "149.97") {

@@ -50,6 +50,8 @@ type Options struct {
 	Tag  string // only what carries this tag; empty is everything
 	// Sources are recorded; none are all of them.
 	Sources []string
+	// Source tells whether a source is recorded at all. Nil is all of them.
+	Source func(name string) bool
 	// MaxBytes bounds the recording; what doesn't fit is counted. Default MaxBytes.
 	MaxBytes int
 	// Hide gives a change as it may be shown. Nil hides nothing.
@@ -58,7 +60,7 @@ type Options struct {
 
 func (o Options) wants(e *event.Clean) bool {
 	return e.Change != nil && e.Change.Op != event.Read && (o.Tag == "" || e.Change.Origin.Tag == o.Tag) &&
-		(len(o.Sources) == 0 || slices.Contains(o.Sources, e.Stream.Source()))
+		(len(o.Sources) == 0 || slices.Contains(o.Sources, e.Stream.Source())) && (o.Source == nil || o.Source(e.Stream.Source()))
 }
 
 // shown is a change as it may be shown.
