@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,10 +35,41 @@ type stretch struct {
 	until time.Time // all of it was in raw by then
 }
 
-// changed is what collectors captured of late, whichever of them reads a source, the oldest first. Of this one it is known
-// to the moment, of the others to their last sign of life.
-func (d *Desk) changed(ctx context.Context, s *broker.Scanner) ([]stretch, error) {
-	var out []stretch
+// history is what collectors captured of late.
+type history struct {
+	means  func(event.Stream) bool
+	tables map[event.Stream]control.Changes
+	// meant are the newest stretches of the streams that are meant, the oldest first: of each there is at least one change,
+	// so not many of them hold all that may be asked for.
+	meant []stretch
+}
+
+// mostMeant stretches are kept, and as many again before the oldest are left out.
+const mostMeant = 1000
+
+func (h *history) add(one stretch) {
+	h.tables[one.stream] = h.tables[one.stream].Add(one.Changes)
+	if !h.means(one.stream) {
+		return
+	}
+	h.meant = append(h.meant, one)
+	if len(h.meant) >= 2*mostMeant {
+		h.sort()
+		h.meant = slices.Clone(h.meant[len(h.meant)-mostMeant:])
+	}
+}
+
+func (h *history) sort() {
+	slices.SortStableFunc(h.meant, func(a, b stretch) int { return a.until.Compare(b.until) })
+}
+
+// streams are those that changed, by name.
+func (h *history) streams() []event.Stream { return slices.Sorted(maps.Keys(h.tables)) }
+
+// history is what collectors captured of late, whichever of them reads a source. Of this one it is known to the moment, of
+// the others to their last sign of life.
+func (d *Desk) history(ctx context.Context, s *broker.Scanner, means func(event.Stream) bool) (*history, error) {
+	h := &history{means: means, tables: map[event.Stream]control.Changes{}}
 	now := time.Now()
 	from, err := s.Since(d.topics.Control, 0, now.Add(-changedBack))
 	if err != nil {
@@ -53,35 +85,20 @@ func (d *Desk) changed(ctx context.Context, s *broker.Scanner) ([]stretch, error
 		}
 		if b, ok := control.ReadBeat(r); ok {
 			for stream, c := range b.Changes {
-				out = append(out, stretch{stream, c, b.At})
+				h.add(stretch{stream, c, b.At})
 			}
 		}
 		return nil
 	})
 	for stream, c := range d.o.Feed.Changed() {
-		out = append(out, stretch{stream, c, now})
+		h.add(stretch{stream, c, now})
 	}
-	slices.SortStableFunc(out, func(a, b stretch) int { return a.until.Compare(b.until) })
-	return out, err
+	h.sort()
+	return h, err
 }
 
 // changesMark stands in signs of life that tell of changes.
 var changesMark = []byte(`"changes":{`)
-
-// tables are what changed of each stream, by name.
-func tables(changed []stretch) []stretch {
-	sum := map[event.Stream]stretch{}
-	for _, one := range changed {
-		one.Changes = sum[one.stream].Add(one.Changes)
-		sum[one.stream] = one
-	}
-	out := make([]stretch, 0, len(sum))
-	for _, one := range sum {
-		out = append(out, one)
-	}
-	slices.SortFunc(out, func(a, b stretch) int { return strings.Compare(string(a.stream), string(b.stream)) })
-	return out
-}
 
 func (d *Desk) tables(ctx context.Context, _ telegram.Command) ([]telegram.Block, error) {
 	scanner, err := broker.NewScanner(d.o.Broker, "datawatch-collector")
@@ -89,26 +106,26 @@ func (d *Desk) tables(ctx context.Context, _ telegram.Command) ([]telegram.Block
 		return nil, err
 	}
 	defer func() { _ = scanner.Close() }() // it only read
-	changed, err := d.changed(ctx, scanner)
+	h, err := d.history(ctx, scanner, func(event.Stream) bool { return false })
 	if err != nil {
 		return nil, err
 	}
-	list := tables(changed)
+	list := h.streams()
 	if len(list) == 0 {
 		return say(d.words.noTables), nil
 	}
 	var lines []telegram.Block
 	source := ""
-	for i, t := range list {
+	for i, stream := range list {
 		if i == mostTables {
 			lines = append(lines, telegram.Line(telegram.Italic(d.more(len(list)-i))))
 			break
 		}
-		if s := t.stream.Source(); s != source {
+		if s := stream.Source(); s != source {
 			source = s
 			lines = append(lines, telegram.Line(telegram.Bold(s)))
 		}
-		lines = append(lines, telegram.Line(telegram.Code(t.stream.Readable()), telegram.Plain("  "+d.changes(t.Changes))))
+		lines = append(lines, telegram.Line(telegram.Code(stream.Readable()), telegram.Plain("  "+d.changes(h.tables[stream]))))
 	}
 	return lines, nil
 }
@@ -131,15 +148,14 @@ func (d *Desk) last(ctx context.Context, c telegram.Command) ([]telegram.Block, 
 		return nil, err
 	}
 	defer func() { _ = scanner.Close() }() // it only read
-	changed, err := d.changed(ctx, scanner)
+	h, err := d.history(ctx, scanner, func(stream event.Stream) bool { return feed.Means(name, stream) })
 	if err != nil {
 		return nil, err
 	}
-	meant := slices.DeleteFunc(slices.Clone(changed), func(s stretch) bool { return !feed.Means(name, s.stream) })
-	if len(meant) == 0 {
+	if len(h.meant) == 0 {
 		var names []string
-		for _, t := range tables(changed) {
-			name := t.stream.Readable()
+		for _, stream := range h.streams() {
+			name := stream.Readable()
 			names = append(names, name, name[strings.LastIndexByte(name, '.')+1:])
 		}
 		return say(d.words.noTable(name, config.Nearest(name, names))), nil
@@ -147,7 +163,7 @@ func (d *Desk) last(ctx context.Context, c telegram.Command) ([]telegram.Block, 
 	if err := d.awaitHidden(ctx); err != nil {
 		return nil, err
 	}
-	events, err := d.newest(ctx, scanner, meant, min(n, mostLast))
+	events, err := d.newest(ctx, scanner, h.meant, min(n, mostLast))
 	if err != nil {
 		return nil, err
 	}

@@ -127,3 +127,19 @@ func TestOnlyTheStretchesThatHoldTheNewestAreRead(t *testing.T) {
 		}
 	}
 }
+
+// However long the day was, what is kept of it is bounded, and holds the newest.
+func TestOnlyTheNewestStretchesAreKept(t *testing.T) {
+	h := &history{means: func(s event.Stream) bool { return s == "shop-db/public.orders" }, tables: map[event.Stream]control.Changes{}}
+	at := time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC)
+	const all = 5*mostMeant + 1
+	for i := range all {
+		until := at.Add(time.Duration(i) * time.Second)
+		h.add(stretch{"shop-db/public.orders", control.Changes{Count: 2, First: until, Last: until}, until})
+		h.add(stretch{"shop-db/public.payments", control.Changes{Count: 1, First: until, Last: until}, until})
+	}
+	h.sort()
+	if n := len(h.meant); n < mostMeant || n > 2*mostMeant || !h.meant[n-1].until.Equal(at.Add((all-1)*time.Second)) || h.tables["shop-db/public.orders"].Count != 2*all || h.tables["shop-db/public.payments"].Count != all {
+		t.Errorf("%d kept of %d: %+v", n, all, h.tables)
+	}
+}
