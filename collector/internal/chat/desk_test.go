@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -328,19 +327,7 @@ func TestAnswersReadAsTheGoldenFilesSay(t *testing.T) {
 			} {
 				fmt.Fprintf(&out, "―― %s\n%s\n", text, b.ask(t, text))
 			}
-			file := filepath.Join("testdata", "answers."+language+".golden")
-			if *update {
-				if err := os.WriteFile(file, []byte(out.String()), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if out.String() != string(want) {
-				t.Errorf("answers differ from %s:\n%s", file, out.String())
-			}
+			testrig.Golden(t, filepath.Join("testdata", "answers."+language+".golden"), out.String(), *update)
 		})
 	}
 }
