@@ -48,9 +48,6 @@ newer one. The command follows until it is done; interrupted, it leaves the snap
 			if s.Kafka != nil {
 				return fmt.Errorf("source %s is a Kafka: its topics hold their past themselves; start: earliest reads them from the beginning", name)
 			}
-			if s.Postgres != nil && s.Postgres.CapturesWAL() {
-				return fmt.Errorf("source %s has capture: wal, which takes no snapshots", name)
-			}
 			if stream != "" && event.Stream(stream).Source() != name {
 				return usage(cmd, "--stream %s isn't of source %s", stream, name)
 			}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"datawatch/collector/internal/source"
@@ -107,26 +108,36 @@ func (r *reader) readChunk(ctx context.Context, now snapshot) (*chunk, error) {
 
 // chunkOf reads in the transaction that withRelation began. The position is of the same snapshot as the rows.
 func (r *reader) chunkOf(ctx context.Context, rel *relation, part *backfill.Part) (*chunk, error) {
-	c := &chunk{shape: rel.parsed}
-	var err error
-	if c.now, err = r.poll(ctx, false); err != nil {
+	now, err := r.poll(ctx, false)
+	if err != nil {
 		return nil, err
 	}
+	c, err := r.rowsOf(ctx, r.db, rel, part)
+	if err != nil {
+		return nil, err
+	}
+	c.now = now
+	return c, nil
+}
+
+// rowsOf reads on in a table, as far as a chunk goes.
+func (s *Source) rowsOf(ctx context.Context, db *pgx.Conn, rel *relation, part *backfill.Part) (*chunk, error) {
+	c := &chunk{shape: rel.parsed}
 	from, fresh, err := rel.resume(part.Cursor)
 	if err != nil {
 		return nil, err
 	}
 	if fresh && part.Cursor != nil {
-		r.log.Info("a table's snapshot begins anew: its key was altered, or the table rewritten", "table", rel.ident())
+		s.log.Info("a table's snapshot begins anew: its key was altered, or the table rewritten", "table", rel.ident())
 	}
-	rows, bytes := r.limits.chunk()
-	if rate := int64(r.config.SnapshotRate); rate > 0 {
+	rows, bytes := s.limits.chunk()
+	if rate := int64(s.config.SnapshotRate); rate > 0 {
 		bytes = min(bytes, max(rate/8, minSnapshotRate/8))
 	}
 	if part.Rows > 0 { // as many as the bytes allow, by what was read so far
 		rows = int(min(int64(rows), 2+2*bytes*part.Rows/max(part.Bytes, 1)))
 	}
-	found, next, done, err := rel.chunk(ctx, r.db, from, rows, bytes, r.options.MaxRecordBytes)
+	found, next, done, err := rel.chunk(ctx, db, from, rows, bytes, s.options.MaxRecordBytes)
 	if err != nil {
 		return nil, err
 	}

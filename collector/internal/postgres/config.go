@@ -82,9 +82,6 @@ func (c *Config) Validate(p *config.Problems) {
 		p.Add("snapshot_max_bytes_per_second", fmt.Sprintf("%s is too little", rate), "64KiB or more; 0 is no limit")
 	}
 	p.OneOf("capture", c.Capture, captureTriggers, captureWAL)
-	if c.Capture == captureWAL && c.Snapshot == snapshotInitial {
-		p.Add("snapshot", "initial is not available with capture: wal", "never, or capture: triggers")
-	}
 	p.OneOf("on_error", c.OnError, onErrorFailOpen, onErrorStrict)
 	p.OneOf("outbox.when_full", c.Outbox.WhenFull, whenFullStop, whenFullGrow)
 	if c.Outbox.MaxBytes < 16<<20 {

@@ -34,6 +34,7 @@ func (r *reader) takeRow(ctx context.Context, m *message) error {
 		return err
 	}
 	if int64(len(m.data)) > 2*r.options.MaxRecordBytes { // both images may be in it
+		r.overtakes(rel, nil)
 		r.tooLarge(rel, "a row")
 		return nil
 	}
@@ -41,6 +42,7 @@ func (r *reader) takeRow(ctx context.Context, m *message) error {
 	if err == nil {
 		var changes []change
 		if changes, err = rel.changes(&r.row, im); err == nil {
+			r.overtakes(rel, changes)
 			for _, c := range changes {
 				r.add(rel, c)
 			}
@@ -50,6 +52,7 @@ func (r *reader) takeRow(ctx context.Context, m *message) error {
 	if ctx.Err() != nil || r.catalog.db.IsClosed() {
 		return err
 	}
+	r.overtakes(rel, nil)
 	r.unreadable(rel, err)
 	return nil
 }
@@ -109,6 +112,7 @@ func (r *reader) takeTruncate(ctx context.Context, m *pglogrepl.TruncateMessage)
 		named[rel.stream] = append(named[rel.stream], id)
 	}
 	for _, stream := range streams {
+		r.overtakes(of[stream], nil)
 		whole, err := r.truncatesWhole(ctx, named[stream])
 		if err != nil {
 			return err

@@ -43,10 +43,20 @@
 // as it is now. A value that doesn't fit its type any more is its text. Types with a cast to json of their own, hstore is
 // one, are printed by the server, at a query a value.
 //
+// # Snapshots
+//
+// A chunk is read in a database snapshot, behind which the end of the WAL is noted. It waits until the stream has come to
+// that place. What committed before it and isn't seen by the snapshot (the commit is in the WAL before others see it) is
+// told by the stream meanwhile, and its rows go from the chunk; where they can't be told by a key, or the stream leaves
+// fields out, the chunk is read again. No chunk is read as long as one of the transactions that were told isn't seen. What
+// commits behind the place is told behind the reads. Where nobody commits, a message has the server write the WAL up to
+// there to disk, for it sends nothing else. Partitions are read one by one.
+//
 // # Gaps
 //
 // A lost or dropped slot, a dropped publication, another server behind the address, and a failover that undid what was read
 // begin a new epoch, with a gap. A failover that undid nothing goes on, if the slot is there (PostgreSQL 17 keeps it on
-// standbys that are told to). What a table held before it was published is a gap, and so are rows that came or went with
-// a partition; the rows of a dropped table go with a truncate.
+// standbys that are told to). What a table held before it was published is a gap, and so are rows that went with a
+// partition; rows that came with one are read, as by a snapshot of it alone, and are a gap where they can't be. The rows of
+// a dropped table go with a truncate.
 package wal

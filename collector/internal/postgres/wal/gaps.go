@@ -151,11 +151,12 @@ func (r *reader) cameUp(id uint32, now *look) {
 		return // empty, or made as a partition of a tree that was captured already
 	}
 	remedy := "A table, or a partition of it, is new here, and had rows before it was captured. "
-	cause := causeTableNew
-	if t.Root && r.knows(t) {
-		cause, remedy = causePartition, fmt.Sprintf("The partition %s was attached with the rows that it had. ", fresh.name)
+	if t.Root && r.knows(t) { // attached: what it had is read
+		r.snapshots.AddPart(fmt.Sprintf("attach-%s-%s-%d", r.p.Epoch, r.p.LSN, id), now.at, postgres.Part(r.streamOf(t), id, 0, false))
+		r.account()
+		return
 	}
-	r.gap(r.streamOf(t), event.Gap{From: now.since.UTC(), To: now.at.UTC(), Cause: cause, Remedy: remedy + postgres.Recapture})
+	r.gap(r.streamOf(t), event.Gap{From: now.since.UTC(), To: now.at.UTC(), Cause: causeTableNew, Remedy: remedy + postgres.Recapture})
 }
 
 // knows tells whether the stream of a table was captured before.

@@ -3,12 +3,15 @@ package wal
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/jackc/pglogrepl"
 	"golang.org/x/sync/errgroup"
 
+	"datawatch/collector/internal/postgres"
 	"datawatch/collector/internal/source"
+	"datawatch/collector/internal/source/backfill"
 	"datawatch/pkg/event"
 )
 
@@ -20,6 +23,8 @@ type limits struct {
 	batchBytes  int
 	// heartbeat is how often progress without events is committed, so that the slot moves on where nothing is captured.
 	heartbeat time.Duration
+	// chunkRows is what a snapshot reads at a time; 0 is what capture by triggers does.
+	chunkRows int
 }
 
 var defaultLimits = limits{batchEvents: 5000, batchBytes: 8 << 20, heartbeat: 10 * time.Second}
@@ -39,6 +44,11 @@ type reader struct {
 	relations map[uint32]*relation
 	named     map[uint32]*pglogrepl.RelationMessage // tables that the stream told of, and nothing was asked about yet
 
+	walker    *postgres.Walker
+	snapshots *backfill.Tracker
+	chunk     *chunk   // nil where none waits
+	recent    []uint64 // transactions that were told
+
 	tx     *transaction
 	row    rowMessage
 	batch  *batch
@@ -53,13 +63,15 @@ type batch struct {
 	bytes  int
 	now    time.Time
 	p      progress
-	tables knownTables // where they changed
+	tables knownTables     // where they changed
+	also   source.Progress // of snapshots
 }
 
 // transaction is the one that is being read.
 type transaction struct {
 	lsn    pglogrepl.LSN // of its commit
 	xid    string
+	wide   uint64 // xid
 	at     time.Time
 	n      int64 // events so far
 	change pglogrepl.LSN
@@ -86,6 +98,8 @@ func (r *reader) run(ctx context.Context) error {
 func (r *reader) read(ctx context.Context) error {
 	beat := time.NewTicker(r.limits.heartbeat)
 	defer beat.Stop()
+	step := time.NewTicker(stepEvery)
+	defer step.Stop()
 	for {
 		in, out := r.stream.chunks, r.out
 		if r.batch.full(r.limits) {
@@ -112,6 +126,10 @@ func (r *reader) read(ctx context.Context) error {
 			now.after(r.look)
 			r.look = now
 			r.compare()
+		case <-step.C:
+			if err := r.step(ctx); err != nil {
+				return err
+			}
 		case <-beat.C:
 		}
 	}
@@ -125,7 +143,7 @@ func (r *reader) ready() bool {
 		return true
 	case r.tx != nil && !r.tx.done:
 		return false
-	case len(r.batch.events) > 0 || r.batch.tables != nil:
+	case len(r.batch.events) > 0 || r.batch.tables != nil || r.batch.also != nil:
 		return true
 	default:
 		return r.p.Open == nil && r.p.LSN > r.sent && time.Since(r.beaten) >= r.limits.heartbeat
@@ -161,6 +179,7 @@ func (s *Source) commitWith(ctx context.Context, emit source.Emit, b *batch) err
 	if err != nil {
 		return err
 	}
+	maps.Copy(state, b.also)
 	if err := emit(ctx, source.Batch{Events: b.events, Progress: state}); err != nil {
 		return fmt.Errorf("commit events: %w", err)
 	}
@@ -203,7 +222,7 @@ func (r *reader) take(ctx context.Context, m *message) error {
 func (r *reader) takeOther(ctx context.Context, m *message, parsed pglogrepl.Message) error {
 	switch p := parsed.(type) {
 	case *pglogrepl.BeginMessage:
-		r.begin(p)
+		return r.begin(p)
 	case *pglogrepl.CommitMessage:
 		r.end(p)
 	case *pglogrepl.RelationMessage:
@@ -225,16 +244,21 @@ func (r *reader) takeOther(ctx context.Context, m *message, parsed pglogrepl.Mes
 // select pg_logical_emit_message(true, 'datawatch.tag', 'checkout-test').
 const tagPrefix = "datawatch.tag"
 
-func (r *reader) begin(m *pglogrepl.BeginMessage) {
+func (r *reader) begin(m *pglogrepl.BeginMessage) error {
+	r.land(m.FinalLSN)
 	r.tx = &transaction{lsn: m.FinalLSN, xid: r.near.widen(m.Xid), at: m.CommitTime.UTC(), done: m.FinalLSN < r.p.LSN}
+	if err := r.remember(r.tx); err != nil {
+		return err
+	}
 	open := r.p.Open
 	if r.tx.done || open == nil {
-		return
+		return nil
 	}
 	r.p.Open = nil
 	if open.LSN == m.FinalLSN {
 		r.tx.n, r.tx.change, r.tx.count, r.tx.resume = open.N, open.Change, open.Count, open
 	}
+	return nil
 }
 
 func (r *reader) end(m *pglogrepl.CommitMessage) {
@@ -242,6 +266,7 @@ func (r *reader) end(m *pglogrepl.CommitMessage) {
 		r.p.LSN, r.p.Told, r.p.At = m.TransactionEndLSN, 0, r.tx.at
 	}
 	r.tx = nil
+	r.land(r.p.LSN)
 	r.compare()
 }
 
@@ -254,6 +279,7 @@ func (r *reader) alive(m *message) {
 	if len(r.batch.events) == 0 {
 		r.reporter.Lag(0)
 	}
+	r.land(r.p.LSN)
 	r.compare()
 }
 

@@ -39,6 +39,7 @@ type rig struct {
 	batches   int
 	states    []string
 	fail      func(batch int) (before, after bool)
+	requested []source.SnapshotRequest // as the control topic holds them
 }
 
 var errBroker = errors.New("the broker is away")
@@ -96,6 +97,7 @@ func (r *rig) source() *Source {
 	}
 	s := New(r.sourceName(), r.config, r.opts)
 	s.limits = r.limits
+	s.TakeSnapshots(r.requests())
 	return s
 }
 

@@ -38,6 +38,7 @@ type Source struct {
 	metrics  *metrics
 	now      func() time.Time
 	limits   limits
+	requests <-chan source.SnapshotRequest // nil where nobody asks
 }
 
 var _ source.Source = (*Source)(nil)
@@ -100,7 +101,13 @@ func (s *Source) Run(ctx context.Context, committed source.Progress, emit source
 	if err := s.prepare(ctx, db, &w, slot); err != nil {
 		return err
 	}
-	err = s.follow(ctx, db, from, w, emit)
+	walker := postgres.NewWalker(s.name, s.config, postgres.Options{MaxRecordBytes: s.options.MaxRecordBytes, Log: s.options.Log, Reporter: s.reporter})
+	walker.ChunkRows(s.limits.chunkRows)
+	snapshots, err := walker.Tracker(committed, s.requests)
+	if err != nil {
+		return err
+	}
+	err = s.follow(ctx, &reader{Source: s, emit: emit, walker: walker, snapshots: snapshots}, db, from, w)
 	if undecodable(err) {
 		err = s.giveUp(ctx, db, err)
 	}
@@ -108,7 +115,7 @@ func (s *Source) Run(ctx context.Context, committed source.Progress, emit source
 }
 
 // follow reads the slot.
-func (s *Source) follow(ctx context.Context, db *pgx.Conn, from stored, w whereabouts, emit source.Emit) error {
+func (s *Source) follow(ctx context.Context, r *reader, db *pgx.Conn, from stored, w whereabouts) error {
 	st, err := openStream(ctx, s.config.DSN)
 	if err != nil {
 		return err
@@ -117,11 +124,10 @@ func (s *Source) follow(ctx context.Context, db *pgx.Conn, from stored, w wherea
 	if err := s.locate(ctx, db, st, from, &w); err != nil {
 		return err
 	}
-	r := &reader{
-		Source: s, catalog: &catalog{source: s.name, database: w.server.database, db: db}, stream: st, emit: emit,
-		near: new(nearXID), looks: make(chan *look, 1), out: make(chan *batch), relations: map[uint32]*relation{},
-		named: map[uint32]*pglogrepl.RelationMessage{}, batch: &batch{}, beaten: time.Now(),
-	}
+	r.catalog, r.stream = &catalog{source: s.name, database: w.server.database, db: db}, st
+	r.near, r.looks, r.out = new(nearXID), make(chan *look, 1), make(chan *batch)
+	r.relations, r.named = map[uint32]*relation{}, map[uint32]*pglogrepl.RelationMessage{}
+	r.batch, r.beaten = &batch{}, time.Now()
 	watching, err := s.connectReader(ctx)
 	if err != nil {
 		return err

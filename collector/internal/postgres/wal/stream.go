@@ -94,7 +94,7 @@ func (s *stream) close(ctx context.Context) {
 	defer cancel()
 	if s.confirmed.Load() > 0 {
 		_ = s.conn.Conn().SetWriteDeadline(time.Now().Add(time.Second)) // on a connection that is gone nothing is lost
-		_ = s.status(ctx)                                               // else the server sends it again
+		_ = s.status(ctx, false)                                        // else the server sends it again
 	}
 	s.write.Lock()
 	defer s.write.Unlock()
@@ -225,17 +225,18 @@ func (s *stream) report(ctx context.Context) error {
 		case <-ticker.C:
 		case <-s.asked:
 		}
-		if err := s.status(ctx); err != nil {
+		if err := s.status(ctx, false); err != nil {
 			return fmt.Errorf("tell the server what was read: %w", err)
 		}
 	}
 }
 
-func (s *stream) status(ctx context.Context) error {
+// status tells what was confirmed; asking has the server answer with how far it is.
+func (s *stream) status(ctx context.Context, asking bool) error {
 	confirmed := pglogrepl.LSN(s.confirmed.Load())
 	s.write.Lock()
 	defer s.write.Unlock()
 	return pglogrepl.SendStandbyStatusUpdate(ctx, s.conn, pglogrepl.StandbyStatusUpdate{
-		WALWritePosition: max(confirmed, pglogrepl.LSN(s.seen.Load())), WALFlushPosition: confirmed, WALApplyPosition: confirmed,
+		WALWritePosition: max(confirmed, pglogrepl.LSN(s.seen.Load())), WALFlushPosition: confirmed, WALApplyPosition: confirmed, ReplyRequested: asking,
 	})
 }

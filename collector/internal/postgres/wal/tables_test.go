@@ -140,7 +140,7 @@ func TestAPartitionTreeIsOneStream(t *testing.T) {
 			r.exec(`insert into p values (7, 'c'); truncate p_c`)
 			r.await(9)
 			r.exec(`alter table p attach partition aside for values in ('d')`)
-			r.await(10)
+			r.await(10) // the attached row
 			r.exec(`drop table p_c`)
 			r.await(11)
 			r.exec(`delete from p where id = 4`)
@@ -156,7 +156,7 @@ func TestAPartitionTreeIsOneStream(t *testing.T) {
 				`public.p truncate -`,
 				`public.p insert {"id":7,"region":"c"} after {"id":7,"region":"c"}`,
 				`public.p gap partition_changed`,
-				`public.p gap partition_changed`,
+				`public.p read {"id":4,"region":"d"} after {"region":"d","id":4}`,
 				`public.p gap partition_changed`,
 				`public.p delete {"id":4,"region":"d"} before {"region":"d","id":4} incomplete {"before":"unavailable"}`,
 			)

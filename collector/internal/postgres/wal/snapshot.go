@@ -1,0 +1,298 @@
+package wal
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
+
+	"datawatch/collector/internal/postgres"
+	"datawatch/collector/internal/source"
+	"datawatch/collector/internal/source/backfill"
+	"datawatch/pkg/event"
+	"datawatch/pkg/normalize"
+)
+
+var _ source.Snapshotter = (*Source)(nil)
+
+// TakeSnapshots implements source.Snapshotter.
+func (s *Source) TakeSnapshots(requests <-chan source.SnapshotRequest) { s.requests = requests }
+
+const (
+	// stepEvery is how often is looked whether a chunk is due.
+	stepEvery = 20 * time.Millisecond
+	// busyPause is how long a table that somebody locks is left alone.
+	busyPause = time.Second
+	// maxRecent bounds how many transactions that were told are remembered: more than there can be whose commit is in the
+	// WAL and that others don't see yet.
+	maxRecent = 8192
+)
+
+var errUnseen = errors.New("a transaction that was told isn't seen yet")
+
+// chunk is what was read of a table, and waits until the stream has come to where the WAL ended then. Whoever committed
+// before that place and isn't seen by the chunk's snapshot has changed rows that the chunk has as they were: these go.
+type chunk struct {
+	*postgres.Chunk
+	rel    *relation
+	lsn    pglogrepl.LSN
+	keys   []string // of the rows
+	gone   map[string]bool
+	again  bool // which rows were changed can't be told, or not wholly: it is read once more
+	nudged time.Time
+}
+
+// step goes on with snapshots.
+func (r *reader) step(ctx context.Context) error {
+	defer r.account()
+	if r.chunk != nil && r.tx == nil && r.p.Open == nil {
+		r.land(r.p.LSN)
+	}
+	if r.chunk != nil {
+		return r.nudge(ctx)
+	}
+	job := r.snapshots.Job()
+	if job == nil || !r.snapshots.Due() {
+		return nil
+	}
+	if job.Began.IsZero() {
+		return r.plan(ctx, job)
+	}
+	err := r.readChunk(ctx, job.Current())
+	if err == nil || ctx.Err() != nil || r.catalog.db.IsClosed() {
+		return err
+	}
+	why, busy := r.walker.Refusal(err)
+	switch {
+	case busy:
+		r.snapshots.Postpone(busyPause)
+	case errors.Is(err, errUnseen):
+		r.snapshots.Postpone(stepEvery)
+	case why != "":
+		r.leaveOut(job, why)
+	default:
+		return err
+	}
+	return nil
+}
+
+// leaveOut leaves the table that is being read out of the snapshot. Nobody waits for what was attached: that its rows are
+// missing is a gap, which stands between transactions.
+func (r *reader) leaveOut(job *backfill.Job, why string) {
+	switch part := job.Current(); {
+	case !job.Partial:
+		r.snapshots.LeaveOut(why)
+	case r.tx != nil || r.p.Open != nil:
+		r.snapshots.Postpone(stepEvery)
+	default:
+		r.snapshots.LeaveOut(why)
+		r.gap(part.Stream, event.Gap{
+			From: job.Asked, To: r.now().UTC(), Cause: causePartition,
+			Remedy: "A partition was attached with the rows that it had, and they can't be read (" + why + "). " + postgres.Recapture,
+		})
+	}
+}
+
+// flushSQL has the server write the WAL to disk that it holds back for want of a commit, for it sends nothing else.
+const flushSQL = `begin; set local synchronous_commit = local; select pg_logical_emit_message(true, 'datawatch.snapshot', ''); commit`
+
+// nudge has the server say how far it is: where nobody writes, it sends nothing by itself.
+func (r *reader) nudge(ctx context.Context) error {
+	if time.Since(r.chunk.nudged) < 5*stepEvery {
+		return nil
+	}
+	r.chunk.nudged = time.Now()
+	if err := r.stream.status(ctx, true); err != nil {
+		return fmt.Errorf("ask the server how far it is: %w", err)
+	}
+	return nil
+}
+
+// account has the batch commit what changed in the account of snapshots.
+func (r *reader) account() {
+	if !r.snapshots.Dirty() {
+		return
+	}
+	progress, err := r.snapshots.Progress()
+	if err != nil {
+		panic(err) // an account is made of what JSON has
+	}
+	r.batch.also = progress
+}
+
+// plan makes a part of each table, and of each partition: rows that move between two are told by the stream.
+func (r *reader) plan(ctx context.Context, job *backfill.Job) error {
+	var parts []*backfill.Part
+	for oid, t := range r.known {
+		stream := r.streamOf(t)
+		if !job.Wants(stream) {
+			continue
+		}
+		var estimate int64
+		err := r.catalog.db.QueryRow(ctx, "select greatest(reltuples, 0)::bigint from pg_class where oid = $1", oid).Scan(&estimate)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("plan a snapshot: %w", err)
+		}
+		rel, err := r.catalog.present(ctx, oid, &t)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("plan a snapshot: %w", err)
+		}
+		parts = append(parts, postgres.Part(stream, oid, estimate, err == nil && rel.keyless))
+	}
+	slices.SortFunc(parts, func(a, b *backfill.Part) int {
+		return strings.Compare(string(a.Stream)+" "+a.Place, string(b.Stream)+" "+b.Place)
+	})
+	r.snapshots.Planned(parts)
+	return nil
+}
+
+//go:embed sql/identity.sql
+var identitySQL string
+
+// present is a relation as it is now, told as the stream would tell it.
+func (c *catalog) present(ctx context.Context, oid uint32, root *knownTable) (*relation, error) {
+	m := &pglogrepl.RelationMessage{RelationID: oid}
+	var identity string
+	var names []string
+	var types []uint32
+	var modifiers []int32
+	var keys []bool
+	if err := c.db.QueryRow(ctx, identitySQL, oid).Scan(&m.Namespace, &m.RelationName, &identity, &names, &types, &modifiers, &keys); err != nil {
+		return nil, err
+	}
+	m.ReplicaIdentity = identity[0]
+	for i, name := range names {
+		column := &pglogrepl.RelationMessageColumn{Name: name, DataType: types[i], TypeModifier: modifiers[i]}
+		if keys[i] {
+			column.Flags = 1
+		}
+		m.Columns = append(m.Columns, column)
+	}
+	return c.relation(ctx, m, root)
+}
+
+// readChunk reads the next rows of a table, which wait for the stream then.
+func (r *reader) readChunk(ctx context.Context, part *backfill.Part) error {
+	oid, err := postgres.PartOID(part)
+	if err != nil {
+		return err
+	}
+	t, ok := r.known[oid]
+	if !ok || r.streamOf(t) != part.Stream {
+		r.snapshots.LeaveOut("the table isn't captured any more under this name")
+		return nil
+	}
+	c := &chunk{gone: map[string]bool{}}
+	c.Chunk, err = r.walker.Read(ctx, r.catalog.db, part, func(ctx context.Context) error {
+		var lsn string
+		if err := r.catalog.db.QueryRow(ctx, "select pg_current_wal_insert_lsn()::text").Scan(&lsn); err != nil {
+			return err
+		}
+		if c.lsn, err = pglogrepl.ParseLSN(lsn); err != nil {
+			return err
+		}
+		c.rel, err = r.catalog.present(ctx, oid, &t)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, xid := range r.recent { // a commit is in the WAL before others see it
+		if !c.Sees(xid) {
+			return errUnseen
+		}
+	}
+	if c.rel.stream != part.Stream {
+		r.snapshots.LeaveOut("the table isn't captured any more under this name")
+		return nil
+	}
+	// Rows hold the computed columns too, which the stream leaves out.
+	c.rel.shape = c.Columns
+	if err := c.rel.complete(r.name); err != nil {
+		return err
+	}
+	for _, row := range c.Rows {
+		var key []byte
+		if row.Row != nil {
+			if key, err = normalize.RowKey(c.Columns, c.rel.key, row.Row); err != nil {
+				return fmt.Errorf("the key of a row of %s: %w", part.Stream, err)
+			}
+		}
+		c.keys = append(c.keys, string(key))
+	}
+	var held bool
+	if err := r.catalog.db.QueryRow(ctx, "select pg_current_wal_flush_lsn() < $1::text::pg_lsn", c.lsn.String()).Scan(&held); err != nil {
+		return fmt.Errorf("ask what is on disk: %w", err)
+	}
+	if held {
+		if _, err := r.catalog.db.PgConn().Exec(ctx, flushSQL).ReadAll(); err != nil {
+			return fmt.Errorf("have the WAL written to disk: %w", err)
+		}
+	}
+	r.chunk = c
+	return r.nudge(ctx)
+}
+
+// overtakes takes rows out of the waiting chunk that the transaction which is being read has changed since.
+func (r *reader) overtakes(rel *relation, changes []change) {
+	c := r.chunk
+	if c == nil || r.tx == nil || rel.stream != c.rel.stream || c.Sees(r.tx.wide) {
+		return
+	}
+	for _, change := range changes {
+		if change.key == nil || change.incomplete != nil && len(change.incomplete.Fields) > 0 {
+			c.again = true
+		}
+		c.gone[string(change.key)] = true
+	}
+	if len(changes) == 0 {
+		c.again = true
+	}
+}
+
+// land tells the waiting chunk once all that committed before its place was.
+func (r *reader) land(reached pglogrepl.LSN) {
+	c := r.chunk
+	if c == nil || reached < c.lsn {
+		return
+	}
+	r.chunk = nil
+	if c.again {
+		return // its cursor stands where it was
+	}
+	for i, row := range c.Rows {
+		switch key := c.keys[i]; {
+		case row.Row == nil:
+			r.tooLarge(c.rel, "the row at "+strings.Join(row.At, ", "))
+		case c.gone[key] && !c.rel.keyless: // told by whoever changed it
+		default:
+			var id []byte
+			if !c.rel.keyless {
+				id = []byte(key)
+			}
+			r.add(c.rel, change{op: event.Read, key: id, after: row.Row})
+		}
+	}
+	r.snapshots.Read(len(c.Rows), c.Bytes, c.Next, c.Done)
+	r.account()
+}
+
+// remember notes a transaction that is told.
+func (r *reader) remember(t *transaction) error {
+	var err error
+	if t.wide, err = strconv.ParseUint(t.xid, 10, 64); err != nil {
+		return fmt.Errorf("transaction id: %w", err)
+	}
+	r.recent = append(r.recent, t.wide)
+	if len(r.recent) >= 2*maxRecent {
+		r.recent = slices.Clone(r.recent[maxRecent:])
+	}
+	return nil
+}

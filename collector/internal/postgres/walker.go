@@ -1,0 +1,107 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+
+	"datawatch/collector/internal/source"
+	"datawatch/collector/internal/source/backfill"
+	"datawatch/pkg/event"
+)
+
+// Walker reads tables in chunks for capture from the WAL (package wal).
+type Walker struct{ s *Source }
+
+// NewWalker reads what the configuration allows.
+func NewWalker(name string, c Config, o Options) *Walker { return &Walker{s: New(name, c, o)} }
+
+// Tracker keeps account of the source's snapshots.
+func (w *Walker) Tracker(committed source.Progress, requests <-chan source.SnapshotRequest) (*backfill.Tracker, error) {
+	w.s.requests = requests
+	return w.s.newTracker(committed)
+}
+
+// ChunkRows bounds what is read at a time; 0 leaves it as it is.
+func (w *Walker) ChunkRows(n int) { w.s.limits.chunkRows = n }
+
+// Chunk is a run of a table's rows, as one database snapshot has them.
+type Chunk struct {
+	Columns []event.Column
+	Rows    []WalkedRow
+	Bytes   int64
+	Next    json.RawMessage // the cursor behind it
+	Done    bool            // there are no more
+
+	seen snapshot
+}
+
+// WalkedRow is a row as to_json prints it; nil where it is larger than a record may be.
+type WalkedRow struct {
+	At  []string // its key, or its place
+	Row []byte
+}
+
+// Sees tells whether the chunk's snapshot sees what a transaction did.
+func (c *Chunk) Sees(xid uint64) bool { return c.seen.over(xid) }
+
+// Read reads on in a table. Within, and in the same transaction, is run before the rows are read.
+func (w *Walker) Read(ctx context.Context, db *pgx.Conn, part *backfill.Part, within func(context.Context) error) (*Chunk, error) {
+	at, err := parsePlace(part.Place)
+	if err != nil {
+		return nil, err
+	}
+	var out *Chunk
+	err = w.s.withRelation(ctx, db, at.oid, func(rel *relation) error {
+		var text string
+		if err := db.QueryRow(ctx, "select pg_current_snapshot()::text").Scan(&text); err != nil {
+			return err
+		}
+		seen, err := parseSnapshot(text)
+		if err != nil {
+			return err
+		}
+		if err := within(ctx); err != nil {
+			return err
+		}
+		c, err := w.s.rowsOf(ctx, db, rel, part)
+		if err != nil {
+			return err
+		}
+		out = &Chunk{Columns: rel.parsed.columns, Bytes: c.bytes, Next: c.next, Done: c.done, seen: seen}
+		for _, row := range c.rows {
+			out.Rows = append(out.Rows, WalkedRow{At: row.at, Row: row.row})
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Refusal is why a table can't be read, "" where it is worth trying again; busy, that somebody has it to himself just now.
+func (w *Walker) Refusal(err error) (why string, busy bool) {
+	switch {
+	case errors.Is(err, errBusy):
+		return "", true
+	case errors.Is(err, errGone):
+		return errGone.Error(), false
+	default:
+		return refusal(err), false
+	}
+}
+
+// Part is that of a table, by its oid.
+func Part(stream event.Stream, oid uint32, estimate int64, keyless bool) *backfill.Part {
+	p := &backfill.Part{Stream: stream, Place: place{oid: oid}.String(), Estimate: estimate}
+	if keyless {
+		p.Note = noteKeyless
+	}
+	return p
+}
+
+// PartOID is the table of a part.
+func PartOID(p *backfill.Part) (uint32, error) {
+	at, err := parsePlace(p.Place)
+	return at.oid, err
+}
