@@ -24,7 +24,7 @@ import (
 )
 
 // configuration is a collector with one Kafka source that watches the company's topics under prefix.
-func configuration(t *testing.T, internal, company, prefix string) Config {
+func configuration(t testing.TB, internal, company, prefix string) Config {
 	c := DefaultConfig()
 	c.Broker.Addresses, c.Broker.TopicPrefix, c.Broker.Partitions = strings.Split(internal, ","), testrig.Prefix(t), 3
 	c.Collector.Listen = "127.0.0.1:0"
@@ -41,10 +41,10 @@ type running struct {
 	stop   func()
 }
 
-func start(t *testing.T, c Config) *running { return startLogging(t, c, t.Output()) }
+func start(t testing.TB, c Config) *running { return startLogging(t, c, t.Output()) }
 
 // startLogging starts a collector that logs to a writer.
-func startLogging(t *testing.T, c Config, log io.Writer) *running {
+func startLogging(t testing.TB, c Config, log io.Writer) *running {
 	t.Helper()
 	env := daemon.NewEnv(slog.New(slog.NewTextHandler(log, nil)))
 	ctx, cancel := context.WithCancel(t.Context())
