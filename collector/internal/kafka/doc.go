@@ -16,6 +16,7 @@
 // partitions begin at the very first run is found out by the first shard for all.
 //
 // Who does what: one goroutine a broker fetches the partitions that it leads (fetch.go) and hands over one partition's
-// records at a time; a single goroutine (reader.go) turns them into events, decides where partitions begin, and emits.
-// While an emit waits, nothing more than one fetch a broker is held.
+// records at a time; a single goroutine (reader.go) turns them into events, decides where partitions begin, and has them
+// emitted, one batch at a time (emitter.go), while it gathers the next. While an emit waits, no more than that batch, the next
+// and one fetch a broker is held.
 package kafka

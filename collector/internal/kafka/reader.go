@@ -27,7 +27,7 @@ const (
 type reader struct {
 	*Source
 	cluster   *cluster
-	emit      source.Emit
+	emitter   *emitter
 	positions map[partition]position // behind what was taken from chunks
 	board     *board
 	throttle  *throttle
@@ -39,7 +39,7 @@ type reader struct {
 
 	events     []event.Raw
 	bytes      int
-	oldest     time.Time              // of the events
+	oldest     time.Time              // of the events, zero where there are none
 	moved      map[partition]struct{} // whose progress goes into the next batch
 	suspects   map[partition]int32    // whose log may not be the one that was read, and since which leader epoch
 	started    json.RawMessage        // the source's own progress, where it goes into the next batch
@@ -52,7 +52,7 @@ type reader struct {
 
 func newReader(s *Source, k *cluster, positions map[partition]position, emit source.Emit) *reader {
 	return &reader{
-		Source: s, cluster: k, emit: emit, positions: positions, board: newBoard(),
+		Source: s, cluster: k, emitter: &emitter{emit: emit}, positions: positions, board: newBoard(),
 		throttle: &throttle{rate: (int64(s.Config.MaxBytesPerSecond) + int64(s.Config.Shards) - 1) / max(int64(s.Config.Shards), 1)},
 		chunks:   make(chan chunk), lost: make(chan struct{}, 1), fetching: map[int32]bool{},
 		moved: map[partition]struct{}{}, suspects: map[partition]int32{}, state: source.Connecting,
@@ -63,6 +63,7 @@ func newReader(s *Source, k *cluster, positions map[partition]position, emit sou
 const minRefresh = 500 * time.Millisecond
 
 func (r *reader) run(ctx context.Context, first bool) error {
+	defer r.emitter.close()
 	if err := r.begin(ctx, first); err != nil {
 		return err
 	}
@@ -79,6 +80,10 @@ func (r *reader) run(ctx context.Context, first bool) error {
 			err := r.take(ctx, c)
 			c.taken <- struct{}{}
 			if err != nil {
+				return err
+			}
+		case err := <-r.emitter.ended:
+			if err := r.emitter.end(err); err != nil {
 				return err
 			}
 		case <-r.lost:
@@ -114,6 +119,9 @@ func (r *reader) begin(ctx context.Context, first bool) error {
 	if err := r.flush(ctx); err != nil {
 		return err
 	}
+	if err := r.emitter.wait(); err != nil {
+		return err
+	}
 	maps.DeleteFunc(r.positions, func(p partition, _ position) bool { return !r.mine(p) })
 	r.tell(source.Streaming, "")
 	return nil
@@ -131,7 +139,7 @@ func (r *reader) look(ctx context.Context, first bool) error {
 }
 
 func (r *reader) nextDeadline() time.Time {
-	if !r.flushAt.IsZero() && r.flushAt.Before(r.refreshDue) {
+	if r.flushable() && r.flushAt.Before(r.refreshDue) {
 		return r.flushAt
 	}
 	return r.refreshDue
@@ -139,7 +147,7 @@ func (r *reader) nextDeadline() time.Time {
 
 // due does what the time has come for.
 func (r *reader) due(ctx context.Context, now time.Time) error {
-	if !r.flushAt.IsZero() && !now.Before(r.flushAt) {
+	if r.flushable() && !now.Before(r.flushAt) {
 		if err := r.flush(ctx); err != nil {
 			return err
 		}
@@ -258,49 +266,16 @@ func (r *reader) flushWithin(d time.Duration) {
 	}
 }
 
-// flush emits what has gathered.
-func (r *reader) flush(ctx context.Context) error {
-	r.flushAt = time.Time{}
-	progress := make(source.Progress, len(r.moved)+1)
-	for p := range r.moved {
-		progress[p.entry()] = encode(r.positions[p])
-	}
-	if r.started != nil {
-		progress[beganEntry] = r.started
-	}
-	if len(r.events) == 0 && len(progress) == 0 {
-		return nil
-	}
-	if err := r.emit(ctx, source.Batch{Events: r.events, Progress: progress}); err != nil {
-		return err
-	}
-	if r.group != nil {
-		r.group.reach(r.reached())
-	}
-	r.events, r.bytes, r.started = nil, 0, nil // whoever got the events may keep them
-	clear(r.moved)
-	return nil
-}
-
-// reached is what the batch that was just emitted moved.
-func (r *reader) reached() map[partition]int64 {
-	offsets := make(map[partition]int64, len(r.moved))
-	for p := range r.moved {
-		if at := r.positions[p].Offset; at >= 0 {
-			offsets[p] = at
-		}
-	}
-	return offsets
-}
-
 // stalledAfter keeps what mends itself, as a change of leaders does, from being told.
 const stalledAfter = 10 * time.Second
 
 // report tells lag and state.
 func (r *reader) report(now time.Time) {
 	var lag time.Duration
-	if len(r.events) > 0 {
-		lag = now.Sub(r.oldest)
+	for _, oldest := range []time.Time{r.oldest, r.emitter.oldest} {
+		if !oldest.IsZero() {
+			lag = max(lag, now.Sub(oldest))
+		}
 	}
 	for _, p := range r.board.behind() {
 		if at := r.positions[p].Time; !at.IsZero() {
