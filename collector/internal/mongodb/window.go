@@ -35,19 +35,20 @@ func (r *reader) watchWindow(ctx context.Context) {
 		})
 }
 
-// tellWindow looks now and then. readUpTo is zero until something was read.
+// tellWindow looks now and then, once something was read: readUpTo is zero until then.
 func tellWindow(ctx context.Context, to source.WindowReporter, reach func(context.Context) (oldest, newest time.Time, err error),
 	readUpTo func() time.Time, failed func(error),
 ) {
 	ticker := time.NewTicker(windowEvery)
 	defer ticker.Stop()
 	for {
-		at := readUpTo()
-		switch oldest, newest, err := reach(ctx); {
-		case err != nil:
-			failed(err)
-		case !at.IsZero() && newest.After(oldest):
-			to.Window(control.Window{Left: int64(at.Sub(oldest).Seconds()), Size: int64(newest.Sub(oldest).Seconds()), Seconds: true})
+		if at := readUpTo(); !at.IsZero() {
+			switch oldest, newest, err := reach(ctx); {
+			case err != nil:
+				failed(err)
+			case newest.After(oldest):
+				to.Window(control.Window{Left: int64(at.Sub(oldest).Seconds()), Size: int64(newest.Sub(oldest).Seconds()), Seconds: true})
+			}
 		}
 		select {
 		case <-ctx.Done():
