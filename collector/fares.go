@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"datawatch/collector/internal/feed"
-	"datawatch/collector/internal/supervise"
 	"datawatch/collector/internal/trouble"
 	"datawatch/pkg/control"
 )
@@ -12,9 +11,9 @@ import (
 // fares is how the sources fare that this collector reads, as its signs of life tell the validator: whether they are read,
 // how far behind, what waits in them, how much they take, and what changed in them.
 type fares struct {
-	supervisor *supervise.Supervisor
-	trouble    *trouble.Teller
-	feed       *feed.Feed // nil where there is none
+	sources func() []control.Source // as whoever reads them tells
+	trouble *trouble.Teller
+	feed    *feed.Feed // nil where there is none
 
 	mu   sync.Mutex
 	caps map[string]int64 // of outboxes that capture stops at, by source
@@ -36,7 +35,7 @@ func (f *fares) configure(c Config) {
 func (f *fares) say(b *control.Beat) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	b.Sources = f.supervisor.Sources()
+	b.Sources = f.sources()
 	if f.feed != nil {
 		b.Changes = f.feed.TakeChanged()
 	}

@@ -32,7 +32,7 @@ func RunReloading(ctx context.Context, c Config, reloads <-chan daemon.Reload[Co
 	supervisor := supervise.New(supervise.Options{
 		Broker: c.Broker, Units: units(c, show, env), Mask: mask, Watch: show.trouble, Log: env.Log, Metrics: env.Metrics, Health: env.Health,
 	})
-	known := &fares{supervisor: supervisor, trouble: show.trouble, feed: show.feed}
+	known := &fares{sources: supervisor.Sources, trouble: show.trouble, feed: show.feed}
 	known.configure(c)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return daemon.ServeHTTP(ctx, c.Collector.Listen, env) })

@@ -43,16 +43,27 @@ type show struct {
 
 	validator atomic.Int64 // its newest sign of life, in nanoseconds since 1970
 	watching  atomic.Bool  // this collector watches it
+	listens   atomic.Int64 // since when, in the same way
 }
 
 // alone tells whether this collector watches the validator and hears nothing of it: then nobody else tells people of gaps
 // and of sources that aren't read.
 func (s *show) alone() bool {
-	return s.watching.Load() && time.Since(time.Unix(0, s.validator.Load())) > validatorAway
+	return s.watching.Load() && s.heardByNow() && time.Since(time.Unix(0, s.validator.Load())) > validatorAway
 }
 
-// validatorAway is how long the validator may be silent until the collector tells what that would.
-const validatorAway = time.Minute
+// heardByNow tells whether the validator, if it lives, was heard of: who begins to watch has its signs of life to read first.
+func (s *show) heardByNow() bool {
+	return !s.watching.Load() || s.validator.Load() != 0 || time.Since(time.Unix(0, s.listens.Load())) > validatorHeard
+}
+
+const (
+	// validatorAway is how long the validator may be silent until the collector tells what that would.
+	validatorAway = time.Minute
+	// validatorHeard is how long after a collector begins to watch it has heard of a validator that lives, which gives a sign
+	// every five seconds.
+	validatorHeard = 15 * time.Second
+)
 
 func openShow(c Config, env daemon.Env) (*show, error) {
 	bot, err := daemon.OpenTelegram(c.Shared, "collector", env)
@@ -61,7 +72,7 @@ func openShow(c Config, env daemon.Env) (*show, error) {
 	}
 	s := &show{bot: bot, chats: daemon.ChatsOf(c.Telegram.Feed, c.Telegram.Alerts), broker: c.Broker, env: env}
 	s.gaps = gapalert.New(gapalert.Options{
-		Sender: bot, Chat: telegram.ChatOf(c.Telegram.Alerts), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log, Alone: s.alone,
+		Sender: bot, Chat: telegram.ChatOf(c.Telegram.Alerts), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log, Alone: s.alone, Known: s.heardByNow,
 	})
 	s.sources.Store(&c.Collector.Sources)
 	s.trouble = trouble.New(trouble.Options{
@@ -226,6 +237,7 @@ const storeTimeout = 4 * time.Second
 // in is tried again.
 func (s *show) watch(ctx context.Context, c Config) error {
 	defer s.env.Health.ForgetCanary()
+	s.listens.Store(time.Now().UnixNano())
 	s.watching.Store(true)
 	defer s.watching.Store(false)
 	group, ctx := errgroup.WithContext(ctx)

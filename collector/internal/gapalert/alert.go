@@ -35,6 +35,8 @@ type Options struct {
 	Log      *slog.Logger
 	// Alone tells whether nobody else tells people of gaps: the validator does, as long as it gives signs of life. Nil is always.
 	Alone func() bool
+	// Known tells whether Alone knows by now: until it does, gaps wait. Nil is always.
+	Known func() bool
 	// Together is how long gaps are waited for that belong to the first. Default: 2 s.
 	Together time.Duration
 }
@@ -71,6 +73,9 @@ func New(o Options) *Alerter {
 	}
 	if o.Alone == nil {
 		o.Alone = func() bool { return true }
+	}
+	if o.Known == nil {
+		o.Known = func() bool { return true }
 	}
 	return &Alerter{o: o, words: wordsIn(o.Language), wake: make(chan struct{}, 1)}
 }
@@ -148,10 +153,12 @@ func (a *Alerter) Run(ctx context.Context) error {
 			return ctx.Err()
 		case <-a.wake:
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(a.o.Together):
+		for waited := false; !waited || !a.o.Known(); waited = true {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(a.o.Together):
+			}
 		}
 		for g := a.next(); g != nil; g = a.next() {
 			if !a.o.Alone() {

@@ -109,3 +109,27 @@ func TestAChatThatRefusesDoesntHoldTheNext(t *testing.T) {
 		}
 	})
 }
+
+// TestAGapWaitsUntilItIsKnownWhoTellsOfIt: of a collector's first second too people hear once.
+func TestAGapWaitsUntilItIsKnownWhoTellsOfIt(t *testing.T) {
+	for _, alone := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c, began := &chat{}, time.Now()
+			known := func() bool { return time.Since(began) > 15*time.Second }
+			a := New(Options{
+				Sender: c, Language: "en", Zone: time.UTC, Log: slog.New(slog.DiscardHandler), Known: known,
+				Alone: func() bool {
+					if !known() {
+						t.Error("asked before it is known")
+					}
+					return alone
+				},
+			})
+			a.Offer([]event.Raw{gapIn(t, "shop-db/public.orders", "the outbox is full", nil, began.Add(-time.Minute), began)})
+			run(t, a)
+			if told := len(c.sent) == 1; told != alone {
+				t.Errorf("alone: %v, sent %q", alone, c.sent)
+			}
+		})
+	}
+}
