@@ -187,8 +187,9 @@ func (w *walk) hear(id string, signal Signal) {
 	w.board.Told(id, signal, telegram.Ref{Chat: c.Chat, ID: w.next}, w.now)
 	w.heard = append(w.heard, heard{w.now, id, signal})
 	sounds := 0
+	w.heard = slices.DeleteFunc(w.heard, func(h heard) bool { return w.now.Sub(h.at) >= 10*time.Minute })
 	for _, h := range w.heard {
-		if w.now.Sub(h.at) < 10*time.Minute && !h.signal.Silent() && w.board.Card(h.id).Chat.ID == c.Chat.ID {
+		if !h.signal.Silent() && w.board.Card(h.id).Chat.ID == c.Chat.ID {
 			sounds++
 		}
 	}
