@@ -21,7 +21,10 @@
 // stored with the place up to which it was, under alert-signs. A chat that can't be reached is told in the chat of all
 // alerts, where its alerts go meanwhile.
 //
-// Order: what is critical first, then what is new, then what waits longest, then edits; a message is edited at most once
+// Troubles of our own have messages of their own, apart from alerts: each says what happened, since when, what it means for
+// the data and what to do, and, when it is over, what it was.
+//
+// Order: what is critical first, then what is new, our own troubles before alerts, then what waits longest, then edits; a message is edited at most once
 // per Options.EditEvery. Violations of severity info are counted and never become a message. Nothing is dropped: what the
 // keeper can't read is logged and counted, groups beyond Options.MaxGroups are counted as one. A
 // group that was over for longer than it would be told as back, or was only counted and isn't any more, is forgotten.

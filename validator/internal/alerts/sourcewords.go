@@ -57,7 +57,7 @@ func (w writer) gaps(g *gaps) telegram.Message {
 	if !g.Unknown {
 		means = t.gapLost(w.words.number(g.Lost))
 	}
-	m := w.trouble(t.gap(g.Source, streams, more), g.From, g.Cause, means, g.Remedy)
+	m := w.trouble(t.gap(g.Source, streams, more), g.From, w.cause(g.Cause), means, g.Remedy)
 	span := telegram.Line(telegram.Plain(w.span(g) + " · " + strings.Join(names, ", ")))
 	m.Blocks = append(m.Blocks[:1:1], append([]telegram.Block{span}, m.Blocks[1:]...)...)
 	return m

@@ -40,10 +40,10 @@ func TestTroublesSayWhatSinceWhenWhatItMeansAndWhatToDo(t *testing.T) {
 		}
 		for _, stream := range []event.Stream{"shop-db/public.orders", "shop-db/public.wallets"} {
 			s.signs.gap(control.Gap{Stream: stream, What: event.Gap{
-				From: now.Add(-2 * time.Hour), To: now.Add(-time.Hour), Cause: "the outbox reached its cap", Lost: &lost, Remedy: "run collector snapshot --source shop-db",
+				From: now.Add(-2 * time.Hour), To: now.Add(-time.Hour), Cause: "outbox_full", Lost: &lost, Remedy: "run collector snapshot --source shop-db",
 			}}, now)
 		}
-		s.signs.gap(control.Gap{Stream: "shop-mongo/shop.carts", What: event.Gap{From: now.Add(-2 * time.Hour), To: now.Add(-time.Hour), Cause: "the oplog no longer reaches back"}}, now)
+		s.signs.gap(control.Gap{Stream: "shop-mongo/shop.carts", What: event.Gap{From: now.Add(-2 * time.Hour), To: now.Add(-time.Hour), Cause: "history_lost: the resume point may no longer be in the oplog"}}, now)
 		troubles := s.findTroubles(now)
 		s.signs.known.Canaries[2] = now.Add(-10 * time.Minute) // none was silent where one is told
 		delete(s.signs.services, "preprocessor")
@@ -69,6 +69,22 @@ func TestTroublesSayWhatSinceWhenWhatItMeansAndWhatToDo(t *testing.T) {
 	}
 	if !bytes.Equal(want, got.Bytes()) {
 		t.Errorf("differs from %s:\n%s", golden, got.Bytes())
+	}
+}
+
+// TestEveryCauseOfAGapIsSaidInBothLanguages: a code is nobody's language.
+func TestEveryCauseOfAGapIsSaidInBothLanguages(t *testing.T) {
+	codes := slices.Sorted(maps.Keys(englishCauses))
+	if got := slices.Sorted(maps.Keys(vietnameseCauses)); !slices.Equal(got, codes) {
+		t.Errorf("Vietnamese has %q, English %q", got, codes)
+	}
+	for code, want := range map[string]string{
+		"slot_lost": "The server has dropped what the slot held back.", "rewound: no such token": "The deployment was rolled back or restored: no such token",
+		"the cluster deleted offsets 1 to 2": "the cluster deleted offsets 1 to 2",
+	} {
+		if got := (writer{words: english}).cause(code); got != want {
+			t.Errorf("%q is said as %q, want %q", code, got, want)
+		}
 	}
 }
 

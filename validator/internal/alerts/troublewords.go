@@ -44,6 +44,7 @@ type troubleWords struct {
 	gap               func(source string, streams int, more bool) string
 	gapLost           func(n string) string
 	gapSome           string
+	causes            map[string]string // by the code that sources give
 	do                string
 	again             func(name string) string
 	several           func(n string) string
@@ -102,6 +103,7 @@ var englishTroubles = troubleWords{
 		return source + ": a gap in " + strconv.Itoa(streams) + " streams"
 	},
 	gapLost: func(n string) string { return n + " changes from then were not captured." },
+	causes:  englishCauses,
 	gapSome: "Changes from then may not have been captured: they were never checked, and aren't in clean.",
 	do:      "Do: ",
 	again:   func(name string) string { return name + ": over" },
@@ -183,6 +185,7 @@ var vietnameseTroubles = troubleWords{
 		return source + ": " + strconv.Itoa(streams) + " luồng có khoảng thiếu"
 	},
 	gapLost: func(n string) string { return n + " thay đổi trong khoảng này không được ghi lại." },
+	causes:  vietnameseCauses,
 	gapSome: "Thay đổi trong khoảng này có thể không được ghi lại: chúng không được kiểm tra và không có trong clean.",
 	do:      "Cần làm: ",
 	again:   func(name string) string { return name + ": đã hết" },
