@@ -10,7 +10,7 @@ import (
 // the text.
 func FuzzNoFileStopsTheLoader(f *testing.F) {
 	for _, text := range []string{
-		`{}`, `true`, `{"type": "object", "properties": {"a": {"$ref": "#"}}}`, `{"$ref": "../_common/a.json#/x"}`, `{"$id": "urn:x", "$ref": "y"}`,
+		`{}`, `true`, `{"type": "object", "properties": {"a": {"$ref": "#"}}}`, `{"$ref": "../_common/a.json#/x"}`, `{"$id": "urn:x", "$ref": "y"}`, `{"$id": "urS:x", "$ref": "y"}`,
 		`{"x-rules": [{"id": "a", "rule": "self.a > 0 && old.b", "message": "é", "on": "update", "show": "self"}]}`, "{\"a\":\n1,}", `{"$defs": {"a": {"$anchor": "x"}}, "$ref": "#x"}`,
 		`{"$schema": "http://json-schema.org/draft-04/schema#", "id": "x", "exclusiveMinimum": true, "minimum": 1}`, `{"items": [{"enum": []}], "pattern": "("}`,
 		`{"$recursiveRef": "#", "$dynamicRef": "#a", "$dynamicAnchor": "a", "$vocabulary": {"x": true}}`, `{"x-pii": ["/a/*"], "x-severity": 1, "x-owner": [], "x-runbook": "http://"}`,
