@@ -19,7 +19,8 @@ import (
 var pollSQL string
 
 const (
-	// Polling: at once while there is more, then with growing pauses.
+	// Polling, from the beginning of one tick to that of the next: at once where a tick took longer, with growing pauses where
+	// nothing comes.
 	shortestPause = 20 * time.Millisecond
 	longestPause  = 250 * time.Millisecond
 	// markEvery bounds the transaction ids that marks use up.
@@ -127,6 +128,7 @@ func (r *reader) run(ctx context.Context) error {
 			return ctx.Err()
 		case <-timer.C:
 		}
+		began := time.Now()
 		events, err := r.tick(ctx)
 		if err != nil {
 			if ctx.Err() != nil {
@@ -139,7 +141,7 @@ func (r *reader) run(ctx context.Context) error {
 		} else {
 			pause = min(pause*5/4, longestPause)
 		}
-		timer.Reset(pause)
+		timer.Reset(max(0, pause-time.Since(began)))
 	}
 }
 
