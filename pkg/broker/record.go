@@ -74,9 +74,16 @@ func toSarama(r *Record) *sarama.ProducerMessage {
 		m.Metadata = r.PartitionBy
 	}
 	if len(r.Headers) > 0 {
+		n := 0
+		for _, h := range r.Headers {
+			n += len(h.Name)
+		}
+		names := make([]byte, 0, n) // of all, in one piece
 		m.Headers = make([]sarama.RecordHeader, len(r.Headers))
 		for i, h := range r.Headers {
-			m.Headers[i] = sarama.RecordHeader{Key: []byte(h.Name), Value: h.Value}
+			begin := len(names)
+			names = append(names, h.Name...)
+			m.Headers[i] = sarama.RecordHeader{Key: names[begin:len(names):len(names)], Value: h.Value}
 		}
 	}
 	return m

@@ -85,22 +85,34 @@ const (
 // (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md), and our own.
 func (r *Raw) RecordHeaders() []Header {
 	h := make([]Header, 0, 11+len(r.Headers))
-	add := func(name, value string) { h = append(h, Header{Name: name, Value: []byte(value)}) }
+	values := make([]byte, 0, len(r.ID)+len(r.Stream)+len(r.Type)+len(r.Kind)+2*len(time.RFC3339Nano)+32) // of all, in one piece
+	begin := 0
+	end := func(name string) {
+		h = append(h, Header{Name: name, Value: values[begin:len(values):len(values)]})
+		begin = len(values)
+	}
+	add := func(name, value string) {
+		values = append(values, value...)
+		end(name)
+	}
 	add(headerSpec, "1.0")
 	add(headerID, r.ID)
 	add(headerSource, r.Stream.Source())
 	add(headerType, r.Type)
 	add(headerSubject, r.Stream.Entity())
-	add(headerTime, r.Time.UTC().Format(time.RFC3339Nano))
+	values = r.Time.UTC().AppendFormat(values, time.RFC3339Nano)
+	end(headerTime)
 	add(headerKind, string(r.Kind))
 	if r.Key != nil {
 		h = append(h, Header{Name: headerKey, Value: r.Key})
 	}
 	if r.TimestampType != "" {
-		add(headerTimestamp, strconv.FormatInt(r.Time.UnixMilli(), 10))
+		values = strconv.AppendInt(values, r.Time.UnixMilli(), 10)
+		end(headerTimestamp)
 		add(headerTimestampType, r.TimestampType)
 	}
-	add(headerCapturedAt, r.CapturedAt.UTC().Format(time.RFC3339Nano))
+	values = r.CapturedAt.UTC().AppendFormat(values, time.RFC3339Nano)
+	end(headerCapturedAt)
 	for _, own := range r.Headers {
 		h = append(h, Header{Name: SourceHeaderPrefix + own.Name, Value: own.Value})
 	}
