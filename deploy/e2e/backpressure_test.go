@@ -23,9 +23,12 @@ const (
 	waitingTopic      = "waiting"
 	waitingPartitions = 6
 	waitingRecord     = 8 << 10
-	// waitingPerSecond is how much waits for each second that the dial says: 15 minutes are 10 GB.
+	// waitingPerSecond is how much waits for each second that the dial says, where waitingEnv doesn't say it.
 	waitingPerSecond = 12 << 20
-	mostResident     = 200 << 20
+	waitingEnv       = "DATAWATCH_WAITING_MB"
+	// slowest is how many bytes a second a collector captures at least, on whatever machine.
+	slowest      = 8 << 20
+	mostResident = 200 << 20
 )
 
 // TestSlowOrAbsentBrokerPausesReadingWithinBoundedMemory has a collector find a lot of records waiting, while its own broker
@@ -42,7 +45,8 @@ func TestSlowOrAbsentBrokerPausesReadingWithinBoundedMemory(t *testing.T) {
 	company := newFiller(t, brokers)
 	w.start("collector")
 	w.end("collector")
-	records := company.fill(t, int(testrig.Soak().Seconds()*waitingPerSecond)/waitingRecord, waitingRecord)
+	waits := waitingBytes(t)
+	records := company.fill(t, waits/waitingRecord, waitingRecord)
 
 	slow := `{"type": "bandwidth", "stream": "upstream", "attributes": {"rate": 1000}}`
 	if _, err := internal.proxy.Toxics.AddToxicJson(strings.NewReader(slow)); err != nil {
@@ -54,7 +58,7 @@ func TestSlowOrAbsentBrokerPausesReadingWithinBoundedMemory(t *testing.T) {
 	time.Sleep(testrig.Soak() / 2) // as long as it likes to read on
 	testrig.Eventually(t, 10*time.Second, internal.proxy.Start)
 	internal.proxy.Toxics.ResetToxics(t.Context())
-	testrig.Eventually(t, 5*time.Minute, func() error { return w.hasRaw(int64(records)) })
+	testrig.Eventually(t, 5*time.Minute+time.Duration(waits/slowest)*time.Second, func() error { return w.hasRaw(int64(records)) })
 
 	testrig.Eventually(t, time.Minute, func() error { // offsets count markers too
 		if ids := w.rawIDs(); len(ids) != records {
@@ -71,6 +75,20 @@ func TestSlowOrAbsentBrokerPausesReadingWithinBoundedMemory(t *testing.T) {
 	if ids := w.rawIDs(); len(ids) != records {
 		t.Errorf("after the collector stopped raw has %d records, not %d", len(ids), records)
 	}
+}
+
+// waitingBytes is how much is to wait: DATAWATCH_WAITING_MB=10240 is 10 GB, for which the disk needs twice as much.
+func waitingBytes(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv(waitingEnv)
+	if text == "" {
+		return int(testrig.Soak().Seconds() * waitingPerSecond)
+	}
+	megabytes, err := strconv.Atoi(text)
+	if err != nil || megabytes < 1 {
+		t.Fatalf("%s is %q, not a number of megabytes", waitingEnv, text)
+	}
+	return megabytes << 20
 }
 
 // end stops a service in order.
