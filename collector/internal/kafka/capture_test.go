@@ -154,7 +154,7 @@ func (c *capture) committed() source.Progress {
 func (c *capture) run(t testing.TB, cfg Config) (stop func() error) {
 	t.Helper()
 	s := New(Options{Name: "k", Config: cfg, Internal: internal(), Reporter: c})
-	s.refresh, s.patience, s.groupEvery = 100*time.Millisecond, 5*time.Second, 50*time.Millisecond
+	s.refresh, s.groupEvery = 100*time.Millisecond, 50*time.Millisecond
 	return c.runSource(t, s)
 }
 
@@ -163,7 +163,13 @@ func (c *capture) runSource(t testing.TB, s *Source) (stop func() error) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	progress := c.committed()
-	go func() { ended <- s.Run(ctx, progress, c.emit) }()
+	go func() {
+		err := s.Run(ctx, progress, c.emit)
+		if ctx.Err() == nil {
+			t.Logf("the source ended by itself: %v", err)
+		}
+		ended <- err
+	}()
 	var once sync.Once
 	var err error
 	stop = func() error {

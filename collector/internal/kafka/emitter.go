@@ -53,11 +53,7 @@ func (e *emitter) wait() error {
 }
 
 // close waits for the emit that is under way, whatever becomes of it.
-func (e *emitter) close() {
-	if e.ended != nil {
-		_ = <-e.ended // the run ends for another reason
-	}
-}
+func (e *emitter) close() { _ = e.wait() } // the run ends for another reason
 
 // flushable tells whether something waits to be emitted and nothing is in its way.
 func (r *reader) flushable() bool { return !r.flushAt.IsZero() && r.emitter.ended == nil }
