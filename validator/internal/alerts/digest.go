@@ -16,7 +16,7 @@ import (
 	"datawatch/validator/internal/alerts/life"
 )
 
-const digestKey = "alert-digest" // of the state topic
+const digestKey = "alert-digest/last" // of the state topic
 
 // maxDigestLines bounds each list of a digest.
 const maxDigestLines = 5

@@ -18,7 +18,7 @@
 // and its card makes one message come twice; none is ever lost. While Telegram is away, what is owed waits, and is merged.
 //
 // Signs of life and tallies of all services come by the control topic, dead letters by theirs; what is counted of them is
-// stored with the place up to which it was, under alert-signs. A chat that can't be reached is told in the chat of all
+// stored with the place up to which it was, under alert-signs/read. A chat that can't be reached is told in the chat of all
 // alerts, where its alerts go meanwhile.
 //
 // Troubles of our own have messages of their own, apart from alerts: each says what happened, since when, what it means for

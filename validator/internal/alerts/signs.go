@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	signsKey  = "alert-signs" // of the state topic
+	signsKey  = "alert-signs/read" // of the state topic
 	signsBack = 20 * time.Minute
 	// shareWindow is how far back the share of invalid events of a stream reaches.
 	shareWindow = 10 * time.Minute
