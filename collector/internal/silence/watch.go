@@ -28,6 +28,8 @@ const (
 	stateKey = "silence/" + watched
 	// lookBack is how old a sign may be for the validator to be missed by a collector that starts.
 	lookBack = time.Hour
+	// storeWithin is how long a stop waits until it is stored what was told.
+	storeWithin = 5 * time.Second
 )
 
 // Sender is what the watch needs of a Telegram client.
@@ -185,6 +187,9 @@ func (w *watch) tell(ctx context.Context, since time.Time) error {
 		return err
 	}
 	w.told = &told{1, since, ref}
+	// Also where it was told in the moment of a stop: else nobody would say that it is over.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeWithin)
+	defer cancel()
 	return w.store(ctx, w.told)
 }
 

@@ -24,12 +24,16 @@ func TestMain(m *testing.M) { testrig.Main(m) }
 type people struct {
 	mu       sync.Mutex
 	messages []string
+	sent     func() // does what happens in the moment of a message; may be nil
 }
 
 func (p *people) Send(_ context.Context, to telegram.Chat, m telegram.Message, _ telegram.Priority) (telegram.Ref, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.messages = append(p.messages, m.Plain())
+	if p.sent != nil {
+		p.sent()
+	}
 	return telegram.Ref{Chat: to, ID: len(p.messages)}, nil
 }
 
@@ -57,7 +61,8 @@ func (p *people) read(t *testing.T, want ...string) {
 	})
 }
 
-// TestASilentValidatorIsToldOnceAndThatItIsBack, also by a collector that started meanwhile.
+// TestASilentValidatorIsToldOnceAndThatItIsBack, also by a collector that started meanwhile, and where the one that told it was
+// stopped in that moment.
 func TestASilentValidatorIsToldOnceAndThatItIsBack(t *testing.T) {
 	c := config.DefaultShared().Broker
 	c.Addresses, c.TopicPrefix = strings.Split(testrig.Embedded(t), ","), testrig.Prefix(t)
@@ -80,6 +85,9 @@ func TestASilentValidatorIsToldOnceAndThatItIsBack(t *testing.T) {
 	readers := &people{}
 	watch := func() (stop func()) {
 		ctx, cancel := context.WithCancel(t.Context())
+		readers.mu.Lock()
+		readers.sent = cancel
+		readers.mu.Unlock()
 		ended := make(chan error, 1)
 		go func() {
 			ended <- silence.Watch(ctx, silence.Options{
