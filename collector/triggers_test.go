@@ -71,7 +71,7 @@ func TestTriggersArePlannedInstalledToldAndRemoved(t *testing.T) {
 	if status := ok("status"); !strings.Contains(status, "isn't installed") {
 		t.Errorf("status after removal: %s", status)
 	}
-	if code, _, stderr := run(t, yaml, "triggers", "plan", "--source", "nope"); code != daemon.ExitFailed || !strings.Contains(stderr, `no source "nope"`) {
+	if code, _, stderr := run(t, yaml, "triggers", "plan", "--source", "nope"); code != daemon.ExitConfig || !strings.Contains(stderr, `no source "nope"`) {
 		t.Errorf("a source that isn't there: %d %s", code, stderr)
 	}
 }
