@@ -109,7 +109,6 @@ func through(uri, addr string) string {
 	q := u.Query()
 	q.Del("replicaSet")
 	q.Set("directConnection", "true")
-	q.Set("serverSelectionTimeoutMS", "2000")
 	u.Host, u.Path, u.RawQuery = addr, "/", q.Encode()
 	return u.String()
 }
