@@ -21,6 +21,8 @@ const mostUntilTold = time.Second
 // many times what the feed of everything may tell; Telegram's limits are the real ones. It fails beyond mostUntilTold.
 func BenchmarkFollowedTransactionIsTold(b *testing.B) {
 	w := newWorld(b, testrig.Embedded(b), telegramsim.Limits{})
+	const testers = strangersChat // they have joined: a chat of alerts leaves a feed little
+	w.configure("  feed: {chat: 1001}", fmt.Sprintf("  feed: {chat: 1001}\n  allow: [%d]", testers))
 	mine, others := w.connect(), w.connect()
 	for _, sql := range []string{"CREATE TABLE mine (id bigint PRIMARY KEY, note text)", "CREATE TABLE others (id bigint PRIMARY KEY, note text)"} {
 		if _, err := mine.Exec(b.Context(), sql); err != nil {
@@ -28,10 +30,10 @@ func BenchmarkFollowedTransactionIsTold(b *testing.B) {
 		}
 	}
 	w.start()
-	if _, err := w.sim.Type(alertsChat, telegramsim.Written{Text: "/follow mine"}); err != nil {
+	if _, err := w.sim.Type(testers, telegramsim.Written{Text: "/follow mine"}); err != nil {
 		b.Fatal(err)
 	}
-	w.message(alertsChat, "until")
+	w.message(testers, "until")
 	ctx, cancel := context.WithCancel(b.Context())
 	written, ended := 0, make(chan error, 1)
 	go func() {
@@ -49,12 +51,12 @@ func BenchmarkFollowedTransactionIsTold(b *testing.B) {
 	var took []time.Duration
 	next := 0
 	for b.Loop() {
-		for range 14 { // a group takes 15 of a feed in a minute
+		for range 12 { // with the answer to /follow as many as a group takes of a feed in a minute
 			began := time.Now()
 			if _, err := mine.Exec(b.Context(), "INSERT INTO mine VALUES ($1, $2)", next, fmt.Sprintf("number %d.", next)); err != nil {
 				b.Fatal(err)
 			}
-			w.message(alertsChat, fmt.Sprintf("number %d.", next))
+			w.message(testers, fmt.Sprintf("number %d.", next))
 			took = append(took, time.Since(began))
 			next++
 			time.Sleep(1100 * time.Millisecond) // a chat takes one a second
