@@ -63,6 +63,9 @@ var storms = map[string]func(s *storm, round int){
 	},
 	"Telegram is away": func(s *storm, round int) {
 		s.api.goAway(round > 1 && round < stormRounds-2)
+		if round == stormRounds-2 {
+			s.api.floods(2 * time.Second) // others send to the chat, too
+		}
 		s.of(stream, fmt.Sprint("of ", round), 2, fmt.Sprint("meanwhile-", round))
 		if round == 1 {
 			s.heard()
@@ -206,6 +209,9 @@ func weather(t *testing.T, kafka string, play func(*storm, int)) {
 	}
 	if heard == 0 || heard > mostHeard {
 		t.Errorf("people heard %d messages: %+v", heard, messages)
+	}
+	if !a.obeyed() {
+		t.Error("Telegram said how long to wait, and nobody was told so, or somebody didn't wait")
 	}
 	t.Logf("people heard %d messages of %d groups; the keeper was killed in round %d", heard, len(s.counts), death)
 }

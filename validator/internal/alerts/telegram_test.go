@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // api is Telegram's Bot API as far as the keeper uses it, at the level of HTTP and as strict as the real one.
@@ -28,9 +30,44 @@ type api struct {
 	banned   string // a chat that the bot isn't in
 	away     bool   // nothing is answered but errors
 	denied   int    // messages that came meanwhile
+
+	flood    time.Duration // that the next message makes; zero is none
+	freeAt   time.Time     // until then everything is refused
+	tooEarly int           // messages before that
 }
 
 // goAway has Telegram answer nothing but errors, or come back.
+// floods has the next message refused, with so long to wait; whoever doesn't is counted.
+func (a *api) floods(wait time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.flood = wait
+}
+
+// obeyed tells whether everybody waited who was told to.
+func (a *api) obeyed() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.flood == 0 && a.tooEarly == 0
+}
+
+// refused tells whether a message comes in a flood, and answers it.
+func (a *api) refused(w http.ResponseWriter) bool {
+	now := time.Now()
+	switch {
+	case now.Before(a.freeAt):
+		a.tooEarly++
+	case a.flood > 0:
+		a.freeAt, a.flood = now.Add(a.flood), 0
+	default:
+		return false
+	}
+	wait := int(math.Ceil(a.freeAt.Sub(now).Seconds()))
+	w.WriteHeader(http.StatusTooManyRequests)
+	_, _ = fmt.Fprintf(w, `{"ok":false,"error_code":429,"description":"Too Many Requests: retry after %d","parameters":{"retry_after":%d}}`, wait, wait)
+	return true
+}
+
 func (a *api) goAway(is bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -149,6 +186,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		w.WriteHeader(http.StatusBadGateway)
 		_, _ = io.WriteString(w, "<html>Bad Gateway</html>")
+		return
+	}
+	if (method == "sendMessage" || method == "editMessageText") && a.refused(w) {
 		return
 	}
 	switch method {
