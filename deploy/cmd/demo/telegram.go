@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"datawatch/deploy/telegramsim"
+	"datawatch/pkg/config"
+	"datawatch/pkg/daemon"
 )
 
 // pagePort is where the chat page is when nothing else is there.
@@ -29,6 +31,16 @@ type telegramPlace struct {
 	Token, APIURL string
 	Language      string
 	Feed, Alerts  int64
+}
+
+// reach asks the real Telegram once, so that a wrong token is told at once and not to the services' logs only.
+func (p telegramPlace) reach(ctx context.Context) error {
+	c := config.DefaultShared()
+	c.Telegram.Token, c.Telegram.APIURL = config.Secret(p.Token), p.APIURL
+	if found := daemon.CheckTelegram(ctx, c, "demo", config.Chat{ID: p.Feed}); found.Err != nil {
+		return fmt.Errorf("%w: see TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT, or unset both to use the simulated Telegram", found.Err)
+	}
+	return nil
 }
 
 // languageEnv chooses the language of the messages: en or vi.
@@ -50,7 +62,7 @@ func (d *demo) startTelegram(ctx context.Context) error {
 			return errors.New("TELEGRAM_BOT_TOKEN is set, so TELEGRAM_CHAT must be the id of a chat that the bot is in (groups have negative ids); unset both to use the simulated Telegram")
 		}
 		d.place.Telegram = telegramPlace{Token: token, APIURL: "https://api.telegram.org", Language: language(), Feed: chat, Alerts: chat}
-		return nil
+		return d.place.Telegram.reach(ctx)
 	}
 	sim := telegramsim.New(telegramsim.Options{
 		Chats: []telegramsim.Chat{
