@@ -26,7 +26,7 @@ func MongoDB(t testing.TB) string {
 		if err != nil {
 			return "", err
 		}
-		stopAtEnd(s.Stop)
+		stopAtEnd(func(context.Context) error { return kill(s) })
 		return s.URI(), nil
 	})
 	requireMongoDB(t, err)
@@ -41,7 +41,7 @@ func PrivateMongoDB(t testing.TB, o mongodb.Options) *mongodb.Server {
 	s, err := mongodb.Start(ctx, o)
 	requireMongoDB(t, err)
 	t.Cleanup(func() {
-		if err := s.Stop(context.Background()); err != nil {
+		if err := kill(s); err != nil {
 			t.Errorf("testrig: %v", err)
 		}
 	})

@@ -30,6 +30,27 @@ func Eventually(t testing.TB, timeout time.Duration, condition func() error) {
 	}
 }
 
+// WhileMoving waits for what takes as long as there is work left. It asks again with growing pauses until condition gives nil,
+// and fails the test with the last error when what condition counts hasn't changed for still.
+func WhileMoving(t testing.TB, still time.Duration, condition func() (moved int, err error)) {
+	t.Helper()
+	last, since := -1, time.Now()
+	for pause := firstPause; ; pause = min(2*pause, longestWait) {
+		moved, err := condition()
+		if err == nil {
+			return
+		}
+		if moved != last {
+			last, since = moved, time.Now()
+		}
+		left := still - time.Since(since)
+		if left <= 0 {
+			t.Fatalf("nothing moved for %v: %v", still, err)
+		}
+		time.Sleep(min(pause, left))
+	}
+}
+
 // soakEnv is how long tests that go on under load do so.
 const soakEnv = "DATAWATCH_SOAK"
 

@@ -57,6 +57,23 @@ func TestEventuallyReturnsAsSoonAsTheConditionHolds(t *testing.T) {
 	}
 }
 
+func TestWhileMovingWaitsAsLongAsThereIsProgress(t *testing.T) {
+	const still = 200 * time.Millisecond
+	begin, asked := time.Now(), 0
+	WhileMoving(t, still, func() (int, error) {
+		if asked++; time.Since(begin) < 3*still {
+			return asked, errors.New("not yet")
+		}
+		return asked, nil
+	})
+	o := observe(t, func(t testing.TB) {
+		WhileMoving(t, still, func() (int, error) { return 7, errors.New("seven of eight") })
+	})
+	if !strings.Contains(o.failed, "seven of eight") {
+		t.Errorf("failed with %q", o.failed)
+	}
+}
+
 func TestEventuallyFailsWithTheLastError(t *testing.T) {
 	tries := 0
 	o := observe(t, func(t testing.TB) {

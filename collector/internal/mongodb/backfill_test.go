@@ -174,14 +174,14 @@ func TestSnapshotUnderWritesHasNoOlderImageBehindANewerOne(t *testing.T) {
 	if _, err := carts.InsertOne(t.Context(), bson.D{{Key: "_id", Value: "done"}, {Key: "v", Value: number.Add(1)}}); err != nil {
 		t.Fatal(err)
 	}
-	testrig.Eventually(t, patience, func() error {
+	testrig.WhileMoving(t, time.Minute, func() (int, error) {
 		a := c.account(t)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if len(a.Jobs) > 0 || !slices.ContainsFunc(c.events, func(e event.Raw) bool { return string(e.Key) == `{"_id":"done"}` }) {
-			return fmt.Errorf("not at the end: %v", a.Jobs)
+			return len(c.events), fmt.Errorf("not at the end after %d events: %v", len(c.events), a.Jobs)
 		}
-		return nil
+		return len(c.events), nil
 	})
 	_ = stop()
 	c.checkReplay(t, s)

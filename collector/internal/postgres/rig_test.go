@@ -28,6 +28,7 @@ type rig struct {
 	config Config
 	opts   Options
 	limits limits
+	dones  int // how often drained asked
 
 	mu        sync.Mutex
 	committed source.Progress

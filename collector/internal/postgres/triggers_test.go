@@ -19,20 +19,27 @@ import (
 	"datawatch/pkg/testrig"
 )
 
-// drained is all that was captured by now, in the order of positions.
+// drained is all that was captured by now, in the order of positions. It returns when no snapshot is under way either.
 func (r *rig) drained() []event.Raw {
 	r.t.Helper()
+	r.dones++
 	r.exec(`create table if not exists done (id int primary key)`)
 	r.install()
-	r.exec(`truncate done; insert into done values (1)`)
+	r.exec(fmt.Sprintf(`insert into done values (%d)`, r.dones))
+	last := fmt.Sprintf(`{"id":%d}`, r.dones)
 	stop := r.start()
-	testrig.Eventually(r.t, 60*time.Second, func() error {
-		jobs := len(r.account().Jobs)
-		events := slices.DeleteFunc(r.captured(), func(e event.Raw) bool { return e.Type == event.RawType && rowChange(r.t, e).Op == event.Read })
-		if n := len(events); n == 0 || events[n-1].Stream != "shop-db/public.done" || jobs > 0 {
-			return fmt.Errorf("not at the end after %d events, with %d snapshots left", n, jobs)
+	looked, found := 0, false
+	testrig.WhileMoving(r.t, time.Minute, func() (int, error) {
+		r.mu.Lock()
+		found = found || slices.ContainsFunc(r.events[looked:], func(e event.Raw) bool {
+			return e.Stream == "shop-db/public.done" && string(e.Key) == last && rowChange(r.t, e).Op == event.Insert
+		})
+		looked = len(r.events)
+		r.mu.Unlock()
+		if jobs := r.account().Jobs; !found || len(jobs) > 0 {
+			return looked, fmt.Errorf("not at the end after %d events: %v", looked, jobs)
 		}
-		return nil
+		return looked, nil
 	})
 	_ = stop()
 	return slices.DeleteFunc(r.captured(), func(e event.Raw) bool { return e.Stream == "shop-db/public.done" })

@@ -27,7 +27,7 @@ const (
 
 	// startTimeout is generous: a server recovers here after a crash.
 	startTimeout = 60 * time.Second
-	stopTimeout  = 15 * time.Second
+	stopTimeout  = time.Minute
 )
 
 // Options say which server to run.
@@ -259,7 +259,7 @@ func (s *Server) PID() int { return s.proc.PID() }
 // Done is closed when the server that runs now has ended, whatever ended it.
 func (s *Server) Done() <-chan struct{} { return s.proc.Done() }
 
-// Stop ends sessions, shuts the server down in order (15 seconds at most, then it
+// Stop ends sessions, shuts the server down in order (a minute at most, then it
 // is killed), and removes the folder if it was a temporary one.
 func (s *Server) Stop(ctx context.Context) error {
 	return errors.Join(s.halt(ctx), s.discard())

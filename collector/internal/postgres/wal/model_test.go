@@ -208,13 +208,7 @@ func TestKilledCollectorLosesNothing(t *testing.T) {
 	r.limits = defaultLimits
 	r.exec(`insert into a values (-1, 'done')`)
 	stop := r.start()
-	testrig.Eventually(t, 60*time.Second, func() error {
-		events := r.captured()
-		if n := len(events); n == 0 || string(events[n-1].Key) != `{"id":-1}` {
-			return fmt.Errorf("not at the end after %d events", n)
-		}
-		return nil
-	})
+	r.awaitLast(func(e event.Raw) bool { return string(e.Key) == `{"id":-1}` })
 	_ = stop()
 	events := r.captured()
 	state := replay(t, events)

@@ -193,6 +193,22 @@ func (r *rig) captured() []event.Raw {
 	return slices.Clone(r.events)
 }
 
+// awaitLast waits for an event that is written behind all others, and until no snapshot is under way.
+func (r *rig) awaitLast(is func(event.Raw) bool) {
+	r.t.Helper()
+	looked, found := 0, false
+	testrig.WhileMoving(r.t, time.Minute, func() (int, error) {
+		r.mu.Lock()
+		found = found || slices.ContainsFunc(r.events[looked:], is)
+		looked = len(r.events)
+		r.mu.Unlock()
+		if jobs := r.account().Jobs; !found || len(jobs) > 0 {
+			return looked, fmt.Errorf("not at the end after %d events: %v", looked, jobs)
+		}
+		return looked, nil
+	})
+}
+
 func (r *rig) await(n int) {
 	r.t.Helper()
 	testrig.Eventually(r.t, 30*time.Second, func() error {

@@ -277,13 +277,7 @@ func TestSnapshotUnderWritesGivesTheTables(t *testing.T) {
 	r.limits = defaultLimits
 	r.exec(`insert into a values (-1, 'done')`)
 	stop := r.start()
-	testrig.Eventually(t, 60*time.Second, func() error {
-		live := slices.DeleteFunc(r.captured(), func(e event.Raw) bool { return e.Type != event.GapType && rowChange(t, e).Op == event.Read })
-		if n := len(live); len(r.account().Jobs) > 0 || n == 0 || string(live[n-1].Key) != `{"id":-1}` {
-			return fmt.Errorf("not at the end after %d events: %v", n, r.account().Jobs)
-		}
-		return nil
-	})
+	r.awaitLast(func(e event.Raw) bool { return string(e.Key) == `{"id":-1}` && rowChange(t, e).Op != event.Read })
 	_ = stop()
 	events := r.captured()
 	state := replayRead(t, events)
