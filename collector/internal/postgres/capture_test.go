@@ -298,3 +298,33 @@ func TestColumnsNamedLikeTheTriggersVariables(t *testing.T) {
 		t.Errorf("captured %s", got)
 	}
 }
+
+// Who writes to one table, or to one partition, never waits for who holds another.
+func TestCaptureWaitsForNoOtherTable(t *testing.T) {
+	r := newRig(t,
+		`create table a (id int primary key, v text); create table other (id int primary key, v text)`,
+		`create table p (id int primary key, v text) partition by range (id)`,
+		`create table p_low partition of p for values from (minvalue) to (50)`,
+		`create table p_high partition of p for values from (50) to (maxvalue)`)
+	r.install()
+	holder := r.session()
+	if _, err := holder.Exec(t.Context(), "begin; truncate other; truncate p_high"); err != nil {
+		t.Fatal(err)
+	}
+	r.exec(`set lock_timeout = '1s';
+		insert into a select g, 'x' from generate_series(1, 3) g; update a set v = 'y'; delete from a where id > 1; insert into a values (7, 'x'); truncate a;
+		insert into p select g, 'x' from generate_series(1, 3) g; insert into p values (7, 'x')`)
+	if _, err := holder.Exec(t.Context(), "rollback"); err != nil {
+		t.Fatal(err)
+	}
+	counts := map[event.Stream]int{}
+	for _, e := range r.drained() {
+		if e.Type == event.GapType {
+			t.Errorf("a gap: %s", e.Value)
+		}
+		counts[e.Stream]++
+	}
+	if want := map[event.Stream]int{"shop-db/public.a": 10, "shop-db/public.p": 4}; !maps.Equal(counts, want) {
+		t.Errorf("%v, expected %v", counts, want)
+	}
+}

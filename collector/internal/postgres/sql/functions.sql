@@ -139,12 +139,12 @@ language sql set search_path = pg_catalog, pg_temp as $body$
     '[' || array_to_string(olds, ',') || ']', '[' || array_to_string(news, ',') || ']')
 $body$;
 
--- Whether rows of a table may be large: without values outside of the table itself a row has 8 kB, as it is stored.
+-- Whether rows of a table may be large: without values outside of the table itself a row has 8 kB, as it is stored. A table
+-- with partitions or children isn't looked at any closer: to ask for a relation's size is to lock it, and the statement that
+-- is captured has no lock on those that it didn't touch.
 create or replace function datawatch.has_large_values(relation oid) returns boolean
 language sql stable set search_path = pg_catalog, pg_temp as $body$
-  select exists (
-    select from (select relation as oid union all select relid from pg_partition_tree(relation)) r
-    join pg_class c on c.oid = r.oid where c.reltoastrelid <> 0 and pg_relation_size(c.reltoastrelid) > 0)
+  select c.relhassubclass or coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)) > 0, false) from pg_class c where c.oid = relation
 $body$;
 
 -- TRUNCATE of a table, or of the root of a partition tree, is one pack 't'. PostgreSQL calls the root's BEFORE trigger
