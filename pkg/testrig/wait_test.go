@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"datawatch/pkg/testrig/kafka"
@@ -27,6 +28,8 @@ func (o *observed) Fatalf(format string, args ...any) {
 	panic(ended{})
 }
 
+func (o *observed) Errorf(format string, args ...any) { o.failed = fmt.Sprintf(format, args...) }
+
 func (o *observed) Skipf(format string, args ...any) {
 	o.skipped = fmt.Sprintf(format, args...)
 	panic(ended{})
@@ -44,43 +47,94 @@ func observe(t *testing.T, run func(t testing.TB)) (o *observed) {
 }
 
 func TestEventuallyReturnsAsSoonAsTheConditionHolds(t *testing.T) {
-	tries := 0
-	begin := time.Now()
-	Eventually(t, time.Minute, func() error {
-		if tries++; tries < 4 {
-			return errors.New("not yet")
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		begin := time.Now()
+		Eventually(t, time.Minute, func() error {
+			if tries++; tries < 4 {
+				return errors.New("not yet")
+			}
+			return nil
+		})
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("took %v", took)
 		}
-		return nil
 	})
-	if took := time.Since(begin); took > 5*time.Second {
-		t.Errorf("took %v", took)
+}
+
+func TestEventuallyFailsWithTheLastErrorOfTwoMinutesAtLeast(t *testing.T) {
+	for timeout, want := range map[time.Duration]time.Duration{time.Second: patience, 2 * patience: 2 * patience} {
+		synctest.Test(t, func(t *testing.T) {
+			tries := 0
+			begin := time.Now()
+			o := observe(t, func(t testing.TB) {
+				Eventually(t, timeout, func() error { tries++; return fmt.Errorf("try %d", tries) })
+			})
+			if want := fmt.Sprintf("try %d", tries); tries < 2 || !strings.HasSuffix(o.failed, want) {
+				t.Errorf("after %d tries: %q", tries, o.failed)
+			}
+			if took := time.Since(begin); took != want {
+				t.Errorf("a timeout of %v took %v", timeout, took)
+			}
+		})
 	}
+}
+
+// TestConditionThatTakesLongIsLeftAloneAsLong: asking is not to be all that the machine does.
+func TestConditionThatTakesLongIsLeftAloneAsLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		begin := time.Now()
+		Eventually(t, time.Minute, func() error {
+			time.Sleep(3 * time.Second)
+			if tries++; tries < 5 {
+				return errors.New("not yet")
+			}
+			return nil
+		})
+		if took := time.Since(begin); took != 5*3*time.Second+4*3*time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
 }
 
 func TestWhileMovingWaitsAsLongAsThereIsProgress(t *testing.T) {
-	const still = 200 * time.Millisecond
-	begin, asked := time.Now(), 0
-	WhileMoving(t, still, func() (int, error) {
-		if asked++; time.Since(begin) < 3*still {
-			return asked, errors.New("not yet")
+	synctest.Test(t, func(t *testing.T) {
+		far := 0
+		begin := time.Now()
+		WhileMoving(t, time.Minute, func() (int, error) {
+			if far = int(time.Since(begin) / time.Minute); far < 60 {
+				return far, errors.New("not there")
+			}
+			return far, nil
+		})
+		begin = time.Now()
+		o := observe(t, func(t testing.TB) {
+			WhileMoving(t, time.Minute, func() (int, error) { return min(int(time.Since(begin)/time.Minute), 10), errors.New("stuck") })
+		})
+		if took := time.Since(begin); !strings.HasSuffix(o.failed, "stuck") || took < 10*time.Minute+patience || took > 11*time.Minute+patience {
+			t.Errorf("after %v: %q", took, o.failed)
 		}
-		return asked, nil
 	})
-	o := observe(t, func(t testing.TB) {
-		WhileMoving(t, still, func() (int, error) { return 7, errors.New("seven of eight") })
-	})
-	if !strings.Contains(o.failed, "seven of eight") {
-		t.Errorf("failed with %q", o.failed)
-	}
 }
 
-func TestEventuallyFailsWithTheLastError(t *testing.T) {
-	tries := 0
-	o := observe(t, func(t testing.TB) {
-		Eventually(t, 20*time.Millisecond, func() error { tries++; return fmt.Errorf("try %d", tries) })
-	})
-	if want := fmt.Sprintf("try %d", tries); tries < 2 || !strings.HasSuffix(o.failed, want) {
-		t.Errorf("after %d tries: %q", tries, o.failed)
+func TestPromptlyWantsItOnceInThreeTimes(t *testing.T) {
+	for _, c := range []struct {
+		took  []time.Duration
+		fails bool
+		tries int
+	}{
+		{[]time.Duration{1}, false, 1},
+		{[]time.Duration{3, 3, 2}, false, 3},
+		{[]time.Duration{3, 4, 5}, true, 3},
+	} {
+		tries := 0
+		o := observe(t, func(t testing.TB) {
+			Promptly(t, 2, func() time.Duration { tries++; return c.took[tries-1] })
+		})
+		if (o.failed != "") != c.fails || tries != c.tries {
+			t.Errorf("%v: %d tries, %q", c.took, tries, o.failed)
+		}
 	}
 }
 
