@@ -377,7 +377,7 @@ func TestOneMemberHasEveryPartitionAndAnotherTakesOver(t *testing.T) {
 		}
 		holds := func(name string) {
 			t.Helper()
-			deadline := time.After(30 * time.Second)
+			deadline := time.After(2 * time.Minute)
 			for {
 				select {
 				case a := <-assigned:

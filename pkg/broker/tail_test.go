@@ -43,7 +43,7 @@ func following(t *testing.T, addr string) (publish func(value string), tail func
 
 func await(t *testing.T, got <-chan string, want string, never string) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for {
 		select {
 		case value := <-got:

@@ -59,7 +59,7 @@ func (l *listener) hears(t *testing.T, want string) {
 		if got != want {
 			t.Errorf("heard %q, want %q", got, want)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatalf("%q was not heard", want)
 	}
 }

@@ -180,7 +180,7 @@ func TestHTTPServesUntilTheContextEnds(t *testing.T) {
 // get asks again while the server isn't listening yet.
 func get(t *testing.T, client *http.Client, url string) string {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		answer, err := client.Get(url)
 		if err != nil {
 			if time.Now().After(deadline) {

@@ -60,7 +60,7 @@ func stopAtEnd(stop func(context.Context) error) {
 func stopShared() error {
 	stops.Lock()
 	defer stops.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	var (
 		wg     sync.WaitGroup

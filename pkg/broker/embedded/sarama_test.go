@@ -12,7 +12,7 @@ import (
 )
 
 // within bounds every wait of these tests.
-const within = 30 * time.Second
+const within = 2 * time.Minute
 
 func clientConfig() *sarama.Config {
 	conf := sarama.NewConfig()

@@ -22,8 +22,8 @@ import (
 )
 
 const (
-	startTimeout = 90 * time.Second
-	stopTimeout  = 20 * time.Second
+	startTimeout = 3 * time.Minute
+	stopTimeout  = time.Minute
 
 	// defaultHeap is enough for tests, soaks included.
 	defaultHeap = "512m"
@@ -201,8 +201,8 @@ func (s *Server) await(ctx context.Context) error {
 // controller gives no brokers.
 func (s *Server) ping(context.Context) error {
 	conf := sarama.NewConfig()
-	conf.Net.DialTimeout = 5 * time.Second
-	conf.Net.ReadTimeout = 5 * time.Second
+	conf.Net.DialTimeout = 30 * time.Second
+	conf.Net.ReadTimeout = 30 * time.Second
 	broker := sarama.NewBroker(s.Addr())
 	if err := broker.Open(conf); err != nil {
 		return err
@@ -229,7 +229,7 @@ func (s *Server) PID() int { return s.proc.PID() }
 // Done is closed when the server that runs now has ended, whatever ended it.
 func (s *Server) Done() <-chan struct{} { return s.proc.Done() }
 
-// Stop shuts the server down in order (20 seconds at most, then it is killed), and
+// Stop shuts the server down in order (a minute at most, then it is killed), and
 // removes the folder if it was a temporary one.
 func (s *Server) Stop(ctx context.Context) error {
 	return errors.Join(s.halt(ctx), s.discard())

@@ -21,7 +21,7 @@ const (
 	// parentEnv makes the test binary a program that starts a server in the folder
 	// it names, says where, and goes on until it is killed.
 	parentEnv = "KAFKA_TEST_PARENT"
-	within    = 30 * time.Second
+	within    = 2 * time.Minute
 )
 
 func TestMain(m *testing.M) {
@@ -102,7 +102,7 @@ func written(t *testing.T, addr, topic string, want int64) int64 {
 	}
 	defer client.Close()
 	// The transaction's marker is written behind its commit's answer, of a stopped server by its next start.
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(within); ; time.Sleep(100 * time.Millisecond) {
 		end, err := client.GetOffset(topic, 0, sarama.OffsetNewest)
 		if err != nil {
 			t.Fatal(err)

@@ -73,7 +73,7 @@ func awaitGone(pids []int) error {
 	for _, pid := range pids {
 		gone[strconv.Itoa(pid)] = true
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		list, err := processes()
 		if err != nil {
 			return err

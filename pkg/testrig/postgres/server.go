@@ -26,7 +26,7 @@ const (
 	superuser = "postgres"
 
 	// startTimeout is generous: a server recovers here after a crash.
-	startTimeout = 60 * time.Second
+	startTimeout = 3 * time.Minute
 	stopTimeout  = time.Minute
 )
 

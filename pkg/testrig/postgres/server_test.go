@@ -16,7 +16,7 @@ import (
 	"datawatch/pkg/testrig/postgres"
 )
 
-const within = 30 * time.Second
+const within = 2 * time.Minute
 
 // folder is a temporary one that everybody may enter, unlike t.TempDir: for root
 // the server runs as somebody else.

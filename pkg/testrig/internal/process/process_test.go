@@ -16,7 +16,7 @@ import (
 
 const (
 	parentEnv = "PROCESS_TEST_PARENT"
-	within    = 20 * time.Second
+	within    = 2 * time.Minute
 )
 
 // TestMain lets the test binary be a parent that starts a child, says its id, and
