@@ -94,7 +94,7 @@ func waitingBytes(t *testing.T) int {
 // end stops a service in order.
 func (w *world) end(name string) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	defer cancel()
 	if err := w.processes[name].Stop(ctx); err != nil {
 		w.t.Fatal(err)

@@ -66,7 +66,10 @@ func TestFaultyNetworkLosesAndRepeatsNothing(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	testrig.Eventually(t, 2*time.Minute, func() error { return errors.Join(w.holdsTheShop(), w.holdsTheCarts()) })
+	testrig.WhileMoving(t, time.Minute, func() (int, error) {
+		events, err := w.holdsTheShop()
+		return events, errors.Join(err, w.holdsTheCarts())
+	})
 	t.Logf("%s; clean holds %s", wires, w.summary())
 }
 

@@ -46,7 +46,7 @@ func TestAnIncidentIsOneMessageUntilItsRowsAreRight(t *testing.T) {
 	if err := mend(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	_, err = w.sim.Await(ctx, alertsChat, func(m telegramsim.Message) bool {
 		return m.ID == alert.ID && strings.HasPrefix(m.Text, "🟢") && strings.Contains(m.Text, "mended: all 8 right again")

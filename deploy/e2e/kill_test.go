@@ -56,16 +56,16 @@ func TestKilledServicesLoseAndRepeatNothing(t *testing.T) {
 		t.Error(err)
 	}
 
-	testrig.Eventually(t, time.Minute, func() error { return w.holdsTheShop() })
+	testrig.WhileMoving(t, time.Minute, w.holdsTheShop)
 	t.Logf("killed: %v; clean holds %s", kills, w.summary())
 	for name, p := range w.processes {
-		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		if err := p.Stop(ctx); err != nil {
 			t.Errorf("stop %s: %v", name, err)
 		}
 		cancel()
 	}
-	if err := w.holdsTheShop(); err != nil {
+	if _, err := w.holdsTheShop(); err != nil {
 		t.Errorf("after the services stopped: %v", err)
 	}
 }
@@ -73,12 +73,16 @@ func TestKilledServicesLoseAndRepeatNothing(t *testing.T) {
 // tables of the shop and their keys; every insert since the shop opened was captured but for goods and wallets.
 var tables = map[string]string{"orders": "id", "payments": "id", "ledger": "id", "items": "sku", "wallets": "id"}
 
-// holdsTheShop says what differs between clean and the shop, or nil.
-func (w *world) holdsTheShop() error {
+// holdsTheShop says how many events clean has, and what differs between it and the shop, or nil.
+func (w *world) holdsTheShop() (int, error) {
 	events, err := w.clean()
 	if err != nil {
-		return err
+		return 0, err
 	}
+	return len(events), w.holdTheShop(events)
+}
+
+func (w *world) holdTheShop(events []*event.Clean) error {
 	histories := map[event.Stream]map[string][]*event.Clean{}
 	seen := map[string]bool{}
 	for _, e := range events {

@@ -88,7 +88,7 @@ func TestAnOutboxNearItsCapRingsThoughTheChatHasHeardItsFillOfAlerts(t *testing.
 	if err := filling.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	_, err = w.sim.Await(ctx, alertsChat, func(m telegramsim.Message) bool {
 		return m.ID == alarm.ID && strings.HasPrefix(m.Text, "🟢 The outbox of shop-db has room again · was nearly full ")

@@ -52,7 +52,7 @@ func TestStandaloneGoesOnAfterARestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 30*time.Second)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 			defer cancel()
 			if err := p.Stop(ctx); err != nil {
 				t.Error(err)
@@ -97,7 +97,7 @@ func TestStandaloneRefusesABrokerOfYours(t *testing.T) {
 	}
 	select {
 	case <-p.Ended():
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("it still runs")
 	}
 	if text := p.Failure().Error(); !strings.Contains(text, "exit status 2") || !strings.Contains(text, "standalone brings its own broker") {

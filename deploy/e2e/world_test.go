@@ -237,7 +237,7 @@ func (w *world) clean() ([]*event.Clean, error) {
 // message waits for a message of the bot that contains the text.
 func (w *world) message(chat int64, text string) telegramsim.Message {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
 	defer cancel()
 	m, err := w.sim.Await(ctx, chat, func(m telegramsim.Message) bool { return m.FromBot && strings.Contains(m.Text, text) })
 	if err != nil {

@@ -81,9 +81,9 @@ func (p *Process) Failure() error {
 	return fmt.Errorf("%s ended: %w\n%s", p.name, p.err, p.Tail())
 }
 
-// AwaitReady asks the /readyz at address until the service is ready, for at most a minute.
+// AwaitReady asks the /readyz at address until the service is ready, for at most three minutes.
 func (p *Process) AwaitReady(ctx context.Context, address string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("not ready within a minute"))
+	ctx, cancel := context.WithTimeoutCause(ctx, 3*time.Minute, errors.New("not ready within three minutes"))
 	defer cancel()
 	for {
 		ready, answer := askReady(ctx, address)

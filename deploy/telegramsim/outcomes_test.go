@@ -81,7 +81,7 @@ func newTalk(t *testing.T) *talk {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		if err := k.Stop(ctx); err != nil {
 			t.Error(err)
@@ -176,7 +176,7 @@ func TestEveryFailureOfTelegramIsHandledAndCounted(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			if err := c.do(ctx, k); !c.hears(err) {
 				t.Errorf("the caller hears %v", err)

@@ -187,8 +187,8 @@ func (d *running) page(t *testing.T) string {
 		return page
 	case err := <-d.ended:
 		t.Fatalf("the demo ended: %v", err)
-	case <-time.After(3 * time.Minute): // a first run builds and fetches
-		t.Fatal("no chat page within three minutes")
+	case <-time.After(10 * time.Minute): // a first run builds and fetches
+		t.Fatal("no chat page within ten minutes")
 	}
 	return ""
 }
@@ -207,9 +207,9 @@ func (d *running) end(t *testing.T) {
 		if d.says("***") == nil {
 			t.Error("make calls the end by Ctrl-C an error")
 		}
-	case <-time.After(time.Minute):
+	case <-time.After(3 * time.Minute):
 		_ = syscall.Kill(-d.cmd.Process.Pid, syscall.SIGQUIT)
-		t.Fatal("the demo didn't end within a minute")
+		t.Fatal("the demo didn't end within three minutes")
 	}
 	left, err := os.ReadDir(d.folder)
 	if err != nil || len(left) > 0 {
@@ -237,7 +237,7 @@ func processesNaming(folder string) []string {
 
 // shows asks the chat page's API for a message with the text.
 func shows(page string, chat int64, text string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%sapi/chats/%d/messages", page, chat), nil)
 	if err != nil {
