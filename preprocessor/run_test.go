@@ -125,11 +125,11 @@ func committed(ctx context.Context, c preprocessor.Config, topic string) ([]brok
 func await(t *testing.T, c preprocessor.Config, topic string, n int) []broker.Record {
 	t.Helper()
 	var all []broker.Record
-	testrig.Eventually(t, 40*time.Second, func() (err error) {
+	testrig.WhileMoving(t, time.Minute, func() (far int, err error) {
 		if all, err = committed(t.Context(), c, topic); err == nil && len(all) < n {
 			err = fmt.Errorf("%s holds %d records, not %d", topic, len(all), n)
 		}
-		return err
+		return len(all), err
 	})
 	return all
 }

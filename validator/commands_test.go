@@ -98,7 +98,7 @@ func newTraffic(t testing.TB, addr string) *traffic {
 	t.Helper()
 	c := config.DefaultShared().Broker
 	c.Addresses, c.TopicPrefix, c.Partitions = []string{addr}, testrig.Prefix(t), 3
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := broker.EnsureTopics(ctx, c, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)

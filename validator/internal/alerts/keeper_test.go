@@ -53,7 +53,7 @@ func newWorld(t *testing.T, addr string, a *api) *world {
 	w.shared.Telegram.Token, w.shared.Telegram.APIURL = "1:x", a.server.URL
 	w.shared.Telegram.Alerts = config.Chat{ID: alerting}
 	w.shared.Telegram.Owners = map[string]config.Owner{"payments": {Chat: config.Chat{ID: payments}, Mention: []string{"@oncall"}}}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := broker.EnsureTopics(ctx, *b, w.log); err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func (w *world) start() (stop func()) {
 			if err := <-ended; !errors.Is(err, context.Canceled) {
 				w.t.Errorf("keeper: %v", err)
 			}
-			stopping, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			stopping, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			if err := bot.Stop(stopping); err != nil {
 				w.t.Errorf("stop telegram: %v", err)

@@ -133,29 +133,32 @@ func (s *storm) heard() {
 // told waits until people have been told of every group, and each event is counted once.
 func (s *storm) told() {
 	s.t.Helper()
-	testrig.Eventually(s.t, 90*time.Second, func() error {
+	testrig.WhileMoving(s.t, time.Minute, func() (far int, err error) {
 		groups, err := s.scanner.State(s.t.Context(), s.topics.State, "alert/fp-")
 		if err != nil {
-			return err
+			return far, err
 		}
 		cards, err := s.cards()
 		if err != nil {
-			return err
+			return far, err
 		}
 		for id, n := range s.counts {
 			var group struct{ Count int64 }
-			if err := json.Unmarshal(groups["alert/"+id], &group); err != nil || group.Count != n {
-				return fmt.Errorf("%s counts %d of %d: %w", id, group.Count, n, err)
+			if e := json.Unmarshal(groups["alert/"+id], &group); e != nil || group.Count != n {
+				err = fmt.Errorf("%s counts %d of %d: %w", id, group.Count, n, e)
 			}
+			far += int(group.Count)
 			lead := cards[id]
 			if lead != nil && lead.Lead != "" {
 				lead = cards[lead.Lead]
 			}
 			if lead == nil || !lead.Sent || lead.Owed != life.None && !lead.Hushed { // what came without a sound may owe it longer
-				return fmt.Errorf("nobody was told of %s: %+v", id, cards[id])
+				err = fmt.Errorf("nobody was told of %s: %+v", id, cards[id])
+			} else {
+				far++
 			}
 		}
-		return nil
+		return far, err
 	})
 }
 

@@ -139,7 +139,7 @@ func sit(t *testing.T, language string) (b *bot, ask1 func(telegram.Command) str
 		select {
 		case answer := <-b.answers:
 			return answer
-		case <-time.After(time.Minute):
+		case <-time.After(2 * time.Minute):
 			t.Fatal("no answer")
 			return ""
 		}

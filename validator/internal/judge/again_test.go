@@ -168,7 +168,7 @@ func TestRowsThatCleanNoLongerHoldsAreToldAndStand(t *testing.T) {
 			select {
 			case s := <-w.stuck:
 				total += s.Rows
-			case <-time.After(time.Minute):
+			case <-time.After(2 * time.Minute):
 				t.Fatalf("told of %d rows", total)
 			}
 		}

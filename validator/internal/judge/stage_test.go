@@ -45,7 +45,7 @@ func newWorld(t *testing.T, addr string) *world {
 	c := config.DefaultShared().Broker
 	c.Addresses, c.TopicPrefix, c.Partitions = []string{addr}, testrig.Prefix(t), 3
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := broker.EnsureTopics(ctx, c, log); err != nil {
 		t.Fatal(err)
@@ -294,7 +294,7 @@ func TestABrokenStructureEndsNothingThatARuleFound(t *testing.T) {
 		if stuck.Rows != 1 {
 			t.Errorf("%d rows can't be judged again, want 1", stuck.Rows)
 		}
-	case <-time.After(time.Minute):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("not judged again within a minute")
 	}
 	w.expect(wrongKey(1, "not-negative"), wrongKey(1, "schema"), wrongKey(2, "not-negative"))
@@ -332,23 +332,23 @@ func TestEachViolationIsWrittenOnceWhateverIsStopped(t *testing.T) {
 func (w *world) eachOnce(want int) {
 	w.t.Helper()
 	seen := map[string]int{}
-	w.eventually(func() error {
+	testrig.WhileMoving(w.t, time.Minute, func() (int, error) {
 		records, err := w.all(w.topics.Violations)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		clear(seen)
 		for _, r := range records {
 			var v event.Violation
 			if err := json.Unmarshal(r.Value, &v); err != nil {
-				return err
+				return 0, err
 			}
 			seen[v.ID]++
 		}
 		if len(seen) < want {
-			return fmt.Errorf("%d violations of %d", len(seen), want)
+			return len(seen), fmt.Errorf("%d violations of %d", len(seen), want)
 		}
-		return nil
+		return len(seen), nil
 	})
 	if len(seen) != want {
 		w.t.Errorf("%d violations, want %d", len(seen), want)

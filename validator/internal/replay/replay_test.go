@@ -43,7 +43,7 @@ func newWorld(t *testing.T, addr string, parts, size int) *world {
 	t.Helper()
 	c := config.DefaultShared().Broker
 	c.Addresses, c.TopicPrefix, c.Partitions = []string{addr}, testrig.Prefix(t), 3
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := broker.EnsureTopics(ctx, c, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)

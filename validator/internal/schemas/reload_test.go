@@ -152,7 +152,7 @@ func TestRunningWatcherTakesAChangeByItself(t *testing.T) {
 		if s.For("a/c") == nil {
 			t.Error("the new file isn't in force")
 		}
-	case <-time.After(time.Minute):
+	case <-time.After(2 * time.Minute):
 		t.Error("the change wasn't noticed")
 	}
 	cancel()
