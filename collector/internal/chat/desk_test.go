@@ -101,7 +101,7 @@ func (b *bot) answer(t *testing.T) string {
 	select {
 	case m := <-b.answers:
 		return m.HTML()
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("no answer")
 		return ""
 	}

@@ -64,7 +64,7 @@ func (b *bot) document(t *testing.T) telegram.Document {
 	select {
 	case d := <-b.documents:
 		return d
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("no document")
 		return telegram.Document{}
 	}
@@ -199,7 +199,7 @@ func TestFilesOfARecordingAreSentUntilTheyHaveGone(t *testing.T) {
 	for range 3 {
 		select {
 		case <-b.failed:
-		case <-time.After(30 * time.Second):
+		case <-time.After(2 * time.Minute):
 			t.Fatal("it isn't tried again")
 		}
 	}

@@ -73,7 +73,7 @@ func (b *bot) press(t *testing.T, data string) string {
 	select {
 	case text := <-told:
 		return text
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("the button wasn't heard")
 		return ""
 	}
@@ -82,7 +82,7 @@ func (b *bot) press(t *testing.T, data string) string {
 // buttonOf waits for a message with a button, and gives its data.
 func (b *bot) buttonOf(t *testing.T, in string) string {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for {
 		select {
 		case m := <-b.answers:

@@ -192,7 +192,7 @@ func (c *capture) runSource(t testing.TB, s *Source) (stop func() error) {
 // waitEnd gives what a run ends with by itself.
 func waitEnd(t testing.TB, s *Source, c *capture) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	err := s.Run(ctx, c.committed(), c.emit)
 	if ctx.Err() != nil {

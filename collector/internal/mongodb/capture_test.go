@@ -20,7 +20,7 @@ import (
 	"datawatch/pkg/testrig"
 )
 
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // capture plays the broker and the reporter.
 type capture struct {
@@ -100,13 +100,13 @@ func (c *capture) run(t *testing.T, cfg Config) (stop func() error) {
 // await gives the first n events, cleaned, once they are there.
 func (c *capture) await(t *testing.T, n int) []*event.Clean {
 	t.Helper()
-	testrig.Eventually(t, patience, func() error {
+	testrig.WhileMoving(t, time.Minute, func() (far int, err error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if len(c.events) < n {
-			return fmt.Errorf("%d of %d events", len(c.events), n)
+		if far = len(c.events); far < n {
+			err = fmt.Errorf("%d of %d events", far, n)
 		}
-		return nil
+		return far, err
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -377,9 +377,16 @@ func TestRenamedCollectionIsTruncatedAndRead(t *testing.T) {
 		return s.client.Database("admin").RunCommand(ctx, doc("renameCollection", s.db.Name()+".old", "to", s.db.Name()+".new")).Err()
 	})
 	cut := errors.New("cut")
-	for n := 1; ; n++ {
+	count := func() int {
 		c.mu.Lock()
-		events := len(c.events)
+		defer c.mu.Unlock()
+		return len(c.events)
+	}
+	for n := 1; count() < 10; n++ {
+		if n > 20 {
+			t.Fatalf("%d events", count())
+		}
+		c.mu.Lock()
 		c.emits, c.fail = 0, func(n int) error {
 			if n > 1 {
 				return cut
@@ -387,16 +394,16 @@ func TestRenamedCollectionIsTruncatedAndRead(t *testing.T) {
 			return nil
 		}
 		c.mu.Unlock()
-		if events == 10 {
-			break
-		}
-		if n > 20 {
-			t.Fatalf("%d events", events)
-		}
 		src := New(Options{Name: "shop-mongo", Config: s.config("*"), Reporter: c})
 		src.limits.chunk = 3
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-		_ = src.Run(ctx, c.copyProgress(), c.Emit)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		_ = src.Run(ctx, c.copyProgress(), func(ctx context.Context, b source.Batch) error {
+			err := c.Emit(ctx, b)
+			if count() == 10 {
+				cancel() // nothing is left that could be cut off
+			}
+			return err
+		})
 		cancel()
 	}
 	expect(t, c.await(t, 10),

@@ -208,7 +208,7 @@ func TestAReadOfAttachedRowsSurvivesAKill(t *testing.T) {
 
 // untilRead is done when a snapshot has ended, or is late.
 func (r *rig) untilRead() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(r.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), 2*time.Minute)
 	go func() {
 		for ctx.Err() == nil && len(r.account().Ended) == 0 {
 			time.Sleep(10 * time.Millisecond)

@@ -131,7 +131,7 @@ func TestOthersDoNotQueueBehindAnInstallation(t *testing.T) {
 		slowest = max(slowest, time.Since(started))
 		time.Sleep(5 * time.Millisecond)
 	}
-	if slowest > 2*time.Second {
+	if slowest > 10*time.Second { // without the installation's lock_timeout they would wait until the other has ended
 		t.Errorf("a write waited %v behind the installation", slowest)
 	}
 	if err := tx.Commit(t.Context()); err != nil {

@@ -88,13 +88,13 @@ func TestALargeStatementNeedsBoundedMemory(t *testing.T) {
 		return false, false
 	}
 	end := r.start()
-	testrig.Eventually(t, 60*time.Second, func() error {
+	testrig.WhileMoving(t, time.Minute, func() (got int, err error) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if got := count + len(r.events); got < 300000 {
-			return fmt.Errorf("%d events", got)
+		if got = count + len(r.events); got < 300000 {
+			err = fmt.Errorf("%d events", got)
 		}
-		return nil
+		return got, err
 	})
 	_ = end()
 	if peak > 64<<20 {

@@ -147,7 +147,6 @@ func (r *rig) start() (stop func() error) {
 	return stop
 }
 
-// captured is what was emitted so far.
 // runFor runs the source for a while; only the broker's failure may end it earlier.
 func (r *rig) runFor(d time.Duration) {
 	r.t.Helper()
@@ -160,6 +159,7 @@ func (r *rig) runFor(d time.Duration) {
 	}
 }
 
+// captured is what was emitted so far.
 func (r *rig) captured() []event.Raw {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -177,13 +177,20 @@ func (r *rig) wait(n int) []event.Raw {
 	return r.captured()
 }
 
+// count is how many events were emitted so far. Copying them all again and again would take the longer the more there are.
+func (r *rig) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.events)
+}
+
 func (r *rig) await(n int) {
 	r.t.Helper()
-	testrig.Eventually(r.t, 20*time.Second, func() error {
-		if got := len(r.captured()); got < n {
-			return fmt.Errorf("%d events of %d", got, n)
+	testrig.WhileMoving(r.t, time.Minute, func() (far int, err error) {
+		if far = r.count(); far < n {
+			err = fmt.Errorf("%d events of %d", far, n)
 		}
-		return nil
+		return far, err
 	})
 }
 

@@ -29,7 +29,7 @@ func brokerConfig(t *testing.T, addr string) config.Broker {
 	t.Helper()
 	c := config.DefaultShared().Broker
 	c.Addresses, c.TopicPrefix, c.Partitions = strings.Split(addr, ","), testrig.Prefix(t), 3
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if err := broker.EnsureTopics(ctx, c, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)

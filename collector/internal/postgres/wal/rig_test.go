@@ -209,13 +209,20 @@ func (r *rig) awaitLast(is func(event.Raw) bool) {
 	})
 }
 
+// count is how many events were emitted so far. Copying them all again and again would take the longer the more there are.
+func (r *rig) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.events)
+}
+
 func (r *rig) await(n int) {
 	r.t.Helper()
-	testrig.Eventually(r.t, 30*time.Second, func() error {
-		if got := len(r.captured()); got < n {
-			return fmt.Errorf("%d events of %d", got, n)
+	testrig.WhileMoving(r.t, time.Minute, func() (far int, err error) {
+		if far = r.count(); far < n {
+			err = fmt.Errorf("%d events of %d", far, n)
 		}
-		return nil
+		return far, err
 	})
 }
 

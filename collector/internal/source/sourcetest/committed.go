@@ -194,7 +194,7 @@ func start(t testing.TB, h Harness, c *committed) *run {
 
 const (
 	stopTimeout = 10 * time.Second // a service has 15 for everything
-	patience    = 60 * time.Second
+	patience    = 2 * time.Minute
 )
 
 // wait gives what the run ended with.
@@ -235,11 +235,11 @@ func awaitStreaming(t testing.TB, c *committed, r *run) {
 // awaitAll waits until everything that was written is committed, and checks that it is there once and in order.
 func awaitAll(t testing.TB, h Harness, c *committed, w *writer) {
 	t.Helper()
-	testrig.Eventually(t, patience, func() error {
-		if got := len(c.copyEvents()); got < w.total() {
-			return fmt.Errorf("%d of %d changes are captured", got, w.total())
+	testrig.WhileMoving(t, time.Minute, func() (got int, err error) {
+		if got = len(c.copyEvents()); got < w.total() {
+			err = fmt.Errorf("%d of %d changes are captured", got, w.total())
 		}
-		return nil
+		return got, err
 	})
 	w.check(t, h, c.copyEvents())
 }
