@@ -96,7 +96,7 @@ func TestCheckAsksTheRegistry(t *testing.T) {
 	fake := srfake.New()
 	t.Cleanup(fake.Close)
 	c, _ := settings(t, testrig.Embedded(t))
-	for url, says := range map[string]string{fake.URL(): "ok    schema registry " + fake.URL(), "http://" + nobody(t): "FAIL  schema registry http://127.0.0.1:"} {
+	for url, says := range map[string]string{fake.URL(): "ok    schema registry " + fake.URL(), "http://" + testrig.FreeAddress(t): "FAIL  schema registry http://127.0.0.1:"} {
 		_, stdout, stderr := execute(t, yamlOf(c)+"schema_registry: {url: \""+url+"\"}\n", "check")
 		if !strings.Contains(stdout, says) {
 			t.Errorf("no %q in %s%s", says, stdout, stderr)

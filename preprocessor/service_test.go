@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -134,7 +133,7 @@ func TestMissingCertificateEndsTheService(t *testing.T) {
 
 func TestBrokerThatIsAwayIsWaitedFor(t *testing.T) {
 	c := preprocessor.DefaultConfig()
-	c.Broker.Addresses = []string{nobody(t)}
+	c.Broker.Addresses = []string{testrig.FreeAddress(t)}
 	c.Preprocessor.Listen = "127.0.0.1:0"
 	i := start(t, c)
 	testrig.Eventually(t, 10*time.Second, func() error {
@@ -152,17 +151,6 @@ func TestBrokerThatIsAwayIsWaitedFor(t *testing.T) {
 	i.stop(t)
 }
 
-// nobody is an address that nobody listens at.
-func nobody(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
 func TestStopLeavesNoGoroutine(t *testing.T) {
 	c, topics := settings(t, testrig.Embedded(t))
 	publish(t, publisher(t, c), row(topics, 1, 7, "x"))
@@ -176,7 +164,7 @@ func TestStopLeavesNoGoroutine(t *testing.T) {
 		t.Errorf("run ended with %v", err)
 	}
 	// The broker serves each connection in a goroutine of this process.
-	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*clientConn).read"),
+	testrig.NothingRuns(t, before, goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*clientConn).read"),
 		goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*clientConn).read.func1"),
 		goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*clientConn).write"))
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -56,16 +55,6 @@ func writeFile(t testing.TB, path, text string) {
 	}
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
-
 // TestWrongRowBecomesAViolationAnAlertAndAMetric runs the service as it is run, from clean to the alert in the log, and
 // through a schema file that breaks and is mended.
 func TestWrongRowBecomesAViolationAnAlertAndAMetric(t *testing.T) {
@@ -76,7 +65,7 @@ func TestWrongRowBecomesAViolationAnAlertAndAMetric(t *testing.T) {
 		writeFile(t, file, good)
 		cfg := validator.DefaultConfig()
 		cfg.Broker.Addresses, cfg.Broker.TopicPrefix, cfg.Broker.Partitions = []string{addr}, testrig.Prefix(t), 2
-		cfg.Validator = validator.Section{Listen: freeAddress(t), Schemas: dir}
+		cfg.Validator = validator.Section{Listen: testrig.FreeAddress(t), Schemas: dir}
 		var log buffer
 		env := daemon.NewEnv(slog.New(slog.NewTextHandler(io.MultiWriter(&log, t.Output()), nil)))
 		ctx, cancel := context.WithCancel(t.Context())
@@ -174,7 +163,7 @@ func TestWrongRowBecomesAViolationAnAlertAndAMetric(t *testing.T) {
 func writeConfig(t *testing.T, schemas string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "datawatch.yaml")
-	writeFile(t, path, fmt.Sprintf("broker: {addresses: [%q]}\nvalidator: {listen: \"127.0.0.1:0\", schemas: %q}\n", freeAddress(t), schemas))
+	writeFile(t, path, fmt.Sprintf("broker: {addresses: [%q]}\nvalidator: {listen: \"127.0.0.1:0\", schemas: %q}\n", testrig.FreeAddress(t), schemas))
 	return path
 }
 
@@ -227,7 +216,7 @@ func TestChangeOfAFileReachesRowsAndFeedWithoutAnEvent(t *testing.T) {
 	writeFile(t, file, `{"x-pii": ["/email"], "x-rules": [{"id": "not-negative", "rule": "self.total >= 0", "message": "Negative"}]}`)
 	cfg := validator.DefaultConfig()
 	cfg.Broker.Addresses, cfg.Broker.TopicPrefix, cfg.Broker.Partitions = []string{testrig.Embedded(t)}, testrig.Prefix(t), 2
-	cfg.Validator = validator.Section{Listen: freeAddress(t), Schemas: dir}
+	cfg.Validator = validator.Section{Listen: testrig.FreeAddress(t), Schemas: dir}
 	env := daemon.NewEnv(slog.New(slog.NewTextHandler(t.Output(), nil)))
 	follower := hide.NewFollower(cfg.Broker, "test", env.Log)
 	ctx, cancel := context.WithCancel(t.Context())

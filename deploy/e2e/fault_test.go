@@ -32,8 +32,8 @@ func TestFaultyNetworkLosesAndRepeatsNothing(t *testing.T) {
 	brokers, internal, company := twoFacedKafka(t)
 	servers := places{DSN: testrig.Postgres(t).Database(t), Company: brokers, Internal: brokers, Mongo: mongoServer.URI()}
 	dsn := parse(t, servers.DSN)
-	database := newWire(t, "PostgreSQL", "127.0.0.1:0", dsn.Host)
-	documents := newWire(t, "MongoDB", "127.0.0.1:0", mongoServer.Addr())
+	database := newWire(t, "PostgreSQL", dsn.Host)
+	documents := newWire(t, "MongoDB", mongoServer.Addr())
 	dsn.Host = database.addr()
 	w := newWorldOf(t, servers, places{
 		DSN: dsn.String(), Company: company.addr(), Internal: internal.addr(),
@@ -77,9 +77,9 @@ func TestFaultyNetworkLosesAndRepeatsNothing(t *testing.T) {
 // behind wires, and one that nothing disturbs. What a client is told of other brokers leads through its own wire.
 func twoFacedKafka(t *testing.T) (undisturbed string, internal, company *wire) {
 	t.Helper()
-	behind := map[string]string{"INTERNAL": freeAddress(t), "COMPANY": freeAddress(t)}
-	internal = newWire(t, "datawatch's Kafka", "127.0.0.1:0", behind["INTERNAL"])
-	company = newWire(t, "the company's Kafka", "127.0.0.1:0", behind["COMPANY"])
+	behind := map[string]string{"INTERNAL": testrig.FreeAddress(t), "COMPANY": testrig.FreeAddress(t)}
+	internal = newWire(t, "datawatch's Kafka", behind["INTERNAL"])
+	company = newWire(t, "the company's Kafka", behind["COMPANY"])
 	server := testrig.KafkaServerOf(t, kafka.Options{Listeners: map[string]kafka.Listener{
 		"INTERNAL": {Address: behind["INTERNAL"], Advertised: internal.addr()},
 		"COMPANY":  {Address: behind["COMPANY"], Advertised: company.addr()},

@@ -22,10 +22,10 @@ type wire struct {
 }
 
 // newWire listens where datawatch is to connect to, and leads to upstream.
-func newWire(t *testing.T, name, listen, upstream string) *wire {
+func newWire(t *testing.T, name, upstream string) *wire {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	w := &wire{name: name, proxy: toxiproxy.NewProxy(server, name, listen, upstream)}
+	w := &wire{name: name, proxy: toxiproxy.NewProxy(server, name, testrig.FreeAddress(t), upstream)}
 	if err := w.proxy.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -13,12 +13,13 @@ import (
 
 	"datawatch/deploy/program"
 	"datawatch/deploy/telegramsim"
+	"datawatch/pkg/testrig"
 )
 
 // TestStandaloneGoesOnAfterARestart runs the one-machine program with the configuration of the three: what was committed
 // while it was stopped is shown after its restart.
 func TestStandaloneGoesOnAfterARestart(t *testing.T) {
-	w := newWorld(t, freeAddress(t), telegramsim.Limits{})
+	w := newWorld(t, testrig.FreeAddress(t), telegramsim.Limits{})
 	path, err := program.Build(t.Context(), "deploy", "standalone", filepath.Join(w.folder, "bin"))
 	if err != nil {
 		t.Fatal(err)

@@ -103,7 +103,7 @@ func newWorldOf(t testing.TB, servers, via places, limits telegramsim.Limits) *w
 		t.Fatal(err)
 	}
 	for _, name := range program.Services {
-		w.Listen[name] = freeAddress(t)
+		w.Listen[name] = testrig.FreeAddress(t)
 		var err error
 		if w.programs[name], err = program.Build(t.Context(), name, name, filepath.Join(w.folder, "bin")); err != nil {
 			t.Fatal(err)
@@ -125,7 +125,7 @@ func (w *world) serveTelegram() (url string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	server := &http.Server{Handler: w.sim, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: w.sim, ReadHeaderTimeout: time.Minute}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	w.t.Cleanup(func() {
@@ -135,16 +135,6 @@ func (w *world) serveTelegram() (url string) {
 		}
 	})
 	return "http://" + listener.Addr().String()
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }
 
 // start starts services (all where none are named) and waits until they are ready.

@@ -80,7 +80,7 @@ func newRig(t *testing.T, change func(*Options)) *rig {
 // client is one more of the bot's processes.
 func (r *rig) client() *tele.Bot {
 	r.t.Helper()
-	bot, err := tele.NewBot(tele.Settings{URL: r.url, Token: testToken, Client: &http.Client{Timeout: 5 * time.Second}})
+	bot, err := tele.NewBot(tele.Settings{URL: r.url, Token: testToken, Client: &http.Client{Timeout: time.Minute}})
 	if err != nil {
 		r.t.Fatal(err)
 	}

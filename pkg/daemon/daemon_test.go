@@ -18,12 +18,12 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/goleak"
 
 	"datawatch/pkg/config"
+	"datawatch/pkg/testrig"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testrig.MainLeavingNothing(m) }
 
 type settings struct {
 	config.Shared `yaml:",inline"`

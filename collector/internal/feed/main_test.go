@@ -3,7 +3,7 @@ package feed
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"datawatch/pkg/testrig"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testrig.MainLeavingNothing(m) }

@@ -109,7 +109,7 @@ type served struct {
 }
 
 func serveEmbedded(t *testing.T) *served {
-	s := &served{dir: t.TempDir()}
+	s := &served{dir: t.TempDir(), addr: testrig.FreeAddress(t)}
 	s.start(t)
 	t.Cleanup(func() {
 		if err := s.stop(); err != nil {

@@ -25,7 +25,7 @@ var harmless = map[int16]string{1: "Fetch", 2: "ListOffsets", 3: "Metadata", 8: 
 // TestClusterIsReadWithoutDisturbingIt has an Apache Kafka that makes each topic which somebody asks for, and listens to what
 // the source asks: under which name, how much at a time, for committed records only.
 func TestClusterIsReadWithoutDisturbingIt(t *testing.T) {
-	behind := freeAddress(t)
+	behind := testrig.FreeAddress(t)
 	ear := listenIn(t, behind)
 	server := testrig.KafkaServerOf(t, kafka.Options{
 		Settings:  map[string]string{"auto.create.topics.enable": "true"},

@@ -24,5 +24,5 @@ func TestStoppedSourceLeavesNothingRunning(t *testing.T) {
 	stop := c.run(t, k.config(func(cfg *Config) { cfg.Start = startEarliest }))
 	c.awaitValues(t, "a")
 	_ = stop()
-	goleak.VerifyNone(t, ignored...)
+	testrig.NothingRuns(t, ignored...)
 }

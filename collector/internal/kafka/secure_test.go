@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"net"
 	"os"
@@ -28,7 +27,7 @@ const secret = "open sesame"
 // TestSecuredClusterIsReadAndAWrongPasswordIsCalledSo has an Apache Kafka that wants PLAIN, and SCRAM behind TLS.
 func TestSecuredClusterIsReadAndAWrongPasswordIsCalledSo(t *testing.T) {
 	certificates := certify(t)
-	plain, scram := freeAddress(t), freeAddress(t)
+	plain, scram := testrig.FreeAddress(t), testrig.FreeAddress(t)
 	const module = "org.apache.kafka.common.security."
 	server := testrig.KafkaServerOf(t, kafka.Options{
 		Listeners: map[string]kafka.Listener{
@@ -127,14 +126,4 @@ func certify(t *testing.T) pems {
 		}
 	}
 	return p
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return fmt.Sprint(listener.Addr())
 }

@@ -235,7 +235,7 @@ func TestStoppedSourceLeavesNothingRunning(t *testing.T) {
 	c.await(t, 1)
 	_ = stop()
 	_ = s.client.Disconnect(context.Background()) // its pool grew meanwhile
-	goleak.VerifyNone(t, ignored)
+	testrig.NothingRuns(t, ignored)
 	client, err := mongo.Connect(context.Background(), options.Client().ApplyURI(s.uri))
 	if err != nil {
 		t.Fatal(err)

@@ -213,7 +213,7 @@ func TestAStoppedSourceLeavesNothingRunning(t *testing.T) {
 	r.exec(`insert into t values (1)`)
 	before := goleak.IgnoreCurrent()
 	r.wait(1)
-	goleak.VerifyNone(t, before)
+	testrig.NothingRuns(t, before)
 	testrig.Eventually(t, 10*time.Second, func() error {
 		var n int
 		err := r.db.QueryRow(t.Context(), `select count(*) from pg_stat_activity where application_name = $1 and datname = current_database()`, applicationName).Scan(&n)

@@ -83,7 +83,7 @@ func TestASilentValidatorIsToldOnceAndThatItIsBack(t *testing.T) {
 		}
 	}
 	readers := &people{}
-	watch := func() (stop func()) {
+	watch := func(after time.Duration) (stop func()) {
 		ctx, cancel := context.WithCancel(t.Context())
 		readers.mu.Lock()
 		readers.sent = cancel
@@ -91,7 +91,7 @@ func TestASilentValidatorIsToldOnceAndThatItIsBack(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() {
 			ended <- silence.Watch(ctx, silence.Options{
-				Broker: c, Sender: readers, Chat: telegram.Chat{ID: -1}, Language: "en", Zone: time.UTC, Log: log, After: 2 * time.Second, Every: 50 * time.Millisecond,
+				Broker: c, Sender: readers, Chat: telegram.Chat{ID: -1}, Language: "en", Zone: time.UTC, Log: log, After: after, Every: 50 * time.Millisecond,
 			})
 		}()
 		return func() {
@@ -103,10 +103,10 @@ func TestASilentValidatorIsToldOnceAndThatItIsBack(t *testing.T) {
 	}
 	beat("preprocessor", 3*time.Minute)
 	beat("validator", 3*time.Minute)
-	stop := watch()
+	stop := watch(2 * time.Second)
 	readers.read(t, "🟠 The validator is silent")
 	stop()
-	stop = watch()
+	stop = watch(time.Minute) // or its next sign of life may come too late
 	testrig.Eventually(t, 30*time.Second, func() error {
 		beat("preprocessor", 0)
 		beat("validator", 0)

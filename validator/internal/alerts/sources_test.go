@@ -16,7 +16,7 @@ func TestSourcesAndGapsAreAlertsOfTheSameLife(t *testing.T) {
 	w := newWorld(t, testrig.Embedded(t), a)
 	beat := func(sources ...control.Source) {
 		t.Helper()
-		w.write([]broker.Record{control.BeatRecord(w.topics.Control, control.Beat{Service: "collector", Instance: "x", At: time.Now(), Sources: sources})})
+		w.write([]broker.Record{control.BeatRecord(w.topics.Control, control.Beat{Service: "collector", Instance: "x", At: time.Now().Add(time.Hour), Sources: sources})})
 	}
 	stop := w.start()
 	w.publish(false, violation(1, "x", event.Warning))
