@@ -223,7 +223,5 @@ func TestBrokerThatDiesAndComesBackLosesNothing(t *testing.T) {
 	}
 	rows(1)
 	assertOnce(t, c, topics, sent)
-	if s := i.env.Health.Overall(); s != daemon.Ready {
-		t.Errorf("health: %s", s)
-	}
+	i.awaitHealth(t, daemon.Ready)
 }

@@ -2,7 +2,6 @@ package preprocessor_test
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -57,20 +56,13 @@ func TestRegistryThatIsAwayIsWaitedForWithoutLoss(t *testing.T) {
 			}
 			return nil
 		})
-		if s := i.env.Health.Overall(); s != daemon.Degraded {
-			t.Errorf("health: %s", s)
-		}
+		i.awaitHealth(t, daemon.Degraded)
 		away.Store(false)
 		clean := await(t, c, topics.Clean, 2)
 		if !strings.Contains(string(clean[0].Value), `"after":"first"`) || !strings.Contains(string(clean[1].Value), `"after":"second"`) {
 			t.Errorf("%s\n%s", clean[0].Value, clean[1].Value)
 		}
-		testrig.Eventually(t, 5*time.Second, func() error {
-			if s := i.env.Health.Overall(); s != daemon.Ready {
-				return errors.New(string(s))
-			}
-			return nil
-		})
+		i.awaitHealth(t, daemon.Ready)
 	})
 }
 
@@ -87,9 +79,12 @@ func TestSchemaThatStaysAwayIsADeadLetterInTheEnd(t *testing.T) {
 	if class, reason := header(letters[0], "datawatch_error_class"), header(letters[0], "datawatch_error_reason"); class != "schema_unavailable" || !strings.Contains(reason, "schema 42 of ") {
 		t.Errorf("class %q, reason %q", class, reason)
 	}
-	if text := readyz(i.env); !strings.Contains(text, "become dead letters for want of schema 42") {
-		t.Errorf("readyz says %s", text)
-	}
+	testrig.Eventually(t, time.Minute, func() error {
+		if text := readyz(i.env); !strings.Contains(text, "become dead letters for want of schema 42") {
+			return fmt.Errorf("readyz says %s", text)
+		}
+		return nil
+	})
 }
 
 func TestCheckAsksTheRegistry(t *testing.T) {

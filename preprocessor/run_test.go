@@ -80,6 +80,17 @@ func (i *instance) stop(t *testing.T) {
 	i.ended = nil
 }
 
+// awaitHealth waits for what is set in the moment in which a batch is committed, and may be seen a little later than that.
+func (i *instance) awaitHealth(t *testing.T, want daemon.Status) {
+	t.Helper()
+	testrig.Eventually(t, time.Minute, func() error {
+		if s := i.env.Health.Overall(); s != want {
+			return fmt.Errorf("health: %s", s)
+		}
+		return nil
+	})
+}
+
 func publisher(t *testing.T, c preprocessor.Config) *broker.Publisher {
 	t.Helper()
 	p, err := broker.OpenPublisher(t.Context(), c.Broker, c.Broker.TopicPrefix+"-source-test")
@@ -232,9 +243,7 @@ func TestRawComesOutClean(t *testing.T) {
 			}
 			return nil
 		})
-		if s := i.env.Health.Overall(); s != daemon.Ready {
-			t.Errorf("health: %s", s)
-		}
+		i.awaitHealth(t, daemon.Ready)
 	})
 }
 

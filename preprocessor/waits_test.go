@@ -70,28 +70,30 @@ func TestPeopleAreToldThatRecordsWaitForASchema(t *testing.T) {
 	if m := chat.saying(t, "🟠 <b>3 records of orders wait</b> since "); !strings.Contains(m, "Schema id 41 is not in the registry. Nothing is lost") {
 		t.Errorf("told %q", m)
 	}
-	if series(t, i, "datawatch_preprocessor_waiting_since_timestamp_seconds") != 1 {
-		t.Error("no metric says that a stream waits")
-	}
+	i.awaitWaiting(t, 1)
 	fake.SeedSchema("orders", 1, 41, sr.Schema{Type: sr.TypeAvro, Schema: `"string"`})
 	await(t, c, topics.Clean, 3)
 	chat.saying(t, "🟢 <b>orders goes on</b>, ")
-	if series(t, i, "datawatch_preprocessor_waiting_since_timestamp_seconds") != 0 {
-		t.Error("a metric says that a stream still waits")
-	}
+	i.awaitWaiting(t, 0)
 }
 
-// series is how many series a metric has.
-func series(t *testing.T, i *instance, name string) int {
+// awaitWaiting waits until the metric tells of so many streams that wait.
+func (i *instance) awaitWaiting(t *testing.T, want int) {
 	t.Helper()
-	families, err := i.env.Metrics.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() == name {
-			return len(f.GetMetric())
+	testrig.Eventually(t, time.Minute, func() error {
+		families, err := i.env.Metrics.Gather()
+		if err != nil {
+			return err
 		}
-	}
-	return 0
+		n := 0
+		for _, f := range families {
+			if f.GetName() == "datawatch_preprocessor_waiting_since_timestamp_seconds" {
+				n = len(f.GetMetric())
+			}
+		}
+		if n != want {
+			return fmt.Errorf("the metric tells of %d streams that wait, not %d", n, want)
+		}
+		return nil
+	})
 }

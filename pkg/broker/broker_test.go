@@ -333,8 +333,8 @@ func TestBatchWhoseStageFailsComesAgain(t *testing.T) {
 			}
 			return copyAll(ctx, batch)
 		}
-		var told []error
-		stage.Failed = func(err error) { told = append(told, err) }
+		told := make(chan error, 100)
+		stage.Failed = func(err error) { told <- err }
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { _ = stage.Run(ctx) })
@@ -347,11 +347,11 @@ func TestBatchWhoseStageFailsComesAgain(t *testing.T) {
 			}
 			return nil
 		})
+		if failure, over := <-told, <-told; failure == nil || over != nil {
+			t.Errorf("told %v and %v, want the failure and then that it is over", failure, over)
+		}
 		cancel()
 		running.Wait()
-		if len(told) != 2 || told[0] == nil || told[1] != nil {
-			t.Errorf("told %v, want the failure and then that it is over", told)
-		}
 	})
 }
 

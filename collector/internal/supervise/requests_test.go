@@ -91,9 +91,12 @@ func TestSnapshotIsAskedForAndFollowedByTheBroker(t *testing.T) {
 		if read, _ := job.Rows(); read != 1 || job.Stream != event.Stream("one/rows") || seen == 0 {
 			t.Errorf("%+v", job)
 		}
-		if n := testutil.ToFloat64(running.metrics.snapshotRows.WithLabelValues("one")); n != 1 {
-			t.Errorf("the metric tells of %v rows", n)
-		}
+		testrig.Eventually(t, 30*time.Second, func() error { // behind the commit
+			if n := testutil.ToFloat64(running.metrics.snapshotRows.WithLabelValues("one")); n != 1 {
+				return fmt.Errorf("the metric tells of %v rows", n)
+			}
+			return nil
+		})
 		if err := running.stop(); err != nil {
 			t.Fatal(err)
 		}

@@ -162,12 +162,15 @@ func TestEventsAndProgressAreCommittedTogether(t *testing.T) {
 		first := start(t, c, unit(s, "one", feed))
 		s.write(95)
 		awaitNumbers(t, c, "one", 95)
-		if got := feed.count(); got != 95 {
-			t.Errorf("the feed was offered %d events of 95", got)
-		}
-		if got := testutil.ToFloat64(first.metrics.publishedTotal.WithLabelValues("one/numbers")); got != 95 {
-			t.Errorf("events_published_total is %v", got)
-		}
+		testrig.Eventually(t, 30*time.Second, func() error { // behind the commit
+			if got := feed.count(); got != 95 {
+				return fmt.Errorf("the feed was offered %d events of 95", got)
+			}
+			if got := testutil.ToFloat64(first.metrics.publishedTotal.WithLabelValues("one/numbers")); got != 95 {
+				return fmt.Errorf("events_published_total is %v", got)
+			}
+			return nil
+		})
 		if problems, err := testutil.GatherAndLint(first.registry); err != nil || len(problems) > 0 {
 			t.Errorf("metrics: %v %v", problems, err)
 		}

@@ -79,9 +79,12 @@ func TestSourcesAreSpreadEvenlyAndMoveWithoutLoss(t *testing.T) {
 		spread(t, names, first, second)
 		third := start(t, c, units...)
 		spread(t, names, first, second, third)
-		if body := readyz(third); !strings.Contains(body, "standby: another collector does this") {
-			t.Errorf("/readyz doesn't say who does what: %s", body)
-		}
+		testrig.Eventually(t, 30*time.Second, func() error {
+			if body := readyz(third); !strings.Contains(body, "standby: another collector does this") {
+				return fmt.Errorf("/readyz doesn't say who does what: %s", body)
+			}
+			return nil
+		})
 		write()
 		if err := first.stop(); err != nil {
 			t.Fatal(err)
