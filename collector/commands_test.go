@@ -151,6 +151,7 @@ func TestVerifyFindsWhatWasBrokenAndNothingElse(t *testing.T) {
 					`delete from orders where id = $1`,
 					`insert into orders values ($1, 3.10, 'new') on conflict (id) do update set note = 'again'`,
 				}[rng.IntN(3)], id)
+				time.Sleep(2 * time.Millisecond) // a pace: what is behind it is to be waited for
 			}
 		})
 	}
