@@ -122,7 +122,7 @@ func (s *Shop) Close() error {
 	s.db.Close()
 	var err error
 	if c := s.carts.Load(); c != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		err = c.client.Disconnect(ctx)
 	}

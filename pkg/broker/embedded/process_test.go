@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"datawatch/pkg/broker/embedded"
+	"datawatch/pkg/testrig"
 )
 
 func start(t *testing.T, o embedded.StartOptions) *embedded.Process {
@@ -36,9 +37,9 @@ func TestCleanStopKeepsTopicsRecordsOffsetsAndProducers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			p := start(t, embedded.StartOptions{DataDir: dir})
 			// The same port again, so that a client which outlives the broker finds it.
-			addr := p.Addr()
+			addr := testrig.FreeAddress(t)
+			p := start(t, embedded.StartOptions{DataDir: dir, Listen: addr})
 			createTopic(t, addr, "orders", map[string]string{"retention.ms": "86400000"})
 			producer := txnProducer(t, addr, "source-1")
 			write(t, producer, "orders", 0, 100, true)
