@@ -80,7 +80,7 @@ func TestKilledServerLosesNothing(t *testing.T) {
 	}
 	_ = stop()
 	s.insert(t, "carts", doc("_id", 2))
-	c.run(t, cfg)
+	c.run(t, s.config("*"))
 	s.insert(t, "carts", doc("_id", 3))
 	expect(t, c.await(t, 3), `insert carts {"_id":1}  -> {"_id":1}`, `insert carts {"_id":2}  -> {"_id":2}`, `insert carts {"_id":3}  -> {"_id":3}`)
 }

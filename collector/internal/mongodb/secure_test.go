@@ -77,7 +77,7 @@ func TestSecuredDeploymentIsCapturedAndWhatIsMissingIsTold(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var told bool
-			for _, f := range New(Options{Name: "shop-mongo", Config: of(with(c.uri, "serverSelectionTimeoutMS", "1000")), Reporter: newCapture()}).Check(t.Context()) {
+			for _, f := range New(Options{Name: "shop-mongo", Config: of(with(c.uri, "serverSelectionTimeoutMS", "5000")), Reporter: newCapture()}).Check(t.Context()) {
 				if f.Err != nil && strings.Contains(f.Err.Error(), c.reason) && strings.Contains(f.Remedy, c.remedy) {
 					told = true
 				}
