@@ -108,6 +108,7 @@ func newFiller(t testing.TB, addr string) filler {
 	t.Helper()
 	c := sarama.NewConfig()
 	c.Version = sarama.V2_8_0_0
+	c.Admin.Timeout = 20 * time.Second
 	c.Producer.RequiredAcks, c.Producer.Return.Successes = sarama.WaitForAll, true
 	c.Producer.Partitioner = sarama.NewRoundRobinPartitioner
 	admin, err := sarama.NewClusterAdmin([]string{addr}, c)

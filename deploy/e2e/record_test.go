@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/jackc/pgx/v5"
@@ -140,6 +141,7 @@ func TestRecordingHoldsATestAgainstWhatItChanged(t *testing.T) {
 func createTopic(t *testing.T, addr, name string) {
 	t.Helper()
 	c := sarama.NewConfig()
+	c.Admin.Timeout = 20 * time.Second
 	admin, err := sarama.NewClusterAdmin(strings.Split(addr, ","), c)
 	if err != nil {
 		t.Fatal(err)

@@ -98,6 +98,7 @@ func (s *Shop) connectKafka() error {
 	c := sarama.NewConfig()
 	c.ClientID = "shop"
 	c.Version = sarama.V2_8_0_0
+	c.Admin.Timeout = 20 * time.Second
 	c.Producer.RequiredAcks = sarama.WaitForAll
 	c.Producer.Return.Successes = true
 	admin, err := sarama.NewClusterAdmin(s.options.Kafka, c)

@@ -30,6 +30,7 @@ func ClientConfig(c config.Cluster, clientID string) (*sarama.Config, error) {
 	s.ClientID = clientID
 	s.Version = sarama.V2_8_0_0
 	s.Net.DialTimeout, s.Net.ReadTimeout, s.Net.WriteTimeout = 10*time.Second, 30*time.Second, 30*time.Second
+	s.Admin.Timeout = 20 * time.Second // what a broker that has much to do needs for a topic, and less than its answer is waited for
 	s.Metadata.AllowAutoTopicCreation = false
 	s.Metadata.Retry.Max = 5
 	s.Consumer.IsolationLevel = sarama.ReadCommitted

@@ -16,6 +16,7 @@ func roundTrip(t *testing.T, addr string) {
 	t.Helper()
 	conf := sarama.NewConfig()
 	conf.Version = sarama.V2_8_0_0
+	conf.Admin.Timeout = 20 * time.Second
 	conf.Producer.Return.Successes = true
 	client, err := sarama.NewClient(strings.Split(addr, ","), conf)
 	if err != nil {

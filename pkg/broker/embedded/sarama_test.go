@@ -17,6 +17,7 @@ const within = 2 * time.Minute
 func clientConfig() *sarama.Config {
 	conf := sarama.NewConfig()
 	conf.Version = sarama.V2_8_0_0
+	conf.Admin.Timeout = 20 * time.Second
 	conf.Producer.RequiredAcks = sarama.WaitForAll
 	conf.Producer.Return.Successes = true
 	conf.Producer.Idempotent = true

@@ -62,6 +62,7 @@ func produce(t *testing.T, addr, topic string, n int) {
 	t.Helper()
 	conf := sarama.NewConfig()
 	conf.Version = sarama.V2_8_0_0
+	conf.Admin.Timeout = 20 * time.Second
 	conf.Producer.RequiredAcks = sarama.WaitForAll
 	conf.Producer.Return.Successes = true
 	conf.Producer.Idempotent = true
