@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -58,14 +59,8 @@ func TestSlowOrAbsentBrokerPausesReadingWithinBoundedMemory(t *testing.T) {
 	time.Sleep(testrig.Soak() / 2) // as long as it likes to read on
 	testrig.Eventually(t, 10*time.Second, internal.proxy.Start)
 	internal.proxy.Toxics.ResetToxics(t.Context())
-	testrig.Eventually(t, 5*time.Minute+time.Duration(waits/slowest)*time.Second, func() error { return w.hasRaw(int64(records)) })
+	testrig.Eventually(t, 5*time.Minute+time.Duration(waits/slowest)*time.Second, func() error { return w.hasRead(int64(records)) })
 
-	testrig.Eventually(t, time.Minute, func() error { // offsets count markers too
-		if ids := w.rawIDs(); len(ids) != records {
-			return fmt.Errorf("raw has %d records, not %d", len(ids), records)
-		}
-		return nil
-	})
 	peak := highWater(t, w.processes["collector"].PID())
 	t.Logf("%d MB waited; the collector held %d MB at most", records*waitingRecord>>20, peak>>20)
 	if peak > mostResident {
@@ -73,7 +68,7 @@ func TestSlowOrAbsentBrokerPausesReadingWithinBoundedMemory(t *testing.T) {
 	}
 	w.end("collector")
 	if ids := w.rawIDs(); len(ids) != records {
-		t.Errorf("after the collector stopped raw has %d records, not %d", len(ids), records)
+		t.Errorf("raw has %d records, not %d", len(ids), records)
 	}
 }
 
@@ -161,6 +156,35 @@ func (w *world) hasRaw(n int64) error {
 	}
 	if sum < n {
 		return fmt.Errorf("raw has %d of %d", sum, n)
+	}
+	return nil
+}
+
+// hasRead tells whether the collector has committed that it is behind the waiting topic's n records. They are in raw then: one
+// transaction holds both. (raw's own offsets don't tell, for markers have some too.)
+func (w *world) hasRead(n int64) error {
+	c, topics := w.broker()
+	s, err := broker.NewScanner(c, "e2e")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Close() }()
+	progress, err := s.State(w.t.Context(), topics.State, "source/shop-kafka/"+waitingTopic+"/")
+	if err != nil {
+		return err
+	}
+	var sum int64
+	for partition, text := range progress {
+		var at struct {
+			Offset int64 `json:"offset"`
+		}
+		if err := json.Unmarshal(text, &at); err != nil {
+			return fmt.Errorf("%s: %w", partition, err)
+		}
+		sum += at.Offset
+	}
+	if sum != n {
+		return fmt.Errorf("%d of %d records are read", sum, n)
 	}
 	return nil
 }
