@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pglogrepl"
 
 	"datawatch/collector/internal/source"
+	"datawatch/pkg/event"
 	"datawatch/pkg/testrig"
 	servers "datawatch/pkg/testrig/postgres"
 )
@@ -107,7 +108,10 @@ func TestLostProgressGoesOnWhereTheSlotIs(t *testing.T) {
 	_ = stop()
 	r.exec(`insert into t values (2)`)
 	r.committed = source.Progress{}
-	got := r.wait(3)
+	stop = r.start()
+	r.awaitLast(func(e event.Raw) bool { return string(e.Key) == `{"id":2}` })
+	_ = stop()
+	got := r.captured()
 	expect(t, got[1:2], `public.t gap progress_lost`)
 	if last := brief(t, got[len(got)-1]); last != `public.t insert {"id":2} after {"id":2}` {
 		t.Error(last)
@@ -213,7 +217,9 @@ func TestAServerIsShutDownWithoutWaitingForTheBroker(t *testing.T) {
 	})
 	r.exec(`insert into t values (1)`)
 	<-stuck
-	if err := private.Stop(t.Context()); err != nil {
+	stopping, end := context.WithTimeout(t.Context(), 40*time.Second) // after a minute it gives up whoever reads
+	defer end()
+	if err := private.Stop(stopping); err != nil {
 		t.Fatalf("the server didn't stop: %v", err)
 	}
 	select {
