@@ -10,6 +10,7 @@ import (
 	"datawatch/collector/internal/source"
 	"datawatch/collector/internal/trouble"
 	"datawatch/pkg/control"
+	"datawatch/pkg/reason"
 )
 
 // configured is a configuration with the sources of a text.
@@ -39,7 +40,7 @@ func TestASignOfLifeTellsHowEachSourceFares(t *testing.T) {
     - {name: wal, postgres: {dsn: "postgres://h/d", tables: ["public.*"], capture: wal}}
     - {name: mongo, mongodb: {uri: "mongodb://h/?replicaSet=r", collections: ["shop.*"]}}
 `))
-	teller.State("mongo", source.Failed, "no route to host\nat all", "check the uri")
+	teller.State("mongo", source.Failed, reason.Quote("no route to host\nat all"), reason.Quote("check the uri"))
 	b := control.Beat{Service: "collector"}
 	f.say(&b)
 	if why := b.Sources[1].Trouble; why == nil || why.Reason != "no route to host" || why.Remedy != "check the uri" || time.Since(why.Since) > time.Minute {

@@ -6,6 +6,7 @@ import (
 
 	"datawatch/collector/internal/trouble"
 	"datawatch/pkg/daemon"
+	"datawatch/pkg/reason"
 )
 
 // reloader brings a configuration that was read anew into force.
@@ -34,17 +35,17 @@ func (r *reloader) take(reload daemon.Reload[Config]) {
 	r.trouble.Configuration(reload.Err)
 	if reload.Err != nil {
 		r.env.Log.Error("the configuration is wrong; the last good one stays in force", "error", reload.Err)
-		r.env.Health.Set(configurationPart, daemon.Degraded, "not loaded, the last good one stays in force: "+reload.Err.Error())
+		r.env.Health.Set(configurationPart, daemon.Degraded, reason.Why(reason.Wrap(reload.Err, reason.NotLoaded.With())))
 		return
 	}
 	next := reload.Config
 	sources := next.Collector.Sources
 	next.Collector.Sources = r.c.Collector.Sources
 	if reflect.DeepEqual(next, r.c) {
-		r.env.Health.Set(configurationPart, daemon.Ready, "")
+		r.env.Health.Set(configurationPart, daemon.Ready, reason.Text{})
 	} else {
-		const waits = "what changed outside of collector.sources takes effect at the next start"
-		r.env.Log.Warn(waits)
+		waits := reason.NextStart.With()
+		r.env.Log.Warn(waits.String())
 		r.env.Health.Set(configurationPart, daemon.Degraded, waits)
 	}
 	r.c.Collector.Sources = sources

@@ -9,6 +9,7 @@ import (
 	"datawatch/collector/internal/supervise"
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/normalize"
+	"datawatch/pkg/reason"
 )
 
 // Run captures until ctx is done and returns its error. A broker or a system that is away is waited for; a configuration
@@ -19,7 +20,7 @@ func Run(ctx context.Context, c Config, env daemon.Env) error { return RunReload
 // stopped, and the others go on undisturbed. A configuration that is wrong changes nothing, and is told; what differs
 // elsewhere than in the sources waits for the next start.
 func RunReloading(ctx context.Context, c Config, reloads <-chan daemon.Reload[Config], env daemon.Env) error {
-	env.Health.Set("broker", daemon.NotReady, "connecting") // before anything else is ready
+	env.Health.Set("broker", daemon.NotReady, reason.Connecting.With()) // before anything else is ready
 	mask, err := normalize.NewMasker(c.Mask)
 	if err != nil {
 		return fmt.Errorf("mask: %w", err)

@@ -24,6 +24,7 @@ import (
 	"datawatch/pkg/hide"
 	"datawatch/pkg/normalize"
 	"datawatch/pkg/normalize/registry"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/telegram"
 )
 
@@ -81,7 +82,7 @@ func openShow(c Config, env daemon.Env) (*show, error) {
 	s.hidden = hide.NewFollower(c.Broker, "datawatch-collector", env.Log)
 	desk := chat.Options{
 		Broker: c.Broker, Bot: bot, Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: env.Log,
-		Sources: s.names, Ready: func() { env.Health.Set(commandsPart, daemon.Ready, "") },
+		Sources: s.names, Ready: func() { env.Health.Set(commandsPart, daemon.Ready, reason.Text{}) },
 		Arrive: func(ctx context.Context) error { return arrive(ctx, c) },
 		Shown:  s.inFeed,
 		Known:  s.hidden.Known(),
@@ -184,7 +185,7 @@ const commandsPart = "commands"
 
 // hearCommands is done by one collector at a time: a bot has one poller.
 func (s *show) hearCommands(ctx context.Context) error {
-	s.env.Health.Set(commandsPart, daemon.NotReady, "connecting")
+	s.env.Health.Set(commandsPart, daemon.NotReady, reason.Connecting.With())
 	return daemon.Insist(ctx, s.env, commandsPart, func() error { return s.desk.Run(ctx) })
 }
 
@@ -192,7 +193,7 @@ func (s *show) hearCommands(ctx context.Context) error {
 func (s *show) followState(ctx context.Context) error {
 	const part = "what chats follow"
 	return daemon.Insist(ctx, s.env, part, func() error {
-		s.env.Health.Set(part, daemon.Ready, "")
+		s.env.Health.Set(part, daemon.Ready, reason.Text{})
 		return s.desk.Watch(ctx)
 	})
 }
@@ -243,13 +244,13 @@ func (s *show) watch(ctx context.Context, c Config) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return daemon.Insist(ctx, s.env, "canaries", func() error {
-			s.env.Health.Set("canaries", daemon.Ready, "")
+			s.env.Health.Set("canaries", daemon.Ready, reason.Text{})
 			return canary.Send(ctx, c.Broker, canary.DefaultEvery)
 		})
 	})
 	group.Go(func() error {
 		return daemon.Insist(ctx, s.env, "watch", func() error {
-			s.env.Health.Set("watch", daemon.Ready, "")
+			s.env.Health.Set("watch", daemon.Ready, reason.Text{})
 			return silence.Watch(ctx, silence.Options{
 				Broker: c.Broker, Sender: s.bot, Chat: telegram.ChatOf(c.Telegram.Alerts), Language: c.Telegram.Language, Zone: c.Telegram.Timezone.Location, Log: s.env.Log,
 				Canaries: s.env.Health.SetCanary, Heard: func(at time.Time) { s.validator.Store(at.UnixNano()) },

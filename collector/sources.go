@@ -14,6 +14,7 @@ import (
 	"datawatch/collector/internal/source"
 	"datawatch/collector/internal/supervise"
 	"datawatch/pkg/daemon"
+	"datawatch/pkg/reason"
 )
 
 // checker is what a source can say about itself before it is run.
@@ -91,7 +92,7 @@ type quiet struct{}
 
 var _ source.Reporter = quiet{}
 
-func (quiet) State(source.State, string) {}
-func (quiet) Lag(float64)                {}
-func (quiet) Backlog(int64)              {}
-func (quiet) Gap(string)                 {}
+func (quiet) State(source.State, reason.Text) {}
+func (quiet) Lag(float64)                     {}
+func (quiet) Backlog(int64)                   {}
+func (quiet) Gap(string)                      {}

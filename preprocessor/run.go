@@ -10,6 +10,7 @@ import (
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/normalize"
 	"datawatch/pkg/normalize/registry"
+	"datawatch/pkg/reason"
 	"datawatch/preprocessor/internal/pipeline"
 	"datawatch/preprocessor/internal/transform"
 	"datawatch/preprocessor/internal/waitalert"
@@ -25,7 +26,7 @@ func group(c Config) string { return broker.GroupsOf(c.Broker.TopicPrefix).Prepr
 // Run works until ctx is done and returns its error. A broker that is away is waited for; a configuration that can't work
 // is an error at once.
 func Run(ctx context.Context, c Config, env daemon.Env) (err error) {
-	env.Health.Set(daemon.BrokerPart, daemon.NotReady, "connecting")
+	env.Health.Set(daemon.BrokerPart, daemon.NotReady, reason.Connecting.With())
 	bot, err := daemon.OpenTelegram(c.Shared, "preprocessor", env)
 	if err != nil {
 		return err
@@ -88,13 +89,13 @@ func stageOf(c Config, p *pipeline.Pipeline, env daemon.Env) broker.Stage {
 				return err
 			}
 			env.Log.Info("partitions assigned", "partitions", partitions)
-			env.Health.Set(daemon.BrokerPart, daemon.Ready, "")
+			env.Health.Set(daemon.BrokerPart, daemon.Ready, reason.Text{})
 			return nil
 		},
 		Failed: func(err error) {
 			if err != nil {
 				most.failed(err)
-				env.Health.Set(daemon.BrokerPart, daemon.NotReady, err.Error())
+				env.Health.Set(daemon.BrokerPart, daemon.NotReady, reason.Why(err))
 			}
 		},
 	}

@@ -2,8 +2,6 @@ package preprocessor
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,6 +9,7 @@ import (
 	"datawatch/pkg/broker"
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/telegram"
 
 	"datawatch/preprocessor/internal/waitalert"
@@ -45,20 +44,33 @@ func (w *waits) update(all []waitalert.Wait) {
 	w.since.Reset()
 	if len(all) == 0 {
 		w.env.Log.Info("nothing waits for a schema any more")
-		w.env.Health.Set(schemasPart, daemon.Ready, "")
+		w.env.Health.Set(schemasPart, daemon.Ready, reason.Text{})
 		return
 	}
-	texts := make([]string, len(all))
-	for i, wait := range all {
-		does := "records wait"
-		if wait.Lost {
-			does = "records become dead letters"
-		}
-		texts[i] = fmt.Sprintf("%s for want of %s since %s", does, wait.For.What, wait.Since.UTC().Format(time.RFC3339))
+	for _, wait := range all {
 		w.since.WithLabelValues(string(wait.Stream)).Set(float64(wait.Since.UnixMilli()) / 1e3)
-		w.env.Log.Warn("a schema is missing", "what", texts[i], "stream", wait.Stream, "error", wait.For.Err)
+		w.env.Log.Warn("a schema is missing", "what", wanting(wait), "stream", wait.Stream, "error", wait.For.Err)
 	}
-	w.env.Health.Set(schemasPart, daemon.Degraded, strings.Join(texts, "; "))
+	why := wanting(all[0])
+	if more := len(all) - 1; more > 0 {
+		why = reason.WaitsAndMore.With(why, more)
+	}
+	w.env.Health.Set(schemasPart, daemon.Degraded, why)
+}
+
+// wanting is what a stream waits for.
+func wanting(wait waitalert.Wait) reason.Text {
+	since := wait.Since.UTC().Format(time.RFC3339)
+	switch of := wait.For; {
+	case of.Schema != 0 && wait.Lost:
+		return reason.SchemaLetters.With(of.Schema, of.Registry, since)
+	case of.Schema != 0:
+		return reason.SchemaWanting.With(of.Schema, of.Registry, since)
+	case wait.Lost:
+		return reason.RegistryLetters.With(of.Registry, since)
+	default:
+		return reason.RegistryAway.With(of.Registry, since)
+	}
 }
 
 // mostCounted bounds how many records of raw are looked at to count those that wait.

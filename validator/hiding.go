@@ -7,6 +7,7 @@ import (
 	"datawatch/pkg/config"
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/hide"
+	"datawatch/pkg/reason"
 	"datawatch/validator/internal/schemas"
 )
 
@@ -45,7 +46,7 @@ func (h *hiding) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		h.env.Health.Set("x-pii", daemon.Ready, "")
+		h.env.Health.Set("x-pii", daemon.Ready, reason.Text{})
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -3,7 +3,6 @@ package validator
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +11,7 @@ import (
 	"datawatch/pkg/control"
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/telegram"
 	"datawatch/validator/internal/alerts"
 	"datawatch/validator/internal/ask"
@@ -21,7 +21,7 @@ import (
 
 // Run judges and keeps alerts until ctx is done, and returns its error; earlier only where the configuration can't work.
 func Run(ctx context.Context, cfg Config, env daemon.Env) (err error) {
-	env.Health.Set("broker", daemon.NotReady, "connecting")
+	env.Health.Set("broker", daemon.NotReady, reason.Connecting.With())
 	folder, hidden := newFolder(env), newHiding(cfg.Broker, env)
 	wake := func() {} // the judge, which works by what the watcher knows
 	watcher := schemas.NewWatcher(cfg.Validator.Schemas, env.Log, func(set *schemas.Set, err error) {
@@ -132,10 +132,10 @@ const listenPause = 3 * time.Second
 func reporter(env daemon.Env, part string) func(error) {
 	return func(err error) {
 		if err != nil {
-			env.Health.Set(part, daemon.NotReady, err.Error())
+			env.Health.Set(part, daemon.NotReady, reason.Why(err))
 			return
 		}
-		env.Health.Set(part, daemon.Ready, "")
+		env.Health.Set(part, daemon.Ready, reason.Text{})
 	}
 }
 
@@ -159,14 +159,14 @@ func (f *folder) changed(set *schemas.Set, err error) {
 	f.files.WithLabelValues("failing").Set(float64(len(failures)))
 	switch {
 	case err != nil:
-		f.env.Health.Set("schemas", daemon.Degraded, err.Error()+": nothing new is loaded")
+		f.env.Health.Set("schemas", daemon.Degraded, reason.FolderUnread.With().Quoting(err))
 	case len(failures) == 1:
-		f.env.Health.Set("schemas", daemon.Degraded, failures[0].Problem.String())
+		f.env.Health.Set("schemas", daemon.Degraded, reason.FileWrong.With(failures[0].Problem.File, failures[0].Problem.Said()))
 	case len(failures) > 1:
-		f.env.Health.Set("schemas", daemon.Degraded, fmt.Sprintf("%s; %d more files", failures[0].Problem, len(failures)-1))
+		f.env.Health.Set("schemas", daemon.Degraded, reason.FilesWrong.With(failures[0].Problem.File, len(failures)-1, failures[0].Problem.Said()))
 	case len(files) == 0:
-		f.env.Health.Set("schemas", daemon.Degraded, "no schema in the folder: nothing is checked")
+		f.env.Health.Set("schemas", daemon.Degraded, reason.NoSchema.With())
 	default:
-		f.env.Health.Set("schemas", daemon.Ready, "")
+		f.env.Health.Set("schemas", daemon.Ready, reason.Text{})
 	}
 }

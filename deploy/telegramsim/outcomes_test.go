@@ -140,7 +140,7 @@ func TestEveryFailureOfTelegramIsHandledAndCounted(t *testing.T) {
 		}
 	}
 	var refused *telegram.RefusedError
-	isRefused := func(err error) bool { return errors.As(err, &refused) && refused.Remedy != "" }
+	isRefused := func(err error) bool { return errors.As(err, &refused) && !refused.Remedy.IsZero() }
 	is := func(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }
 	well := func(err error) bool { return err == nil }
 	for _, c := range []struct {

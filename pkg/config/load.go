@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"datawatch/pkg/reason"
 )
 
 // Sections are the top-level keys that each belong to one program; Load passes over those that its target lacks.
@@ -93,6 +95,20 @@ func (e *Error) Error() string {
 		lines[i] = p.text(e.File)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Unwrap gives the first problem by what is said of it in any language.
+func (e *Error) Unwrap() error {
+	if len(e.Problems) == 0 {
+		return nil
+	}
+	p := e.Problems[0]
+	said := p.Message
+	if p.Hint != "" {
+		said += " (" + p.Hint + ")"
+	}
+	at := strings.TrimSuffix(Problem{Path: p.Path, Line: p.Line}.text(e.File), ": ")
+	return reason.New(reason.ConfigurationWrong.With(at, reason.Phrase(said)))
 }
 
 // Problems collects what Validate finds.

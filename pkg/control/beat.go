@@ -8,6 +8,7 @@ import (
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 // BeatKind is the kind of a service's sign of life.
@@ -61,6 +62,8 @@ type Part struct {
 	Ready  bool      `json:"ready"` // it works, but somebody should look
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`
+	// Why is the reason by its code; nil where an earlier version wrote the beat.
+	Why *reason.Text `json:"why,omitempty"`
 }
 
 // Source is how a source fares that a collector reads. What isn't known is zero.
@@ -85,6 +88,9 @@ type SourceTrouble struct {
 	Since  time.Time `json:"since"`
 	Reason string    `json:"reason"`
 	Remedy string    `json:"remedy,omitempty"`
+	// Why and Do are reason and remedy by their codes; nil where an earlier version wrote the beat.
+	Why *reason.Text `json:"why,omitempty"`
+	Do  *reason.Text `json:"do,omitempty"`
 }
 
 // Tally is how many events of a stream were found valid, invalid, or not checked.

@@ -15,6 +15,7 @@ import (
 	"datawatch/pkg/control"
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/testrig"
 )
 
@@ -26,9 +27,9 @@ func TestAServiceGivesSignsOfLife(t *testing.T) {
 	if err := broker.EnsureTopics(t.Context(), c, env.Log); err != nil {
 		t.Fatal(err)
 	}
-	env.Health.Set("source shop-db", daemon.NotReady, "no route to host")
-	env.Health.Set("telegram", daemon.Degraded, "away")
-	env.Health.Set("broker", daemon.Ready, "")
+	env.Health.Set("source shop-db", daemon.NotReady, reason.Quote("no route to host"))
+	env.Health.Set("telegram", daemon.Degraded, reason.TelegramAway.With())
+	env.Health.Set("broker", daemon.Ready, reason.Text{})
 	var once sync.Once
 	say := func(b *control.Beat) {
 		once.Do(func() {
@@ -57,7 +58,7 @@ func TestAServiceGivesSignsOfLife(t *testing.T) {
 		if b.Service != "validator" || b.Instance == "" || b.Stopping || len(b.Parts) != 2 || b.Tallies["shop-db/public.orders"] != (control.Tally{Valid: 3, Invalid: 1}) || b.Changes["shop-db/public.orders"].Count != 4 {
 			return fmt.Errorf("beat %+v", b)
 		}
-		if p := b.Parts[0]; p.Name != "source shop-db" || p.Ready || p.Reason != "no route to host" || p.Since.IsZero() || !b.Parts[1].Ready {
+		if p := b.Parts[0]; p.Name != "source shop-db" || p.Ready || p.Reason != "no route to host" || p.Since.IsZero() || b.Parts[1].Why.In("vi") != "không kết nối được Telegram" || !b.Parts[1].Ready {
 			return fmt.Errorf("parts %+v", b.Parts)
 		}
 		return nil

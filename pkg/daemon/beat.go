@@ -69,7 +69,7 @@ func (b *beater) once(ctx context.Context) error {
 	b.beat.At, b.beat.Parts, b.beat.Tallies, b.beat.Changes = time.Now(), nil, b.left, b.changes
 	for _, p := range b.env.Health.Parts() {
 		if p.Status != Ready {
-			b.beat.Parts = append(b.beat.Parts, control.Part{Name: p.Name, Ready: p.Status == Degraded, Reason: p.Reason, Since: p.Since})
+			b.beat.Parts = append(b.beat.Parts, control.Part{Name: p.Name, Ready: p.Status == Degraded, Reason: p.Reason, Why: p.Why.Pointer(), Since: p.Since})
 		}
 	}
 	err := b.publisher.Publish(ctx, []broker.Record{control.BeatRecord(broker.TopicsOf(b.broker.TopicPrefix).Control, b.beat)})

@@ -10,6 +10,7 @@ import (
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
+	"datawatch/pkg/reason"
 )
 
 // BrokerPart is the internal broker's name in /readyz.
@@ -29,7 +30,7 @@ func AwaitTopics(ctx context.Context, c config.Broker, env Env) error {
 	}
 	err := Insist(ctx, env, BrokerPart, func() error { return broker.EnsureTopics(ctx, c, env.Log) })
 	if err == nil {
-		env.Health.Set(BrokerPart, Ready, "")
+		env.Health.Set(BrokerPart, Ready, reason.Text{})
 	}
 	return err
 }
@@ -45,7 +46,7 @@ func Insist(ctx context.Context, env Env, part string, try func() error) error {
 		case err == nil || errors.Is(err, broker.ErrPartitions):
 			return err
 		}
-		env.Health.Set(part, NotReady, err.Error())
+		env.Health.Set(part, NotReady, reason.Why(err))
 		env.Log.Warn("trying again", "part", part, "error", err, "pause", pause)
 		select {
 		case <-ctx.Done():

@@ -1,10 +1,10 @@
 package daemon
 
 import (
-	"fmt"
 	"time"
 
 	"datawatch/pkg/control"
+	"datawatch/pkg/reason"
 )
 
 // CanaryPart is the canary's name in /readyz.
@@ -39,14 +39,15 @@ func (h *Health) all() map[string]part {
 
 func canaryPart(sent, now time.Time) part {
 	age := max(now.Sub(sent), 0)
-	p := part{Status: Ready, Reason: fmt.Sprintf("%d s old", int64(age/time.Second)), Since: sent.UTC()}
+	seconds := int64(age / time.Second)
+	p := part{Status: Ready, why: reason.CanaryAge.With(seconds), Since: sent.UTC()}
 	late := func(after time.Duration, status Status) {
 		if age > after {
-			p.Status, p.Since = status, sent.Add(after).UTC()
-			p.Reason = fmt.Sprintf("%d s old: what is captured doesn't come through to the verdict", int64(age/time.Second))
+			p.Status, p.Since, p.why = status, sent.Add(after).UTC(), reason.CanaryLate.With(seconds)
 		}
 	}
 	late(control.CanaryLate, Degraded)
 	late(canaryStuck, NotReady)
+	p.Reason = p.why.String()
 	return p
 }

@@ -5,6 +5,8 @@ import (
 	"net/http/httptest"
 	"testing"
 	"time"
+
+	"datawatch/pkg/reason"
 )
 
 // TestReadinessIsTheAgeOfTheCanary as it is when it is asked: one that stays away is noticed though nobody tells.
@@ -12,7 +14,7 @@ func TestReadinessIsTheAgeOfTheCanary(t *testing.T) {
 	now := time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC)
 	h := NewHealth()
 	h.now = func() time.Time { return now }
-	h.Set("broker", Ready, "")
+	h.Set("broker", Ready, reason.Text{})
 	h.SetCanary(now)
 	for _, test := range []struct {
 		age    time.Duration

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"datawatch/pkg/config"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/testrig"
 )
 
@@ -129,15 +130,15 @@ func TestReadinessNamesEachDependency(t *testing.T) {
 	if code, _ := ask(); code != http.StatusServiceUnavailable {
 		t.Errorf("knows nothing yet, and answers %d", code)
 	}
-	h.Set("broker", Ready, "")
-	h.Set("schemas", Degraded, "orders.json: line 14")
+	h.Set("broker", Ready, reason.Text{})
+	h.Set("schemas", Degraded, reason.Quote("orders.json: line 14"))
 	if code, parts := ask(); code != http.StatusOK || parts["schemas"].Reason != "orders.json: line 14" || h.Overall() != Degraded {
 		t.Errorf("degraded: %d %v", code, parts)
 	}
-	h.Set("source shop-db", NotReady, "connection refused")
+	h.Set("source shop-db", NotReady, reason.Quote("connection refused"))
 	since := func() time.Time { _, parts := ask(); return parts["source shop-db"].Since }
 	first := since()
-	h.Set("source shop-db", NotReady, "still refused")
+	h.Set("source shop-db", NotReady, reason.Quote("still refused"))
 	if code, _ := ask(); code != http.StatusServiceUnavailable || !since().Equal(first) {
 		t.Errorf("not ready: %d, since %s and %s", code, first, since())
 	}
@@ -160,7 +161,7 @@ func TestHTTPServesUntilTheContextEnds(t *testing.T) {
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	env.Health.Set("broker", Ready, "")
+	env.Health.Set("broker", Ready, reason.Text{})
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan error)
 	go func() { stopped <- ServeHTTP(ctx, address, env) }()
@@ -238,7 +239,7 @@ func TestHealthyAsksTheRunningService(t *testing.T) {
 	if code := Execute(s, []string{"healthy", "--config", path}, &stdout, io.Discard); code != ExitFailed {
 		t.Errorf("a service that isn't ready: exit code %d", code)
 	}
-	health.Set("broker", Ready, "")
+	health.Set("broker", Ready, reason.Text{})
 	if code := Execute(s, []string{"healthy", "--config", path}, &stdout, io.Discard); code != ExitOK || !strings.Contains(stdout.String(), `"broker"`) {
 		t.Errorf("a ready service: exit code %d, %s", code, stdout.String())
 	}

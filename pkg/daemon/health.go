@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"datawatch/pkg/reason"
 )
 
 // Status is how a dependency is.
@@ -29,22 +31,24 @@ type Health struct {
 
 type part struct {
 	Status Status    `json:"status"`
-	Reason string    `json:"reason,omitempty"`
+	Reason string    `json:"reason,omitempty"` // in English
 	Since  time.Time `json:"since"`
+
+	why reason.Text
 }
 
 // NewHealth knows no dependency yet, and is not ready until the first is told.
 func NewHealth() *Health { return &Health{parts: map[string]part{}, now: time.Now} }
 
-// Set tells how a dependency is. reason says why it isn't ready, and what to do.
-func (h *Health) Set(name string, status Status, reason string) {
+// Set tells how a dependency is; why says why it isn't ready, and what to do.
+func (h *Health) Set(name string, status Status, why reason.Text) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	since := h.now().UTC()
 	if old, ok := h.parts[name]; ok && old.Status == status {
 		since = old.Since
 	}
-	h.parts[name] = part{Status: status, Reason: reason, Since: since}
+	h.parts[name] = part{Status: status, Reason: why.String(), Since: since, why: why}
 }
 
 // Forget takes a dependency away.
@@ -58,7 +62,8 @@ func (h *Health) Forget(name string) {
 type Part struct {
 	Name   string
 	Status Status
-	Reason string
+	Reason string // in English
+	Why    reason.Text
 	Since  time.Time
 }
 
@@ -69,7 +74,7 @@ func (h *Health) Parts() []Part {
 	all := h.all()
 	out := make([]Part, 0, len(all))
 	for name, p := range all {
-		out = append(out, Part{name, p.Status, p.Reason, p.Since})
+		out = append(out, Part{name, p.Status, p.Reason, p.why, p.Since})
 	}
 	slices.SortFunc(out, func(a, b Part) int { return strings.Compare(a.Name, b.Name) })
 	return out

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"datawatch/pkg/config"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/telegram"
 )
 
@@ -22,10 +23,10 @@ func OpenTelegram(c config.Shared, service string, env Env) (*telegram.Client, e
 		Config: c.Telegram, Instance: c.Instance, Service: service, Log: env.Log, Metrics: env.Metrics,
 		Report: func(err error) {
 			if err != nil {
-				env.Health.Set(TelegramPart, Degraded, err.Error())
+				env.Health.Set(TelegramPart, Degraded, reason.Why(err))
 				return
 			}
-			env.Health.Set(TelegramPart, Ready, "")
+			env.Health.Set(TelegramPart, Ready, reason.Text{})
 		},
 	})
 	if err != nil {
@@ -33,9 +34,9 @@ func OpenTelegram(c config.Shared, service string, env Env) (*telegram.Client, e
 	}
 	if client.LogsOnly() {
 		env.Log.Warn("telegram.token is empty: messages go to this log; set it, and the chats telegram.feed and telegram.alerts, to get them in Telegram")
-		env.Health.Set(TelegramPart, Ready, "no token: messages go to the log")
+		env.Health.Set(TelegramPart, Ready, reason.NoToken.With())
 	} else {
-		env.Health.Set(TelegramPart, Degraded, "not reached yet")
+		env.Health.Set(TelegramPart, Degraded, reason.NotReached.With())
 	}
 	return client, nil
 }

@@ -3,6 +3,8 @@ package event
 import (
 	"encoding/json"
 	"time"
+
+	"datawatch/pkg/reason"
 )
 
 // Op is what an event did.
@@ -102,4 +104,28 @@ type Gap struct {
 	Cause  string    `json:"cause"`
 	Lost   *int64    `json:"lost"` // how many changes, where it is known
 	Remedy string    `json:"remedy"`
+	// Why is the cause by its code, where Cause isn't one, and Do the remedy by its code: for whoever tells of the gap in
+	// another language than English. Earlier versions of datawatch wrote neither.
+	Why *reason.Text `json:"why,omitempty"`
+	Do  *reason.Text `json:"do,omitempty"`
+}
+
+// Because is the gap with a cause that its record says in words.
+func (g Gap) Because(why reason.Text) Gap {
+	g.Cause, g.Why = why.String(), why.Pointer()
+	return g
+}
+
+// Advising is the gap with what to do about it.
+func (g Gap) Advising(do reason.Text) Gap {
+	g.Remedy, g.Do = do.String(), do.Pointer()
+	return g
+}
+
+// Reason is why the stretch wasn't captured.
+func (g Gap) Reason() reason.Text {
+	if g.Why != nil && g.Why.Known() {
+		return *g.Why
+	}
+	return reason.OfCause(g.Cause)
 }

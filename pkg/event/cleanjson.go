@@ -142,6 +142,8 @@ func (g *Gap) appendJSON(b []byte) []byte {
 		o.integer("lost", *g.Lost)
 	}
 	o.text("remedy", g.Remedy)
+	o.reason("why", g.Why)
+	o.reason("do", g.Do)
 	return o.close()
 }
 

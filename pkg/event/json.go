@@ -7,6 +7,8 @@ import (
 	"io"
 	"strconv"
 	"unicode/utf8"
+
+	"datawatch/pkg/reason"
 )
 
 // Canonical is the one text of a JSON value that keys are compared by: no white space, members in the order of their
@@ -119,6 +121,18 @@ func (o *object) integer(name string, value int64) {
 }
 
 // raw writes JSON as it stands, nil as null.
+// reason is a text by its code; nil stays away.
+func (o *object) reason(name string, t *reason.Text) {
+	if t == nil {
+		return
+	}
+	b, err := json.Marshal(t)
+	if err != nil {
+		panic(err) // texts always have a JSON form
+	}
+	o.raw(name, b)
+}
+
 func (o *object) raw(name string, value []byte) {
 	o.name(name)
 	if value == nil {

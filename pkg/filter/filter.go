@@ -8,12 +8,12 @@ package filter
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"datawatch/pkg/cel"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 // Filter is a compiled expression. It is safe for concurrent use.
@@ -34,7 +34,7 @@ func Compile(source string) (*Filter, error) {
 	program, issues := env.Compile(source, cel.Options{})
 	for _, issue := range issues {
 		if issue.Severity == cel.Error {
-			return nil, errors.New(issue.String())
+			return nil, reason.New(reason.Phrase(issue.String()))
 		}
 	}
 	return &Filter{program}, nil

@@ -153,7 +153,7 @@ func TestChatThatCannotBeReachedIsAClearError(t *testing.T) {
 			r.api.plan("sendMessage", planned)
 			_, err := r.Send(t.Context(), Chat{ID: -5}, text("x"), Critical)
 			var wrong *RefusedError
-			if !errors.As(err, &wrong) || !strings.Contains(wrong.Remedy, remedy) || wrong.Chat.ID != -5 {
+			if !errors.As(err, &wrong) || !strings.Contains(wrong.Remedy.String(), remedy) || wrong.Chat.ID != -5 {
 				t.Errorf("got %v, want the remedy %q", err, remedy)
 			}
 			if _, err := r.Send(t.Context(), Chat{ID: 6}, text("x"), Critical); err != nil {

@@ -3,6 +3,8 @@ package telegram
 import (
 	"errors"
 	"fmt"
+
+	"datawatch/pkg/reason"
 )
 
 // Errors of Send and Edit.
@@ -22,7 +24,12 @@ var (
 type RefusedError struct {
 	Chat   Chat
 	Reason string // in Telegram's words
-	Remedy string
+	Remedy reason.Text
+}
+
+// Unwrap gives what it says by code.
+func (e *RefusedError) Unwrap() error {
+	return reason.New(reason.TelegramRefused.With(e.Chat.ID, reason.Quote(e.Reason), e.Remedy))
 }
 
 func (e *RefusedError) Error() string {

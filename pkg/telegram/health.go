@@ -1,11 +1,12 @@
 package telegram
 
 import (
-	"errors"
 	"maps"
 	"slices"
 	"sync"
 	"time"
+
+	"datawatch/pkg/reason"
 )
 
 // patience is how long Telegram may be away before that is told.
@@ -17,13 +18,13 @@ type health struct {
 	report  func(error)
 	told    bool
 	last    string
-	refused map[int64]string // chats that somebody has to mend
-	away    string           // why Telegram can't be reached
-	since   time.Time        // of the failures in a row
+	refused map[int64]error // chats that somebody has to mend
+	away    error           // why Telegram can't be reached
+	since   time.Time       // of the failures in a row
 }
 
 func newHealth(report func(error)) *health {
-	return &health{report: report, refused: map[int64]string{}}
+	return &health{report: report, refused: map[int64]error{}}
 }
 
 // observe takes what came of an attempt; err is the error of one that was given up.
@@ -33,35 +34,34 @@ func (h *health) observe(chat int64, v verdict, err error, now time.Time) {
 	switch v.outcome {
 	case done, notModified, logged:
 		delete(h.refused, chat)
-		h.away, h.since = "", time.Time{}
+		h.away, h.since = nil, time.Time{}
 	case refused:
-		h.refused[chat] = err.Error()
-		h.away, h.since = "", time.Time{}
+		h.refused[chat] = err
+		h.away, h.since = nil, time.Time{}
 	case migrated:
 		delete(h.refused, chat)
 	case network, server:
 		if h.since.IsZero() {
 			h.since = now
 		}
-		if h.away == "" && now.Sub(h.since) >= patience {
-			h.away = "telegram can't be reached: " + v.err.Error()
+		if h.away == nil && now.Sub(h.since) >= patience {
+			h.away = reason.Wrap(v.err, reason.TelegramAway.With())
 		}
 	}
 	h.tell()
 }
 
 func (h *health) tell() {
-	text := h.away
-	if text == "" && len(h.refused) > 0 {
-		text = h.refused[slices.Min(slices.Collect(maps.Keys(h.refused)))]
+	why, text := h.away, ""
+	if why == nil && len(h.refused) > 0 {
+		why = h.refused[slices.Min(slices.Collect(maps.Keys(h.refused)))]
+	}
+	if why != nil {
+		text = why.Error()
 	}
 	if h.told && text == h.last || !h.told && text == "" && !h.since.IsZero() {
 		return
 	}
 	h.told, h.last = true, text
-	if text == "" {
-		h.report(nil)
-		return
-	}
-	h.report(errors.New(text))
+	h.report(why)
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	tele "gopkg.in/telebot.v3"
+
+	"datawatch/pkg/reason"
 )
 
 // outcome classifies what came of one attempt; it is also the metric's label.
@@ -42,7 +44,7 @@ type verdict struct {
 	err     error
 	wait    time.Duration // of a flood
 	chat    int64         // of a migration
-	remedy  string        // of a refusal
+	remedy  reason.Text   // of a refusal
 }
 
 // judge reads an error of the client library. Texts are compared where the library has no type of its own, in small
@@ -89,13 +91,13 @@ func judgeText(err error) verdict {
 	}
 	switch {
 	case code == http.StatusUnauthorized || code == http.StatusNotFound:
-		return verdict{outcome: refused, err: err, remedy: "Telegram doesn't know this bot: check telegram.token"}
+		return verdict{outcome: refused, err: err, remedy: reason.DoTelegramToken.With()}
 	case code == http.StatusForbidden:
-		return verdict{outcome: refused, err: err, remedy: "add the bot to the chat and let it write there"}
+		return verdict{outcome: refused, err: err, remedy: reason.DoTelegramAdd.With()}
 	case strings.Contains(text, "chat not found"):
-		return verdict{outcome: refused, err: err, remedy: "check the chat's id, and add the bot to it; groups have negative ids"}
+		return verdict{outcome: refused, err: err, remedy: reason.DoTelegramChatID.With()}
 	case strings.Contains(text, "rights to send"), strings.Contains(text, "chat_write_forbidden"), strings.Contains(text, "chat_restricted"):
-		return verdict{outcome: refused, err: err, remedy: "let the bot write in the chat"}
+		return verdict{outcome: refused, err: err, remedy: reason.DoTelegramWrite.With()}
 	case code == http.StatusTooManyRequests:
 		return verdict{outcome: flood, err: err, wait: 5 * time.Second}
 	case code >= 500 || code == 0:

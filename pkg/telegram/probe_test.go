@@ -27,7 +27,7 @@ func TestProbeTellsWhatSomebodyMustMend(t *testing.T) {
 			defer r.stop(t)
 			r.api.plan(c.method, c.planned)
 			var refused *RefusedError
-			if err := r.Probe(t.Context(), Chat{}, Chat{ID: -5}); !errors.As(err, &refused) || !strings.Contains(refused.Remedy, remedy) {
+			if err := r.Probe(t.Context(), Chat{}, Chat{ID: -5}); !errors.As(err, &refused) || !strings.Contains(refused.Remedy.String(), remedy) {
 				t.Errorf("got %v, want the remedy %q", err, remedy)
 			}
 			if len(r.reports) == 0 || r.reports[len(r.reports)-1] == "" {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"datawatch/collector/internal/feed"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/telegram"
 )
 
@@ -49,7 +50,7 @@ func (d *Desk) follow(ctx context.Context, c telegram.Command) ([]telegram.Block
 	}
 	what, err := feed.ParseFollow(c.Args, c.User.Name, time.Now())
 	if err != nil {
-		return []telegram.Block{telegram.Line(telegram.Plain("/follow: "), telegram.Plain(err.Error()))}, nil
+		return []telegram.Block{telegram.Line(telegram.Plain("/follow: "), telegram.Plain(reason.Why(err).In(d.o.Language)))}, nil
 	}
 	if err := d.o.Feed.Follow(c.Message.Chat, what); errors.Is(err, feed.ErrTooMany) {
 		return say(d.words.tooMany), nil

@@ -23,6 +23,7 @@ import (
 	"datawatch/pkg/event"
 	"datawatch/pkg/hide"
 	"datawatch/pkg/normalize"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/telegram"
 	"datawatch/pkg/testrig"
 )
@@ -131,12 +132,12 @@ func ill(context.Context) (Standing, error) {
 	return Standing{
 		Sources: []Source{
 			{Name: "shop-db", State: source.Streaming, Running: true, Lag: 220 * time.Millisecond},
-			{Name: "shop-mongo", State: source.Failed, Running: true, Reason: "<no primary>"},
+			{Name: "shop-mongo", State: source.Failed, Running: true, Why: reason.MongoUnanswered.With().Quoting(errors.New("<no primary>"))},
 			{Name: "shop-kafka", State: source.Streaming, Lag: time.Second},
 			{Name: "new-db"},
 		},
 		Services: []Service{
-			{Name: "collector", Running: 2, Last: at, Parts: []control.Part{{Name: "telegram", Ready: true, Reason: "away"}}},
+			{Name: "collector", Running: 2, Last: at, Parts: []control.Part{{Name: "telegram", Ready: true, Reason: "away", Why: reason.TelegramAway.With().Pointer()}}},
 			{Name: "preprocessor", Last: at, Stopped: true},
 			{Name: "validator", Last: at},
 		},

@@ -12,6 +12,7 @@ import (
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/broker"
 	"datawatch/pkg/control"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/telegram"
 )
 
@@ -40,7 +41,7 @@ type Service struct {
 type Source struct {
 	Name    string
 	State   source.State
-	Reason  string
+	Why     reason.Text
 	Running bool // a collector runs it
 	Lag     time.Duration
 }
@@ -155,7 +156,10 @@ func (d *Desk) sources(ctx context.Context, now time.Time) ([]Source, error) {
 	for _, name := range names {
 		one := Source{Name: name}
 		if s := seen[name].Status; s != nil {
-			one.State, one.Reason, one.Running = s.State, s.Reason, s.Running(now)
+			one.State, one.Why, one.Running = s.State, reason.Quote(s.Reason), s.Running(now)
+			if s.Why != nil && s.Why.Known() {
+				one.Why = *s.Why
+			}
 			one.Lag = time.Duration(s.LagSeconds * float64(time.Second))
 		}
 		out = append(out, one)
@@ -189,7 +193,7 @@ func (d *Desk) status(ctx context.Context, _ telegram.Command) ([]telegram.Block
 	for _, one := range s.Services {
 		add(one.Running > 0, one.Name, d.serviceText(one))
 		for _, p := range one.Parts {
-			add(false, one.Name+" / "+p.Name, telegram.Shorten(p.Reason, mostReason))
+			add(false, one.Name+" / "+p.Name, telegram.Shorten(reason.Say(d.o.Language, p.Why, p.Reason), mostReason))
 		}
 	}
 	if text, late := d.canaryText(s.Canary); text != "" {
@@ -217,8 +221,8 @@ func (d *Desk) sourceText(s Source) string {
 	if s.well() {
 		return text + " · " + fmt.Sprintf(d.words.behind, d.span(s.Lag))
 	}
-	if s.Reason != "" {
-		text += ": " + telegram.Shorten(s.Reason, mostReason)
+	if !s.Why.IsZero() {
+		text += ": " + telegram.Shorten(s.Why.In(d.o.Language), mostReason)
 	}
 	return text
 }

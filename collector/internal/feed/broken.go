@@ -30,6 +30,6 @@ func (w writer) broken(r *telegram.RefusedError, now time.Time) telegram.Message
 		telegram.Line(telegram.Plain("🟠 "), telegram.Bold(w.words.brokenChat), telegram.Plain(" "+fill(w.words.since, now.In(w.zone).Format("15:04")))),
 		telegram.Line(telegram.Plain(r.Reason)),
 		telegram.Line(telegram.Plain(w.words.brokenMeans)),
-		telegram.Line(telegram.Plain(fill(w.words.do, r.Remedy))),
+		telegram.Line(telegram.Plain(fill(w.words.do, r.Remedy.In(w.words.language)))),
 	)
 }

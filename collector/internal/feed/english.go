@@ -1,6 +1,7 @@
 package feed
 
 var english = catalogue{
+	language:      "en",
 	group:         ",",
 	change:        "%s change",
 	changes:       "%s changes",

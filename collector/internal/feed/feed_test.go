@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/telegram"
 )
 
@@ -327,7 +328,7 @@ func (s *fallback) Send(ctx context.Context, to telegram.Chat, m telegram.Messag
 // TestFeedWhoseChatIsBrokenSaysSoInTheAlertsOnce, and again only when it broke anew.
 func TestFeedWhoseChatIsBrokenSaysSoInTheAlertsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		kicked := &telegram.RefusedError{Reason: "Forbidden: bot was kicked", Remedy: "add the bot to the chat"}
+		kicked := &telegram.RefusedError{Reason: "Forbidden: bot was kicked", Remedy: reason.DoTelegramAdd.With()}
 		alerts := &fallback{chat: &chat{fail: []error{kicked, kicked, errors.New("away")}}, own: telegram.Chat{ID: -9}}
 		r := run(t, 0, func(o *Options) { o.Sender, o.Chat, o.Fallback = alerts, telegram.Chat{ID: -5}, alerts.own })
 		defer r.stop()
@@ -337,7 +338,7 @@ func TestFeedWhoseChatIsBrokenSaysSoInTheAlertsOnce(t *testing.T) {
 			t.Helper()
 			alerts.mu.Lock()
 			defer alerts.mu.Unlock()
-			if len(alerts.heard) != want || !strings.Contains(alerts.heard[0], "The live feed's chat can't be written to since ") || !strings.HasSuffix(alerts.heard[0], "Do: add the bot to the chat") {
+			if len(alerts.heard) != want || !strings.Contains(alerts.heard[0], "The live feed's chat can't be written to since ") || !strings.HasSuffix(alerts.heard[0], "Do: add the bot to the chat and let it write there") {
 				t.Errorf("the alerts heard %q", alerts.heard)
 			}
 		}

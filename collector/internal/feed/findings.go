@@ -18,6 +18,8 @@ type Finding struct {
 	Message     string
 	// Actual and Expected may be empty.
 	Actual, Expected string
+	// Own is that the message is the rule's own; any other is a phrase of the validator's.
+	Own bool
 }
 
 // FindingsOf are the findings of a violation, each once.
@@ -26,7 +28,7 @@ func FindingsOf(v *event.Violation) []Finding {
 	for _, e := range v.Errors {
 		f := Finding{
 			Source: v.Stream.Source(), EventID: v.EventID, Stream: v.Stream,
-			Rule: e.Rule, Message: e.Message, Actual: e.Actual, Expected: e.Expected,
+			Rule: e.Rule, Message: e.Message, Actual: e.Actual, Expected: e.Expected, Own: e.Kind == event.RuleViolation,
 		}
 		if f.Rule == "" {
 			f.Rule = e.InstanceLocation

@@ -3,8 +3,6 @@ package feed
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"path"
 	"regexp"
 	"strconv"
@@ -14,6 +12,7 @@ import (
 
 	"datawatch/pkg/event"
 	"datawatch/pkg/filter"
+	"datawatch/pkg/reason"
 )
 
 // Bounds of how long something is followed.
@@ -68,13 +67,13 @@ func ParseFollow(text, by string, now time.Time) (*Follow, error) {
 		n, err := strconv.Atoi(m[1])
 		unit := map[string]time.Duration{"m": time.Minute, "min": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[m[2]]
 		if err != nil || n == 0 || time.Duration(n) > maxFollow/unit {
-			return nil, errors.New("at most 7 days, as in: for 2h")
+			return nil, reason.New(reason.FollowTooLong.With())
 		}
 		lives = time.Duration(n) * unit
 		text = strings.TrimSpace(text[:len(text)-len(m[0])])
 	}
 	if text == "" {
-		return nil, errors.New("what? As in: orders, orders user_id=42, tag=checkout-test, orders after.total > 1000000")
+		return nil, reason.New(reason.FollowNothing.With())
 	}
 	f := &Follow{Text: text, By: by, Until: now.Add(lives)}
 	return f, f.read()
@@ -85,7 +84,7 @@ func (f *Follow) read() error {
 	rest := f.Text
 	if first, after, _ := strings.Cut(rest, " "); !operators.MatchString(first) && !operator.MatchString(strings.TrimSpace(after)) {
 		if _, err := path.Match(first, ""); err != nil {
-			return fmt.Errorf("%q is not a table or a glob", first)
+			return reason.New(reason.FollowNoTable.With(strconv.Quote(first)))
 		}
 		f.stream, rest = first, strings.TrimSpace(after)
 	}

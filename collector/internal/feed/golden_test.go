@@ -13,6 +13,7 @@ import (
 
 	"datawatch/pkg/event"
 	"datawatch/pkg/normalize"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/telegram"
 	"datawatch/pkg/testrig"
 )
@@ -177,7 +178,7 @@ func TestVerdictsAndWhatWasLeftReadAsTheGoldenFilesSay(t *testing.T) {
 				f.LeftMessage(Left{Transactions: 1204, Changes: 31_415, Whole: whole, At: at}),
 				f.LeftMessage(Left{Transactions: 1, Changes: 3, Whole: whole, At: at}),
 				f.LeftMessage(Left{Changes: 31_415, Whole: whole, At: at}),
-				f.writer.broken(&telegram.RefusedError{Reason: "Forbidden: bot was kicked from the <b> chat", Remedy: "add the bot to the chat"}, at),
+				f.writer.broken(&telegram.RefusedError{Reason: "Forbidden: bot was kicked from the <b> chat", Remedy: reason.DoTelegramAdd.With()}, at),
 			}
 			var texts []string
 			for _, m := range messages {
@@ -208,7 +209,7 @@ func assembled(t *testing.T, events []event.Raw) (out []*transaction) {
 func TestEveryTextOfTheFeedStandsInAGoldenFile(t *testing.T) {
 	for language, texts := range catalogues {
 		t.Run(language, func(t *testing.T) {
-			testrig.EveryTextIsShown(t, texts, testrig.GoldenTexts(t, "testdata/*."+language+".html"), "date", "group")
+			testrig.EveryTextIsShown(t, texts, testrig.GoldenTexts(t, "testdata/*."+language+".html"), "date", "group", "language")
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package feed
 
 var vietnamese = catalogue{
+	language:      "vi",
 	group:         ".",
 	change:        "%s thay đổi",
 	changes:       "%s thay đổi",

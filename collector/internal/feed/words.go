@@ -8,7 +8,8 @@ import (
 
 // catalogue is the feed in one language. Forms with %s take a number or a name that was put into the language's form.
 type catalogue struct {
-	group string // between thousands
+	language string
+	group    string // between thousands
 
 	change, changes           string
 	transaction, transactions string // "… in 60 s"

@@ -3,6 +3,7 @@ package feed
 import (
 	"strings"
 
+	"datawatch/pkg/reason"
 	"datawatch/pkg/telegram"
 )
 
@@ -24,6 +25,9 @@ func (w writer) finding(f Finding) []telegram.Span {
 	if f.Rule != "" { // what is wrong with the row as a whole has no place in it
 		out = []telegram.Span{telegram.Bold(telegram.Shorten(f.Rule, maxField)), telegram.Plain(": ")}
 	}
+	if !f.Own {
+		f.Message, f.Actual, f.Expected = w.phrase(f.Message), w.phrase(f.Actual), w.phrase(f.Expected)
+	}
 	code := func(text string) telegram.Span { return telegram.Code(telegram.Shorten(text, maxField)) }
 	switch {
 	case f.Actual != "" && f.Expected != "":
@@ -34,6 +38,9 @@ func (w writer) finding(f Finding) []telegram.Span {
 		return append(out, telegram.Plain(telegram.Shorten(f.Message, maxMessage)))
 	}
 }
+
+// phrase is what the validator finds wrong, in the feed's language.
+func (w writer) phrase(english string) string { return reason.Phrase(english).In(w.words.language) }
 
 // maxMessage is how much of a finding's own words is shown, in UTF-16 units.
 const maxMessage = 160

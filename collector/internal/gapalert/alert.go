@@ -18,6 +18,7 @@ import (
 
 	"datawatch/collector/internal/feed"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/telegram"
 )
 
@@ -208,11 +209,11 @@ func (a *Alerter) message(g *group) telegram.Message {
 	blocks := []telegram.Block{
 		telegram.Line(telegram.Plain("🟠 "), telegram.Bold(g.source+": "+what), telegram.Plain(" "+from.Format(layout)+" – "+to.Format(layout))),
 		telegram.Line(telegram.Plain(g.names())),
-		telegram.Line(telegram.Plain(g.gap.Cause)),
+		telegram.Line(telegram.Plain(g.gap.Reason().Sentence(a.words.language))),
 		telegram.Line(telegram.Plain(a.meaning(g))),
 	}
 	if g.gap.Remedy != "" {
-		blocks = append(blocks, telegram.Line(telegram.Plain(a.words.do+" "+g.gap.Remedy)))
+		blocks = append(blocks, telegram.Line(telegram.Plain(a.words.do+" "+reason.Say(a.words.language, g.gap.Do, g.gap.Remedy))))
 	}
 	return telegram.NewMessage(blocks...)
 }

@@ -22,7 +22,7 @@ type lane struct {
 	held   bool  // not fetched until it is set again
 	// failing is since when the partition can't be read, zero where it can, and why.
 	failing time.Time
-	reason  string
+	why     error
 }
 
 func newBoard() *board {
@@ -63,16 +63,16 @@ func (b *board) advance(p partition, next, end int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l := b.lane(p)
-	l.next, l.end, l.failing, l.reason = next, end, time.Time{}, ""
+	l.next, l.end, l.failing, l.why = next, end, time.Time{}, nil
 }
 
 // hold stops the fetching of a partition, with the reason, until it is set again.
-func (b *board) hold(p partition, reason string, now time.Time) {
+func (b *board) hold(p partition, why error, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l := b.lane(p)
 	l.held = true
-	l.fail(reason, now)
+	l.fail(why, now)
 }
 
 // removeExcept takes away the partitions that are no more.
@@ -103,30 +103,30 @@ func (b *board) fetched(p partition, end int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if l := b.lanes[p]; l != nil {
-		l.end, l.failing, l.reason = end, time.Time{}, ""
+		l.end, l.failing, l.why = end, time.Time{}, nil
 	}
 }
 
 // failed notes that a broker can't be asked for its partitions.
-func (b *board) failed(partitions map[partition]int64, reason string, now time.Time) {
+func (b *board) failed(partitions map[partition]int64, why error, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for p := range partitions {
 		if l := b.lanes[p]; l != nil {
-			l.fail(reason, now)
+			l.fail(why, now)
 		}
 	}
 }
 
-func (l *lane) fail(reason string, now time.Time) {
+func (l *lane) fail(why error, now time.Time) {
 	if l.failing.IsZero() {
 		l.failing = now
 	}
-	l.reason = reason
+	l.why = why
 }
 
 // stalled tells why the partition that has failed longest can't be read, where that has lasted since before t.
-func (b *board) stalled(t time.Time) (p partition, reason string, more int) {
+func (b *board) stalled(t time.Time) (p partition, why error, more int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var oldest time.Time
@@ -136,10 +136,10 @@ func (b *board) stalled(t time.Time) (p partition, reason string, more int) {
 		}
 		more++
 		if oldest.IsZero() || l.failing.Before(oldest) {
-			oldest, p, reason = l.failing, at, l.reason
+			oldest, p, why = l.failing, at, l.why
 		}
 	}
-	return p, reason, max(0, more-1)
+	return p, why, max(0, more-1)
 }
 
 // behind lists the partitions that hold committed records which weren't taken yet.

@@ -13,6 +13,7 @@ import (
 
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/testrig"
 )
 
@@ -41,10 +42,10 @@ func (c *capture) emit(_ context.Context, batch source.Batch) error {
 	return nil
 }
 
-func (c *capture) State(state source.State, reason string) {
+func (c *capture) State(state source.State, why reason.Text) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.reasons = append(c.reasons, string(state)+" "+reason)
+	c.reasons = append(c.reasons, string(state)+" "+why.String())
 }
 
 func (c *capture) Lag(float64) {}

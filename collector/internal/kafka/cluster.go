@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
+	"datawatch/pkg/reason"
 )
 
 // clientID is how datawatch shows in the cluster's logs, metrics and quotas.
@@ -77,13 +79,13 @@ func (k *cluster) open(b *sarama.Broker) error {
 	connected, err := b.Connected()
 	switch {
 	case errors.Is(err, sarama.ErrSASLAuthenticationFailed):
-		return fmt.Errorf("connect to %s: wrong password, or an unknown user: %q by %s: %w", b.Addr(), k.config.Net.SASL.User, k.config.Net.SASL.Mechanism, err)
+		return reason.Wrap(err, reason.KafkaPassword.With(b.Addr(), strconv.Quote(k.config.Net.SASL.User), k.config.Net.SASL.Mechanism))
 	case k.config.Net.SASL.Enable && errors.Is(err, io.EOF): // what some brokers do with a wrong password
-		return fmt.Errorf("connect to %s: it hung up on %q: wrong password, an unknown user, or a port that wants TLS: %w", b.Addr(), k.config.Net.SASL.User, err)
+		return reason.Wrap(err, reason.KafkaHungUp.With(b.Addr(), strconv.Quote(k.config.Net.SASL.User)))
 	case err != nil:
-		return fmt.Errorf("connect to %s: %w", b.Addr(), err)
+		return reason.Wrap(err, reason.KafkaNotConnected.With(b.Addr()))
 	case !connected:
-		return fmt.Errorf("connect to %s: %w", b.Addr(), sarama.ErrNotConnected)
+		return reason.Wrap(sarama.ErrNotConnected, reason.KafkaNotConnected.With(b.Addr()))
 	default:
 		return nil
 	}
@@ -137,21 +139,20 @@ func (k *cluster) topics(ctx context.Context) (map[string]topic, error) {
 		k.keep(response.Brokers)
 		return described(response.Topics), nil
 	}
-	return nil, &unansweredError{Err: errors.Join(failed...)}
+	return nil, unanswered(failed)
 }
 
-// unansweredError says that no broker of the cluster can be asked, and why not.
-type unansweredError struct{ Err error }
+// unansweredError says that no broker of the cluster can be asked, and why not: what each connection failed with.
+type unansweredError struct{ says *reason.Error }
 
-func (e *unansweredError) Error() string { return e.Err.Error() }
+func unanswered(failed []error) error {
+	return &unansweredError{reason.Wrap(errors.Join(failed...), reason.KafkaUnanswered.With()).Advise(reason.DoKafkaUnanswered.With())}
+}
 
-// Remedy is what to do about it.
-func (e *unansweredError) Remedy() string { return remedyUnanswered }
+func (e *unansweredError) Error() string { return e.says.Error() }
 
-const remedyUnanswered = "check addresses, network, tls and sasl of the source"
-
-// Unwrap gives what each connection failed with.
-func (e *unansweredError) Unwrap() error { return e.Err }
+// Unwrap gives what says it by code.
+func (e *unansweredError) Unwrap() error { return e.says }
 
 // keep takes over the brokers of new metadata; those that are gone or moved are closed.
 func (k *cluster) keep(brokers []*sarama.Broker) {

@@ -2,12 +2,12 @@ package kafka
 
 import (
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 // Types of a record's timestamp (https://kafka.apache.org/documentation/#topicconfigs_message.timestamp.type).
@@ -59,12 +59,11 @@ type gap struct {
 	position position // of the first record that isn't captured
 	to       time.Time
 	lost     int64 // negative where it isn't known
-	cause    string
-	remedy   string
+	why, do  reason.Text
 }
 
 func (g gap) toRaw(source string, p partition, now time.Time) event.Raw {
-	body := event.Gap{From: g.position.Time, To: g.to, Cause: g.cause, Remedy: g.remedy}
+	body := event.Gap{From: g.position.Time, To: g.to}.Because(g.why).Advising(g.do)
 	if body.From.IsZero() {
 		body.From = g.to
 	}
@@ -87,30 +86,24 @@ func (g gap) toRaw(source string, p partition, now time.Time) event.Raw {
 func expired(p partition, at position, oldest int64, now time.Time) gap {
 	return gap{
 		kind: gapExpired, position: at, to: now, lost: oldest - at.Offset,
-		cause: fmt.Sprintf("the cluster deleted offsets %d to %d of %s before they were read", at.Offset, oldest-1, p),
-		remedy: "let the topic keep records for longer than datawatch may be away (retention.ms, retention.bytes); " +
-			"what was lost can't be read again",
+		why: reason.OffsetsExpired.With(at.Offset, oldest-1, p), do: reason.DoOffsetsExpired.With(),
 	}
 }
 
 func recreated(p partition, at position, now time.Time) gap {
 	return gap{
 		kind: gapRecreated, position: at, to: now, lost: -1,
-		cause:  fmt.Sprintf("the topic was deleted and created again; what partition %d held from offset %d on may be lost", p.id, at.Offset),
-		remedy: "capture goes on from the new topic's beginning; stop writing to a topic before deleting it",
+		why: reason.TopicRecreated.With(p.id, at.Offset), do: reason.DoTopicRecreated.With(),
 	}
 }
 
 func truncated(p partition, at position, from int64, now time.Time) gap {
-	const keep = "min.insync.replicas and unclean.leader.election.enable=false keep a cluster from losing what it acknowledged"
 	g := gap{
 		kind: gapTruncated, position: at, to: now, lost: -1,
-		cause:  fmt.Sprintf("the cluster lost records: of %s offsets %d to %d were read, and it holds them no more, or others in their place", p, from, at.Offset-1),
-		remedy: fmt.Sprintf("capture goes on from offset %d, so nothing that the cluster holds now is missing; events of what it lost stay in clean; ", from) + keep,
+		why: reason.RecordsTruncated.With(p, from, at.Offset-1), do: reason.DoRecordsTruncated.With(from),
 	}
 	if at.LeaderEpoch == nil {
-		g.cause = fmt.Sprintf("the cluster lost records: %s ends at offset %d and was read up to %d already", p, from, at.Offset)
-		g.remedy = "capture goes on from the present end, and what was written since the loss may be missing; " + keep
+		g.why, g.do = reason.LogEndsEarlier.With(p, from, at.Offset), reason.DoLogEndsEarlier.With()
 	}
 	return g
 }

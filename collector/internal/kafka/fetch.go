@@ -80,7 +80,7 @@ func (f *fetcher) run(ctx context.Context) error {
 			wait = firstPause
 			continue
 		}
-		f.board.failed(due, err.Error(), time.Now())
+		f.board.failed(due, err, time.Now())
 		select {
 		case f.lost <- struct{}{}:
 		default:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
 )
 
@@ -77,7 +78,7 @@ func (r *reader) trust(p partition, at *position) {
 
 // again has the cluster asked again soon where it couldn't answer; other errors end the run.
 func (r *reader) again(ctx context.Context, err error) error {
-	if _, ok := errors.AsType[*StoppedError](err); ok || ctx.Err() != nil {
+	if _, ok := errors.AsType[*source.StoppedError](err); ok || ctx.Err() != nil {
 		return err
 	}
 	r.Log.Debug("look at a log again", "error", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 // What fills a batch, and for how long one that isn't full waits for more. Progress without events (markers of
@@ -47,7 +47,7 @@ type reader struct {
 	refreshed  time.Time              // when the cluster last described itself
 	refreshDue time.Time
 	state      source.State
-	reason     string
+	said       string
 }
 
 func newReader(s *Source, k *cluster, positions map[partition]position, emit source.Emit) *reader {
@@ -123,7 +123,7 @@ func (r *reader) begin(ctx context.Context, first bool) error {
 		return err
 	}
 	maps.DeleteFunc(r.positions, func(p partition, _ position) bool { return !r.mine(p) })
-	r.tell(source.Streaming, "")
+	r.tell(source.Streaming, reason.Text{})
 	return nil
 }
 
@@ -161,10 +161,11 @@ func (r *reader) due(ctx context.Context, now time.Time) error {
 		return err
 	}
 	if now.Sub(r.refreshed) > r.patience {
-		return fmt.Errorf("the cluster has not answered for %s: %w", r.patience, err)
+		return reason.Wrap(err, reason.KafkaSilent.With(r.patience)).Advise(reason.DoKafkaUnanswered.With())
 	}
 	r.refreshDue = time.Now().Add(min(r.refresh, r.patience/10))
-	r.tell(source.Stalled, err.Error())
+	why, _ := reason.Of(err)
+	r.tell(source.Stalled, why)
 	return nil
 }
 
@@ -222,7 +223,7 @@ func (r *reader) take(ctx context.Context, c chunk) error {
 
 // refused handles a partition that its broker doesn't give.
 func (r *reader) refused(ctx context.Context, c chunk) error {
-	r.board.hold(c.partition, c.err.Error(), time.Now())
+	r.board.hold(c.partition, c.err, time.Now())
 	if errors.Is(c.err, sarama.ErrOffsetOutOfRange) {
 		return r.outOfRange(ctx, c.partition)
 	}
@@ -249,7 +250,7 @@ func (r *reader) add(e event.Raw) {
 
 func (r *reader) addGap(p partition, g gap, now time.Time) {
 	r.Reporter.Gap(g.kind)
-	r.Log.Warn("gap", "stream", p.stream(r.Name), "partition", p.id, "offset", g.position.Offset, "cause", g.cause, "remedy", g.remedy)
+	r.Log.Warn("gap", "stream", p.stream(r.Name), "partition", p.id, "offset", g.position.Offset, "cause", g.why, "remedy", g.do)
 	r.add(g.toRaw(r.Name, p, now))
 }
 
@@ -286,22 +287,28 @@ func (r *reader) report(now time.Time) {
 	if now.Sub(r.refreshed) > 2*r.refresh {
 		return // the cluster doesn't answer: due tells
 	}
-	if p, reason, more := r.board.stalled(now.Add(-stalledAfter)); reason != "" {
-		if more > 0 {
-			reason = fmt.Sprintf("%s (and %d more partitions)", reason, more)
-		}
-		r.tell(source.Stalled, fmt.Sprintf("%s can't be read: %s", p, reason))
+	if p, err, more := r.board.stalled(now.Add(-stalledAfter)); err != nil {
+		r.tell(source.Stalled, unread(p, err, more))
 		return
 	}
-	r.tell(source.Streaming, "")
+	r.tell(source.Streaming, reason.Text{})
 }
 
 // tell reports a state when it is a new one.
-func (r *reader) tell(state source.State, reason string) {
-	if state != r.state || reason != r.reason {
-		r.state, r.reason = state, reason
-		r.Reporter.State(state, reason)
+func (r *reader) tell(state source.State, why reason.Text) {
+	if said := why.String(); state != r.state || said != r.said {
+		r.state, r.said = state, said
+		r.Reporter.State(state, why)
 	}
+}
+
+// unread is that a partition can't be read, and how many more.
+func unread(p partition, err error, more int) reason.Text {
+	why, _ := reason.Of(err)
+	if more > 0 {
+		return reason.KafkaPartitions.With(p, why, more)
+	}
+	return reason.KafkaPartition.With(p, why)
 }
 
 func isOK(err sarama.KError) bool { return errors.Is(err, sarama.ErrNoError) }

@@ -2,14 +2,15 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"time"
 
 	"github.com/IBM/sarama"
 
+	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 const (
@@ -19,21 +20,9 @@ const (
 )
 
 var (
-	errNoLeader  = errors.New("the partition has no leader: its brokers are down")
-	errUndecided = errors.New("where to begin can't be told yet")
+	errNoLeader  = reason.New(reason.KafkaNoLeader.With())
+	errUndecided = reason.New(reason.KafkaUndecided.With())
 )
-
-// StoppedError says that a source stopped at a gap, as on_gap: stop wants it.
-type StoppedError struct {
-	Cause string
-}
-
-// Remedy is what to do about it.
-func (e *StoppedError) Remedy() string { return "set on_gap: continue to have it go on behind the gap" }
-
-func (e *StoppedError) Error() string {
-	return e.Cause + "; on_gap: stop keeps the source here: set on_gap: continue to have it go on behind the gap"
-}
 
 // reconcile brings what is read in line with what the cluster has: new topics and partitions, other leaders, topics that
 // were recreated or are gone. first is the source's very first run.
@@ -75,7 +64,7 @@ func (r *reader) reconcile(ctx context.Context, topics map[string]topic, first b
 		at, known := r.positions[p]
 		switch {
 		case leader == noLeader:
-			r.board.hold(p, errNoLeader.Error(), now)
+			r.board.hold(p, errNoLeader, now)
 		case known && at.Offset >= 0:
 			r.watchLeader(p, at, topics[p.topic].epochs[p.id])
 			r.board.set(p, leader, r.from(p, at))
@@ -214,7 +203,7 @@ func (r *reader) skip(ctx context.Context, p partition, leader int32, topicID st
 // pass tells a gap, where the source may go on behind it.
 func (r *reader) pass(p partition, g gap, now time.Time) error {
 	if r.Config.OnGap == gapStop {
-		return &StoppedError{Cause: fmt.Sprintf("%s (%s)", g.cause, g.remedy)}
+		return &source.StoppedError{Why: g.why, Do: g.do}
 	}
 	r.addGap(p, g, now)
 	return nil

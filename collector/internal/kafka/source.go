@@ -14,6 +14,7 @@ import (
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/config"
 	"datawatch/pkg/daemon"
+	"datawatch/pkg/reason"
 )
 
 // Options are what a Source works with.
@@ -58,7 +59,7 @@ func New(o Options) *Source {
 // Run implements source.Source. Where partitions begin that exist at the very first run is committed before the first
 // record is read.
 func (s *Source) Run(ctx context.Context, progress source.Progress, emit source.Emit) error {
-	s.Reporter.State(source.Connecting, "")
+	s.Reporter.State(source.Connecting, reason.Text{})
 	positions, first, err := readProgress(progress)
 	if err != nil {
 		return err
@@ -89,7 +90,7 @@ func (s *Source) Run(ctx context.Context, progress source.Progress, emit source.
 	return err
 }
 
-var errNotBegun = errors.New("the source has never run: its first shard finds out where the partitions begin, and hasn't yet")
+var errNotBegun = reason.New(reason.KafkaNotBegun.With())
 
 // mine tells whether this shard reads a partition. A topic's partitions go to the shards in turn.
 func (s *Source) mine(p partition) bool {
@@ -115,7 +116,7 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 		}
 	}
 	finding.Err = err
-	finding.Remedy = remedyUnanswered
+	finding.Remedy = reason.DoKafkaUnanswered.With().String()
 	return []daemon.Finding{finding}
 }
 
@@ -138,9 +139,9 @@ func (s *Source) checkTopics(ctx context.Context, cluster *cluster, topics map[s
 		finding.Detail = fmt.Sprintf("none of the %d topics that the cluster shows matches yet", len(topics))
 	}
 	findings := []daemon.Finding{finding}
-	for p, reason := range mayRead(ctx, cluster, leaders) {
+	for p, why := range mayRead(ctx, cluster, leaders) {
 		findings = append(findings, daemon.Finding{
-			What: fmt.Sprintf("source %s: read %s", s.Name, p), Err: reason, Remedy: "grant DESCRIBE and READ on the topic, or exclude it",
+			What: fmt.Sprintf("source %s: read %s", s.Name, p), Err: why, Remedy: "grant DESCRIBE and READ on the topic, or exclude it",
 		})
 	}
 	return findings

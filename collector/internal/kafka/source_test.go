@@ -161,7 +161,7 @@ func TestOnGapStopStaysAtTheGap(t *testing.T) {
 	before := len(c.all())
 	s := New(Options{Name: "k", Config: k.config(func(cfg *Config) { cfg.OnGap = gapStop }), Internal: internal(), Reporter: c})
 	err := waitEnd(t, s, c)
-	var stopped *StoppedError
+	var stopped *source.StoppedError
 	if !errors.As(err, &stopped) || !strings.Contains(err.Error(), "on_gap: continue") {
 		t.Errorf("Run returned %v", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
 	"datawatch/pkg/normalize"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/testrig"
 )
 
@@ -51,7 +52,7 @@ func (c *capture) Emit(_ context.Context, b source.Batch) error {
 	return nil
 }
 
-func (c *capture) State(s source.State, _ string) {
+func (c *capture) State(s source.State, _ reason.Text) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.states = append(c.states, s)
@@ -429,7 +430,7 @@ func TestTokenThatIsWorthNothingIsAGap(t *testing.T) {
 	cfg := s.config("*")
 	cfg.OnGap = gapStop
 	err := New(Options{Name: "shop-mongo", Config: cfg, Reporter: c}).Run(t.Context(), c.copyProgress(), c.Emit)
-	if _, ok := errors.AsType[*StoppedError](err); !ok || len(c.gaps) > 0 {
+	if _, ok := errors.AsType[*source.StoppedError](err); !ok || len(c.gaps) > 0 {
 		t.Fatalf("on_gap: stop ended with %v", err)
 	}
 

@@ -2,7 +2,6 @@ package mongodb
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/mongo"
 
 	"datawatch/pkg/daemon"
+	"datawatch/pkg/reason"
 )
 
 const checkTimeout = 30 * time.Second
@@ -26,15 +26,13 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 	defer disconnect(ctx, client)
 	d, err := ask(ctx, client)
 	if err != nil {
-		return []daemon.Finding{{What: what + " connection", Err: err, Remedy: "check uri (hosts, user, password, tls), and that the deployment lets this host in"}}
+		return []daemon.Finding{{What: what + " connection", Err: err, Remedy: reason.DoMongoUnanswered.With().String()}}
 	}
 	findings := []daemon.Finding{{What: what + " connection", Detail: "MongoDB " + d.text}}
 	if err := d.usable(); err != nil {
 		finding := daemon.Finding{What: what + " deployment", Err: err}
-		var unusable *unusableError
-		if errors.As(err, &unusable) {
-			finding.Remedy = unusable.Remedy()
-		}
+		_, do := reason.Of(err)
+		finding.Remedy = do.String()
 		return append(findings, finding)
 	}
 	findings = append(findings, s.checkStream(ctx, client, d))

@@ -2,13 +2,14 @@ package mongodb
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
+
+	"datawatch/pkg/reason"
 )
 
 const (
@@ -23,7 +24,7 @@ func (s *Source) connect(ctx context.Context) (*mongo.Client, error) {
 		ApplyURI(s.config.URI.Reveal()) // what it says prevails
 	client, err := mongo.Connect(ctx, o)
 	if err != nil {
-		return nil, errors.New("connect: uri is no address, or (mongodb+srv) its name can't be resolved") // the error may quote the password
+		return nil, reason.New(reason.MongoNoAddress.With()) // the error may quote the password
 	}
 	return client, nil
 }
@@ -53,37 +54,27 @@ func (d deployment) atLeast(version ...int32) bool {
 }
 
 var (
-	errStandalone = errors.New("the server stands alone: change streams need a replica set")
-	errTooOld     = errors.New("the server is older than MongoDB 4.4")
-	errNoClock    = errors.New("the server tells no cluster time: is its replica set initiated?")
+	errStandalone = reason.New(reason.MongoStandalone.With()).Advise(reason.DoMongoStandalone.With())
+	errTooOld     = reason.New(reason.MongoTooOld.With()).Advise(reason.DoMongoTooOld.With())
+	errNoClock    = reason.New(reason.MongoNoClock.With()).Advise(reason.DoMongoNoClock.With())
 )
-
-// unusableError says why a deployment can have no change stream, and what to do about it.
-type unusableError struct {
-	Err    error
-	remedy string
-}
-
-func (e *unusableError) Error() string { return e.Err.Error() }
-
-// Unwrap gives the reason.
-func (e *unusableError) Unwrap() error { return e.Err }
-
-// Remedy is what to do about it.
-func (e *unusableError) Remedy() string { return e.remedy }
 
 // usable tells why there can be no change stream here.
 func (d deployment) usable() error {
 	switch {
 	case d.set == "" && !d.sharded:
-		return &unusableError{errStandalone, "start mongod with --replSet and call rs.initiate(); one member is enough"}
+		return errStandalone
 	case !d.atLeast(4, 4):
-		return &unusableError{fmt.Errorf("%w: it is %s", errTooOld, d.text), "upgrade the deployment"}
+		return reason.New(reason.MongoTooOld.With(d.text)).Advise(reason.DoMongoTooOld.With())
 	case d.now == (stamp{}):
-		return &unusableError{errNoClock, "call rs.initiate()"}
+		return errNoClock
 	default:
 		return nil
 	}
+}
+
+func unanswered(err error) error {
+	return reason.Wrap(err, reason.MongoUnanswered.With()).Advise(reason.DoMongoUnanswered.With())
 }
 
 func ask(ctx context.Context, client *mongo.Client) (deployment, error) {
@@ -94,13 +85,13 @@ func ask(ctx context.Context, client *mongo.Client) (deployment, error) {
 		VersionArray []int32 `bson:"versionArray"`
 	}
 	if err := admin.RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&build); err != nil {
-		return d, fmt.Errorf("ask for the version: %w", err)
+		return d, unanswered(err)
 	}
 	d.text = build.Version
 	copy(d.version[:], build.VersionArray)
 	raw, err := admin.RunCommand(ctx, bson.D{{Key: "isMaster", Value: 1}}).Raw() // hello is as late as 4.4.2
 	if err != nil {
-		return d, fmt.Errorf("ask for the replica set: %w", err)
+		return d, unanswered(err)
 	}
 	d.set, _ = raw.Lookup("setName").StringValueOK()
 	message, _ := raw.Lookup("msg").StringValueOK()

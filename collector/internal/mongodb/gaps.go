@@ -12,15 +12,17 @@ import (
 
 	"go.mongodb.org/mongo-driver/mongo"
 
+	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 // Causes of gaps, as the metric's label.
 const (
-	gapHistoryLost = "history_lost"
-	gapToken       = "token_refused"
-	gapRewound     = "rewound"
-	gapUnreadable  = "unreadable"
+	gapHistoryLost = string(reason.HistoryLost)
+	gapToken       = string(reason.TokenRefused)
+	gapRewound     = string(reason.Rewound)
+	gapUnreadable  = string(reason.Unreadable)
 )
 
 // Codes of errors (https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml).
@@ -33,23 +35,20 @@ const (
 )
 
 // openError is an error of opening the stream, where what the server can't parse is the token.
-type openError struct{ err error }
+type openError struct{ says *reason.Error }
 
-func (e *openError) Error() string { return "open the change stream: " + e.err.Error() }
-func (e *openError) Unwrap() error { return e.err }
+func notOpened(err error) error { return &openError{reason.Wrap(err, reason.MongoNotOpened.With())} }
+
+func (e *openError) Error() string { return e.says.Error() }
+
+// Unwrap gives what says it by code.
+func (e *openError) Unwrap() error { return e.says }
 
 // rewoundError is an event that is earlier than one before it.
 type rewoundError struct{ at, last stamp }
 
 func (e *rewoundError) Error() string {
 	return fmt.Sprintf("an event of %s came behind one of %s", e.at.time(), e.last.time())
-}
-
-// StoppedError says that a source stopped at a gap, as on_gap: stop wants it.
-type StoppedError struct{ Cause string }
-
-func (e *StoppedError) Error() string {
-	return e.Cause + "; on_gap: stop keeps the source here: set on_gap: continue to have it go on behind the gap"
 }
 
 // lost tells why the stream can't go on from its token, or "" where it is worth trying again.
@@ -75,17 +74,14 @@ func lost(err error) (cause string) {
 	}
 }
 
-var remedies = map[string]string{
-	gapHistoryLost: "Let the oplog hold more than the collector may be away (replSetResizeOplog). ",
-	gapToken:       "The deployment was replaced or restored, or the collections of the configuration changed. ",
-	gapRewound:     "The deployment was restored, or another one stands behind its address; some changes that were sent may be undone. ",
-}
+var remedies = map[string]reason.Code{gapHistoryLost: reason.DoHistoryLost, gapToken: reason.DoTokenRefused, gapRewound: reason.DoRewound}
 
 // lose begins a new epoch at the present, with a gap in every stream; or stops.
 func (r *reader) lose(ctx context.Context, cause string, because error) error {
-	remedy := remedies[cause] + "`collector snapshot` reads the documents as they are now; of deleted ones, compare what clean holds with the collections."
+	do := remedies[cause].With()
+	why := fmt.Sprintf("%s: %v", cause, because)
 	if r.config.OnGap == gapStop {
-		return &StoppedError{Cause: fmt.Sprintf("%s: %v (%s)", cause, because, remedy)}
+		return &source.StoppedError{Why: reason.OfCause(why), Do: do}
 	}
 	d, err := ask(ctx, r.client)
 	if err != nil {
@@ -96,12 +92,12 @@ func (r *reader) lose(ctx context.Context, cause string, because error) error {
 	}
 	now := r.now()
 	next := begin(now, r.p.Epoch, d.now)
-	g := event.Gap{From: r.p.Time, To: now, Cause: fmt.Sprintf("%s: %v", cause, because), Remedy: remedy}
+	g := event.Gap{From: r.p.Time, To: now, Cause: why}.Advising(do)
 	var events []event.Raw
 	for _, n := range slices.SortedFunc(maps.Keys(r.known), func(a, b namespace) int { return strings.Compare(a.String(), b.String()) }) {
 		events = append(events, r.gap(r.stream(n), next.place(d.now), g, now))
 	}
-	r.log.Warn("gap", "cause", g.Cause, "from", g.From, "to", g.To, "streams", len(events), "remedy", remedy)
+	r.log.Warn("gap", "cause", g.Cause, "from", g.From, "to", g.To, "streams", len(events), "remedy", g.Remedy)
 	if err := r.commit(ctx, next, events, nil); err != nil {
 		return err
 	}
@@ -127,6 +123,6 @@ func (r *reader) unreadable(h *happening, position string, err error, now time.T
 	r.log.Warn("an event can't be read", "stream", r.stream(h.ns), "position", position, "error", err)
 	r.report.Gap(gapUnreadable)
 	return r.gap(r.stream(h.ns), position, event.Gap{
-		From: h.time, To: h.time, Cause: gapUnreadable, Lost: &one, Remedy: fmt.Sprintf("A document's _id has no JSON form (%v).", err),
-	}, now)
+		From: h.time, To: h.time, Cause: gapUnreadable, Lost: &one,
+	}.Advising(reason.DoIDUnreadable.With(err)), now)
 }

@@ -10,6 +10,7 @@ import (
 
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 // entry is the name of a deployment's only entry of progress.
@@ -69,7 +70,7 @@ func parseProgress(p source.Progress) (*progress, error) {
 		return nil, fmt.Errorf("read progress: %w", err)
 	}
 	if read.Version != progressVersion {
-		return nil, fmt.Errorf("read progress: version %d is unknown: it was written by a newer datawatch", read.Version)
+		return nil, reason.New(reason.NewerProgress.With(read.Version))
 	}
 	return &read, nil
 }

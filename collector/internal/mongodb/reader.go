@@ -15,6 +15,7 @@ import (
 	"datawatch/collector/internal/source"
 	"datawatch/collector/internal/source/backfill"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 // reader reads the change stream of one run.
@@ -69,14 +70,14 @@ func (r *reader) run(ctx context.Context) error {
 func (r *reader) open(ctx context.Context) error {
 	stream, err := r.watch(ctx, r.client, r.deployment, r.p)
 	if err != nil {
-		return &openError{err}
+		return notOpened(err)
 	}
 	defer func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), disconnectWithin)
 		defer cancel()
 		_ = stream.Close(closing) // the server forgets it anyway
 	}()
-	r.report.State(source.Streaming, "")
+	r.report.State(source.Streaming, reason.Text{})
 	r.chunk = nil // it may be of another deployment
 	return r.follow(ctx, stream)
 }
@@ -150,9 +151,9 @@ func (r *reader) idle(ctx context.Context, a answer) error {
 func streamError(err error) error {
 	var command mongo.CommandError
 	if errors.As(err, &command) && command.Code == codeTooLarge {
-		return fmt.Errorf("read the change stream: an event has more than 16 MiB, which MongoDB sends from 6.0.9 on (upgrade, or switch pre-images off): %w", err)
+		return reason.Wrap(err, reason.MongoTooLarge.With())
 	}
-	return fmt.Errorf("read the change stream: %w", err)
+	return reason.Wrap(err, reason.MongoNotRead.With())
 }
 
 // rest commits an idle stream's token now and then, lest it fall off the oplog.

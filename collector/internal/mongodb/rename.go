@@ -13,6 +13,7 @@ import (
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
 	"datawatch/pkg/normalize"
+	"datawatch/pkg/reason"
 )
 
 // readRenamed reads the collection whose reading progress is at, if there is one, chunk by chunk in the order of _id. The
@@ -21,13 +22,13 @@ func (r *reader) readRenamed(ctx context.Context) error {
 	if r.p.Reading == nil {
 		return nil
 	}
-	r.report.State(source.Snapshot, "")
+	r.report.State(source.Snapshot, reason.Text{})
 	for r.p.Reading != nil {
 		if err := r.readChunk(ctx); err != nil {
 			return fmt.Errorf("read renamed collection %s.%s: %w", r.p.Reading.Database, r.p.Reading.Collection, err)
 		}
 	}
-	r.report.State(source.Streaming, "")
+	r.report.State(source.Streaming, reason.Text{})
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 // Options are what a Source works with.
@@ -62,7 +63,7 @@ func New(o Options) *Source {
 
 // Run implements source.Source. Where the stream begins is committed before it is opened.
 func (s *Source) Run(ctx context.Context, committed source.Progress, emit source.Emit) error {
-	s.report.State(source.Connecting, "")
+	s.report.State(source.Connecting, reason.Text{})
 	err := s.run(ctx, committed, emit)
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -69,14 +69,12 @@ func parsePlace(text string) (p place, err error) {
 
 // leaveOut leaves the table that is being read out of the snapshot. Nobody waits for what was attached: where its rows are
 // still there, people are told that they are missing.
-func (r *reader) leaveOut(ctx context.Context, job *backfill.Job, why string, there bool) error {
+func (r *reader) leaveOut(ctx context.Context, job *backfill.Job, why refused, there bool) error {
 	part := job.Current()
-	r.snapshots.LeaveOut(why)
+	r.snapshots.LeaveOut(why.String())
 	if !job.Partial || !there {
 		return nil
 	}
-	return r.tell(ctx, gap{stream: part.Stream, Gap: event.Gap{
-		From: job.Asked, To: r.now().UTC(), Cause: causeTableNew,
-		Remedy: "A partition was attached with the rows that it had, and they can't be read (" + why + "). " + recapture,
-	}})
+	g := event.Gap{From: job.Asked, To: r.now().UTC(), Cause: causeTableNew}.Advising(why.Attached())
+	return r.tell(ctx, gap{stream: part.Stream, Gap: g})
 }

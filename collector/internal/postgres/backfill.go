@@ -15,6 +15,7 @@ import (
 	"datawatch/collector/internal/source/backfill"
 	"datawatch/pkg/event"
 	"datawatch/pkg/normalize"
+	"datawatch/pkg/reason"
 )
 
 var _ source.Snapshotter = (*Source)(nil)
@@ -98,9 +99,9 @@ func (r *reader) readChunk(ctx context.Context, now snapshot) (*chunk, error) {
 		r.snapshots.Postpone(busyPause)
 		return nil, nil
 	case errors.Is(err, errGone), errors.Is(err, errMoved):
-		return nil, r.leaveOut(ctx, job, err.Error(), false)
+		return nil, r.leaveOut(ctx, job, refused{says: err.Error()}, false)
 	}
-	if why := refusal(err); why != "" {
+	if why := refusal(err); why.says != "" {
 		return nil, r.leaveOut(ctx, job, why, true)
 	}
 	return nil, err
@@ -149,23 +150,41 @@ func (s *Source) rowsOf(ctx context.Context, db *pgx.Conn, rel *relation, part *
 	return c, err
 }
 
-// refusal is why the database doesn't let a table be read; "" where it is worth trying again. Classes of codes:
+// refused is why a table isn't read.
+type refused struct {
+	says      string // in the database's words
+	forbidden bool
+}
+
+func (r refused) String() string {
+	if r.forbidden {
+		return r.says + ": a snapshot needs SELECT on the table, and no row security that hides rows, for the role of dsn"
+	}
+	return r.says
+}
+
+// Attached is what to do where it is a partition that was attached.
+func (r refused) Attached() reason.Text {
+	if r.forbidden {
+		return reason.DoAttachedForbidden.With(r.says)
+	}
+	return reason.DoAttachedUnreadable.With(r.says)
+}
+
+// refusal is why the database doesn't let a table be read; it says nothing where it is worth trying again. Classes of codes:
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
-func refusal(err error) string {
+func refusal(err error) refused {
 	var server *pgconn.PgError
 	if !errors.As(err, &server) {
-		return ""
+		return refused{}
 	}
 	switch server.Code[:2] {
 	case "42":
-		if server.Code == "42501" {
-			return server.Message + ": a snapshot needs SELECT on the table, and no row security that hides rows, for the role of dsn"
-		}
-		return server.Message
+		return refused{server.Message, server.Code == "42501"}
 	case "0A", "22", "XX":
-		return server.Message
+		return refused{says: server.Message}
 	default:
-		return ""
+		return refused{}
 	}
 }
 
@@ -176,8 +195,7 @@ func (c *chunk) add(b *batch) error {
 		if w.row == nil {
 			b.gap(c.shape.stream, event.Gap{
 				From: p.at, To: p.at, Cause: causeTooLarge, Lost: &p.rows,
-				Remedy: fmt.Sprintf("A snapshot found the row at %s larger than broker.max_record_bytes: raise it. %s", strings.Join(w.at, ", "), recapture),
-			})
+			}.Advising(reason.DoSnapshotTooLarge.With(strings.Join(w.at, ", "))))
 			continue
 		}
 		key, err := normalize.RowKey(c.shape.columns, c.shape.key, w.row)

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"datawatch/pkg/config"
+	"datawatch/pkg/reason"
 )
 
 // applicationName is how our sessions show in pg_stat_activity.
@@ -28,7 +29,7 @@ type querier interface {
 func connect(ctx context.Context, dsn config.Secret) (*pgx.Conn, error) {
 	c, err := pgx.ParseConfig(dsn.Reveal())
 	if err != nil { // it may quote the password
-		return nil, fmt.Errorf("connect to PostgreSQL: the address is none")
+		return nil, reason.New(reason.NoAddress.With())
 	}
 	for name, value := range map[string]string{
 		"application_name":                    applicationName,
@@ -46,7 +47,7 @@ func connect(ctx context.Context, dsn config.Secret) (*pgx.Conn, error) {
 	defer cancel()
 	db, err := pgx.ConnectConfig(ctx, c)
 	if err != nil {
-		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
+		return nil, reason.Wrap(err, reason.NotConnected.With())
 	}
 	return db, nil
 }

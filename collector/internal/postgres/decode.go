@@ -12,6 +12,7 @@ import (
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
 	"datawatch/pkg/normalize"
+	"datawatch/pkg/reason"
 )
 
 // batch turns packs into events. It works on a copy of the open tick's progress, which counts only once it is committed.
@@ -57,17 +58,11 @@ func (b *batch) add(ctx context.Context, p *pack, from, to int64, moved bool) er
 	switch {
 	case p.op == packMark:
 	case p.op == packGap:
-		b.gap(shape.stream, event.Gap{
-			From: p.at, To: p.at, Cause: causeCaptureFailed,
-			Remedy: "An error inside capture: " + string(p.after) + ". The write itself went through. " + recapture,
-		})
+		b.gap(shape.stream, event.Gap{From: p.at, To: p.at, Cause: causeCaptureFailed}.Advising(reason.DoCaptureFailed.With(string(p.after))))
 	case p.op == packNew, p.op == packOff:
 		b.since(p, shape)
 	case p.op == packLeaf:
-		b.gap(shape.stream, event.Gap{
-			From: p.at, To: p.at, Cause: causePartitionGone,
-			Remedy: "A partition is no longer one (" + string(p.after) + "): its rows left the stream without a delete. Replaying the stream from here on needs the table's present rows.",
-		})
+		b.gap(shape.stream, event.Gap{From: p.at, To: p.at, Cause: causePartitionGone}.Advising(reason.DoPartitionGone.With(string(p.after))))
 	case p.op == packAttached:
 		return b.attached(p, shape)
 	case p.op == packTruncate:

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 //go:embed sql/where.sql
@@ -42,16 +43,16 @@ func readWhereabouts(ctx context.Context, db querier) (whereabouts, error) {
 
 // Causes of gaps.
 const (
-	causeReinstalled   = "reinstalled"
-	causeRestored      = "restored"
-	causeProgressLost  = "progress_lost"
-	causeOutboxFull    = "outbox_full"
-	causeCaptureFailed = "capture_failed"
-	causeTableNew      = "table_new"
-	causeSwitchedOff   = "switched_off"
-	causePartitionGone = "partition_gone"
-	causeTooLarge      = "row_too_large"
-	causeUnreadable    = "unreadable"
+	causeReinstalled   = string(reason.Reinstalled)
+	causeRestored      = string(reason.Restored)
+	causeProgressLost  = string(reason.ProgressLost)
+	causeOutboxFull    = string(reason.OutboxFull)
+	causeCaptureFailed = string(reason.CaptureFailed)
+	causeTableNew      = string(reason.TableNew)
+	causeSwitchedOff   = string(reason.SwitchedOff)
+	causePartitionGone = string(reason.PartitionGone)
+	causeTooLarge      = string(reason.RowTooLarge)
+	causeUnreadable    = string(reason.Unreadable)
 )
 
 // gap is a stretch that wasn't captured, in one stream ("" is all).
@@ -66,8 +67,8 @@ func begin(from *progress, w whereabouts, present snapshot, now time.Time) (prog
 	fresh := progress{
 		Version: progressVersion, Install: w.install, Timeline: w.timeline, Snapshot: beginning, At: now,
 	}
-	told := func(since time.Time, cause, remedy string) *gap {
-		return &gap{Gap: event.Gap{From: since, To: now, Cause: cause, Remedy: remedy}}
+	told := func(since time.Time, cause string, do reason.Code) *gap {
+		return &gap{Gap: event.Gap{From: since, To: now, Cause: cause}.Advising(do.With())}
 	}
 	switch {
 	case from == nil && w.tick == 0:
@@ -76,17 +77,14 @@ func begin(from *progress, w whereabouts, present snapshot, now time.Time) (prog
 	case from == nil:
 		// Somebody read here before. What the database was told is committed somewhere; the rest is still in the outbox.
 		fresh.Epoch, fresh.Snapshot = event.NewEpoch(now, w.epoch), w.snapshot
-		return fresh, told(w.toldAt, causeProgressLost,
-			"The collector's progress is gone from the state topic. Events just before this one may stand twice, and after it none is missing: nothing is to be done where whoever reads takes `after` by key.")
+		return fresh, told(w.toldAt, causeProgressLost, reason.DoProgressLost)
 	case from.Install != w.install:
 		fresh.Epoch = event.NewEpoch(now, from.Epoch)
-		return fresh, told(from.At, causeReinstalled,
-			"Capture was removed and installed again, or the database came from a dump. Changes in between are not here. "+recapture)
+		return fresh, told(from.At, causeReinstalled, reason.DoReinstalled)
 	case from.rewound(w, present):
 		// Transaction ids from here on may have been used before by changes that are no more.
 		fresh.Epoch, fresh.Snapshot = event.NewEpoch(now, from.Epoch), present
-		return fresh, told(from.At, causeRestored,
-			"The database was restored or failed over. Changes since then may be missing, and some that were sent may be undone. "+recapture)
+		return fresh, told(from.At, causeRestored, reason.DoRestored)
 	default:
 		return *from, nil
 	}

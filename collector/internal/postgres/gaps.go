@@ -8,11 +8,8 @@ import (
 	"time"
 
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
-
-// recapture is what a person can do about rows that weren't captured.
-const recapture = "`collector snapshot --stream ...` reads the rows as they are now; `collector verify --stream ...` tells which are missing, " +
-	"and which were deleted meanwhile."
 
 // gap appends a gap to its stream, at this place in the order, and names it in the log.
 func (b *batch) gap(stream event.Stream, g event.Gap) {
@@ -53,31 +50,21 @@ func (b *batch) since(p *pack, s *shape) {
 		b.unreadable(p, s, fmt.Errorf("the beginning of a gap: %w", err))
 		return
 	}
-	g := event.Gap{
-		From: from.UTC(), To: p.at, Cause: causeTableNew,
-		Remedy: "A table, or a partition of it, is new here, and had rows before capture was installed on it. " + recapture,
-	}
+	cause, do := causeTableNew, reason.DoTableNew
 	if p.op == packOff {
-		g.Cause = causeSwitchedOff
-		g.Remedy = "Capture was switched off in the database, by datawatch.off(); `select datawatch.on()` switches it on. " + recapture
+		cause, do = causeSwitchedOff, reason.DoSwitchedOff
 	}
-	b.gap(s.stream, g)
+	b.gap(s.stream, event.Gap{From: from.UTC(), To: p.at, Cause: cause}.Advising(do.With()))
 }
 
 // tooLarge tells of rows that were written together and are too large to be read.
 func (b *batch) tooLarge(p *pack, s *shape) {
-	b.gap(s.stream, event.Gap{
-		From: p.at, To: p.at, Cause: causeTooLarge, Lost: &p.rows,
-		Remedy: fmt.Sprintf("Rows %d on of transaction %s are larger than broker.max_record_bytes: raise it. %s", p.first, p.txid, recapture),
-	})
+	b.gap(s.stream, event.Gap{From: p.at, To: p.at, Cause: causeTooLarge, Lost: &p.rows}.Advising(reason.DoRowsTooLarge.With(p.first, p.txid)))
 }
 
 func (b *batch) unreadable(p *pack, s *shape, err error) {
 	b.r.log.Error("a pack can't be read", "stream", s.stream, "seq", p.seq, "part", p.part, "error", err)
-	b.gap(s.stream, event.Gap{
-		From: p.at, To: p.at, Cause: causeUnreadable, Lost: &p.rows,
-		Remedy: fmt.Sprintf("Captured rows can't be read (%v). %s", err, recapture),
-	})
+	b.gap(s.stream, event.Gap{From: p.at, To: p.at, Cause: causeUnreadable, Lost: &p.rows}.Advising(reason.DoRowUnreadable.With(err)))
 }
 
 // tellCounted tells what triggers only counted: statements left out for want of room, or whose failure couldn't be noted.
@@ -89,12 +76,11 @@ func (r *reader) tellCounted(ctx context.Context, now position) error {
 	if now.at.Sub(r.gapTold) < gapEvery {
 		return nil
 	}
-	g := gap{Gap: event.Gap{From: r.cleanAt, To: now.at, Cause: causeOutboxFull, Remedy: "The outbox reached outbox.max_bytes, or no collector came for outbox.max_age. " +
-		"Capture goes on by itself now that it is read. " + recapture}}
+	cause, do := causeOutboxFull, reason.DoOutboxFull
 	if now.skipped == r.p.Skipped {
-		g.Cause = causeCaptureFailed
-		g.Remedy = "Capture failed inside the database, and couldn't note where: the server's log says why. " + recapture
+		cause, do = causeCaptureFailed, reason.DoCaptureUnnoted
 	}
+	g := gap{Gap: event.Gap{From: r.cleanAt, To: now.at, Cause: cause}.Advising(do.With())}
 	r.p.Failed, r.p.Skipped = now.failed, now.skipped
 	if err := r.tell(ctx, g); err != nil {
 		return err

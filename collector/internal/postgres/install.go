@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"datawatch/pkg/reason"
 )
 
 const (
@@ -37,9 +39,9 @@ type installed struct {
 func (i installed) readable() error {
 	switch {
 	case i.version > version:
-		return fmt.Errorf("the schema datawatch is of version %d, and this program knows %d: use the newer datawatch", i.version, version)
+		return reason.New(reason.NewerInstalled.With(i.version, version))
 	case i.version > 0 && i.version < version:
-		return fmt.Errorf("the schema datawatch is of version %d, which nothing reads any more: `collector triggers remove`, then `collector triggers install`; what wasn't read is a gap", i.version)
+		return reason.New(reason.OlderInstalled.With(i.version))
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 
 	"datawatch/collector/internal/source"
 	"datawatch/collector/internal/source/backfill"
+	"datawatch/pkg/reason"
 )
 
 //go:embed sql/poll.sql
@@ -30,7 +30,7 @@ const (
 )
 
 // errRewound ends a run whose database was rewound under it; the next run begins a new epoch.
-var errRewound = errors.New("the database was rewound while it was read")
+var errRewound = reason.New(reason.PostgresRewound.With())
 
 // reader reads the outbox, tick by tick, on a session of its own.
 type reader struct {
@@ -118,7 +118,7 @@ func (r *reader) poll(ctx context.Context, marking bool) (position, error) {
 }
 
 func (r *reader) run(ctx context.Context) error {
-	r.report.State(source.Streaming, "")
+	r.report.State(source.Streaming, reason.Text{})
 	pause := shortestPause
 	timer := time.NewTimer(0)
 	defer timer.Stop()

@@ -65,6 +65,3 @@ func RowHead(source, database, schema, table string, columns []event.Column, key
 	}
 	return s.stream, s.head, nil
 }
-
-// Recapture is what a person can do about rows that weren't captured.
-const Recapture = recapture

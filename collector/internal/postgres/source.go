@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/config"
+	"datawatch/pkg/reason"
 )
 
 // Options are what a source works with besides its configuration. The zero value of each is usable.
@@ -66,7 +66,7 @@ func New(name string, c Config, o Options) *Source {
 // Run captures until ctx is done: it installs what is missing (unless manage_triggers is off), reads, and in a second
 // session follows new and altered tables and reclaims what was committed.
 func (s *Source) Run(ctx context.Context, committed source.Progress, emit source.Emit) error {
-	s.report.State(source.Connecting, "")
+	s.report.State(source.Connecting, reason.Text{})
 	from, err := parseProgress(committed)
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func (s *Source) prepare(ctx context.Context) error {
 		return err
 	}
 	if status.Version == 0 {
-		return fmt.Errorf("the schema datawatch isn't installed in the database: `collector triggers install --source %s` installs it, `collector triggers plan` prints the SQL", s.name)
+		return reason.New(reason.NotInstalled.With(s.name))
 	}
 	if err := (installed{version: status.Version}).readable(); err != nil {
 		return err
@@ -137,7 +137,7 @@ func (s *Source) prepare(ctx context.Context) error {
 // silent is a reporter that nobody listens to.
 type silent struct{}
 
-func (silent) State(source.State, string) {}
-func (silent) Lag(float64)                {}
-func (silent) Backlog(int64)              {}
-func (silent) Gap(string)                 {}
+func (silent) State(source.State, reason.Text) {}
+func (silent) Lag(float64)                     {}
+func (silent) Backlog(int64)                   {}
+func (silent) Gap(string)                      {}

@@ -79,13 +79,17 @@ func (w *Walker) Read(ctx context.Context, db *pgx.Conn, part *backfill.Part, wi
 	return out, err
 }
 
-// Refusal is why a table can't be read, "" where it is worth trying again; busy, that somebody has it to himself just now.
-func (w *Walker) Refusal(err error) (why string, busy bool) {
+// Refused is why a table isn't read.
+type Refused = refused
+
+// Refusal is why a table can't be read; it says nothing where it is worth trying again. Busy is that somebody has the table
+// to himself just now.
+func (w *Walker) Refusal(err error) (why Refused, busy bool) {
 	switch {
 	case errors.Is(err, errBusy):
-		return "", true
+		return refused{}, true
 	case errors.Is(err, errGone):
-		return errGone.Error(), false
+		return refused{says: errGone.Error()}, false
 	default:
 		return refusal(err), false
 	}

@@ -2,13 +2,13 @@ package remote
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"datawatch/collector/internal/source"
+	"datawatch/pkg/reason"
 )
 
 // key is where the status of a source, or of one of its shards, lies: shards run in different collectors, and each speaks
@@ -77,12 +77,18 @@ func together(shards []*Status) *Status {
 			whole.Host = "several"
 		}
 	}
-	whole.State, whole.Reason, whole.Since, whole.Shard = worst.State, worst.Reason, worst.Since, 0
+	whole.State, whole.Reason, whole.Why, whole.Since, whole.Shard = worst.State, worst.Reason, nil, worst.Since, 0
 	if worst.Reason != "" {
-		whole.Reason = fmt.Sprintf("shard %d of %d: %s", worst.Shard, of, worst.Reason)
+		why := reason.Quote(worst.Reason)
+		whole.Reason = reason.ShardOf.With(worst.Shard, of, why).String()
+		if worst.Why != nil {
+			why = *worst.Why
+		}
+		whole.Why = reason.ShardOf.With(worst.Shard, of, why).Pointer()
 	}
 	if missing := of - len(shards); missing > 0 {
-		whole.State, whole.Reason = source.Failed, fmt.Sprintf("%d of %d shards have not been heard of", missing, of)
+		why := reason.ShardsMissing.With(missing, of)
+		whole.State, whole.Reason, whole.Why = source.Failed, why.String(), why.Pointer()
 	}
 	return &whole
 }

@@ -11,6 +11,7 @@ import (
 	"datawatch/collector/internal/source/backfill"
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
+	"datawatch/pkg/reason"
 )
 
 // ClientID is the commands' name at the broker.
@@ -29,8 +30,9 @@ const statusVersion = 1
 type Status struct {
 	Version int          `json:"version"` // 1
 	State   source.State `json:"state"`
-	Reason  string       `json:"reason,omitempty"`
-	Since   time.Time    `json:"since"` // when the state became what it is
+	Reason  string       `json:"reason,omitempty"` // in English
+	Why     *reason.Text `json:"why,omitempty"`    // the same by its code
+	Since   time.Time    `json:"since"`            // when the state became what it is
 	Host    string       `json:"host"`
 	// Shards is into how many units the source is split, of which this is number Shard, from 0; absent where it is whole.
 	Shard  int       `json:"shard,omitempty"`

@@ -13,6 +13,7 @@ import (
 
 	"datawatch/pkg/control"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 // Progress is how far a source has read, as named JSON values, each with a member "version". A database has one entry,
@@ -73,8 +74,8 @@ type SnapshotRequest struct {
 
 // Reporter is told how a source fares, for metrics and /readyz.
 type Reporter interface {
-	// State tells what the source is doing now, with the reason where something is wrong.
-	State(state State, reason string)
+	// State tells what the source is doing now, and why where something is wrong.
+	State(state State, why reason.Text)
 	// Lag is how far the source is behind its system, in seconds.
 	Lag(seconds float64)
 	// Backlog is what waits in the watched system itself (an outbox, a slot), in bytes.

@@ -11,6 +11,7 @@ import (
 
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 var errDown = errors.New("the system is down")
@@ -58,7 +59,7 @@ func (n numbers) Run(ctx context.Context, progress source.Progress, emit source.
 			return err
 		}
 	}
-	n.reporter.State(source.Streaming, "")
+	n.reporter.State(source.Streaming, reason.Text{})
 	for batches := 1; ; {
 		count, grown := n.system.state()
 		if at.Next == count {

@@ -2,12 +2,12 @@ package supervise
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/deadletter"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 // Masker hides fields of an event, in place, as normalize.Masker does. After an error the event must not be written.
@@ -37,23 +37,22 @@ func (s *session) prepare(events []event.Raw) (records []broker.Record, shown []
 		record := s.rawRecord(e)
 		switch size := max(record.Size(), int(e.Size)); {
 		case e.Size > 0 || unmasked == nil && size > limit:
-			reason := fmt.Sprintf("event %s has %d bytes with its headers; broker.max_record_bytes allows %d", e.ID, size, limit)
-			remedy := "raise broker.max_record_bytes, and max.message.bytes of datawatch's topics with it, for later events"
+			why, do := reason.EventTooLarge.With(e.ID, size, limit), reason.DoEventTooLarge.With(s.topics.DeadLetter)
 			label, lost := gapTooLarge, new(int64(1))
 			if e.Unreadable != "" {
-				reason, remedy = fmt.Sprintf("event %s: %s", e.ID, e.Unreadable), "mend the producer that wrote it; every consumer of the topic meets it"
+				why, do = reason.EventUnreadable.With(e.ID, e.Unreadable), reason.DoEventUnreadable.With(s.topics.DeadLetter)
 				label, lost = gapUnreadable, nil
 			}
 			if unmasked != nil { // of what was cut nothing shows that can't be masked
-				reason += fmt.Sprintf("; its contents can't be masked: %v", unmasked)
+				why = reason.Unmaskable.With(why, unmasked)
 				e.RecordKey, e.Key, e.Value, e.Headers = event.RecordKey(e.Stream, nil), nil, nil, nil
 			}
-			records = append(records, s.deadLetter(e, label, reason, size, limit))
-			s.replace(e, &events[i], label, lost, reason, "the record, or its beginning, is in "+s.topics.DeadLetter+"; "+remedy)
+			records = append(records, s.deadLetter(e, label, why.String(), size, limit))
+			s.replace(e, &events[i], label, event.Gap{Lost: lost}.Because(why).Advising(do))
 			record = s.rawRecord(e)
 		case unmasked != nil:
-			s.replace(e, &events[i], gapUnmasked, new(int64(1)), fmt.Sprintf("event %s can't be masked: %v", e.ID, unmasked),
-				"mend mask in the configuration, or the data; the event was not published")
+			gap := event.Gap{Lost: new(int64(1))}.Because(reason.EventUnmasked.With(e.ID, unmasked)).Advising(reason.DoEventUnmasked.With())
+			s.replace(e, &events[i], gapUnmasked, gap)
 			record = s.rawRecord(e)
 		}
 		records = append(records, record)
@@ -62,7 +61,7 @@ func (s *session) prepare(events []event.Raw) (records []broker.Record, shown []
 }
 
 // deadLetter is the letter of an event that is too large, or can't be read. Of a Kafka record it says where that is.
-func (s *session) deadLetter(e *event.Raw, class, reason string, size, limit int) broker.Record {
+func (s *session) deadLetter(e *event.Raw, class, why string, size, limit int) broker.Record {
 	record := s.rawRecord(e)
 	record.Topic, record.Partition, record.Offset = string(e.Stream), -1, -1
 	if topic, partition, offset, err := event.RecordOrigin(e.ID); err == nil && e.Kind == event.Kafka {
@@ -70,7 +69,7 @@ func (s *session) deadLetter(e *event.Raw, class, reason string, size, limit int
 	}
 	s.metrics.deadLettered(e.Stream)
 	return deadletter.Letter(s.topics.DeadLetter, record, deadletter.Cause{
-		Stage: deadletter.Collector, Class: class, Reason: reason, Time: e.CapturedAt, Size: size,
+		Stage: deadletter.Collector, Class: class, Reason: why, Time: e.CapturedAt, Size: size,
 	}, limit)
 }
 
@@ -79,8 +78,9 @@ func (s *session) rawRecord(e *event.Raw) broker.Record {
 }
 
 // replace puts a gap in place of an event, under the event's own id, which nothing else has.
-func (s *session) replace(e, original *event.Raw, label string, lost *int64, cause, remedy string) {
-	value, err := json.Marshal(event.Gap{From: original.Time.UTC(), To: original.Time.UTC(), Lost: lost, Cause: cause, Remedy: remedy})
+func (s *session) replace(e, original *event.Raw, label string, gap event.Gap) {
+	gap.From, gap.To = original.Time.UTC(), original.Time.UTC()
+	value, err := json.Marshal(gap)
 	if err != nil {
 		panic(err) // times and texts always have a JSON form
 	}
@@ -89,5 +89,5 @@ func (s *session) replace(e, original *event.Raw, label string, lost *int64, cau
 		CapturedAt: original.CapturedAt, RecordKey: event.RecordKey(original.Stream, nil), Value: value,
 	}
 	s.report.Gap(label)
-	s.log.Warn("gap", "stream", e.Stream, "id", e.ID, "cause", cause, "remedy", remedy)
+	s.log.Warn("gap", "stream", e.Stream, "id", e.ID, "cause", gap.Cause, "remedy", gap.Remedy)
 }

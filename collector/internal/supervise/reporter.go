@@ -1,7 +1,6 @@
 package supervise
 
 import (
-	"errors"
 	"log/slog"
 	"os"
 	"sync"
@@ -11,6 +10,7 @@ import (
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/control"
 	"datawatch/pkg/daemon"
+	"datawatch/pkg/reason"
 )
 
 // reporter turns what a source tells into metrics and health.
@@ -23,7 +23,8 @@ type reporter struct {
 
 	mu      sync.Mutex
 	state   source.State
-	reason  string
+	reason  string // in English
+	why     reason.Text
 	changed time.Time // when state became what it is
 	lag     float64
 	backlog *int64 // nil where the source tells none
@@ -43,37 +44,36 @@ func newReporter(name string, m *metrics, health *daemon.Health, watch Watcher, 
 }
 
 // State implements source.Reporter.
-func (r *reporter) State(state source.State, reason string) { r.tell(state, reason, "") }
+func (r *reporter) State(state source.State, why reason.Text) {
+	r.tell(state, why.String(), why, reason.Text{})
+}
 
 // fail tells that the source's run has ended with an error, which may know its remedy.
 func (r *reporter) fail(err error) {
-	var known interface{ Remedy() string }
-	remedy := ""
-	if errors.As(err, &known) {
-		remedy = known.Remedy()
-	}
-	r.tell(source.Failed, err.Error(), remedy)
+	why, do := reason.Of(err)
+	r.tell(source.Failed, err.Error(), why, do)
 }
 
-func (r *reporter) tell(state source.State, reason, remedy string) {
+// tell tells a state; said is why in English, with all that an error has to say.
+func (r *reporter) tell(state source.State, said string, why, do reason.Text) {
 	r.mu.Lock()
 	changed := state != r.state
 	if changed {
 		r.changed = time.Now()
 	}
-	r.state, r.reason = state, reason
+	r.state, r.reason, r.why = state, said, why
 	r.mu.Unlock()
 	r.metrics.setState(r.name, state)
 	if r.watch != nil {
-		r.watch.State(r.name, state, reason, remedy)
+		r.watch.State(r.name, state, why, do)
 	}
-	status, said := r.verdict(state, reason)
-	if remedy != "" {
-		said += " (" + remedy + ")"
+	status, verdict := r.verdict(state, said)
+	if !do.IsZero() {
+		verdict += " (" + do.String() + ")"
 	}
-	r.health.Set("source "+r.name, status, said)
+	r.health.Set("source "+r.name, status, reason.Quote(verdict))
 	if changed && state != source.Failed { // whoever finds a failure logs it
-		r.log.Info("source", "state", state, "reason", reason)
+		r.log.Info("source", "state", state, "reason", said)
 	}
 }
 
@@ -141,7 +141,7 @@ func (r *reporter) status(now time.Time) remote.Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return remote.Status{
-		State: r.state, Reason: r.reason, Since: r.changed.UTC(), Host: host(), At: now.UTC(), LagSeconds: lag, BacklogBytes: r.backlog,
+		State: r.state, Reason: r.reason, Why: r.why.Pointer(), Since: r.changed.UTC(), Host: host(), At: now.UTC(), LagSeconds: lag, BacklogBytes: r.backlog,
 	}
 }
 

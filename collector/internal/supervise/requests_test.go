@@ -16,6 +16,7 @@ import (
 	"datawatch/collector/internal/source/backfill"
 	"datawatch/pkg/config"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/testrig"
 )
 
@@ -35,7 +36,7 @@ func (r *reading) Run(ctx context.Context, progress source.Progress, emit source
 	if err != nil {
 		return err
 	}
-	r.reporter.State(source.Streaming, "")
+	r.reporter.State(source.Streaming, reason.Text{})
 	r.reporter.Backlog(42)
 	for {
 		if err := pause(ctx, 10*time.Millisecond); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/broker"
+	"datawatch/pkg/reason"
 )
 
 // runner runs one unit, session after session.
@@ -44,7 +45,7 @@ func (r *runner) run(ctx context.Context) {
 		if r.report != nil && errors.Is(err, broker.ErrFenced) {
 			// Another collector runs it, as one does when this one was paused; or the broker gave up a transaction that took
 			// too long. The group knows: if it is another's, ctx ends.
-			r.report.State(source.Connecting, "its writer was fenced: another collector took over, or a transaction took too long")
+			r.report.State(source.Connecting, reason.Fenced.With())
 			r.log.Warn("the writer was fenced; the group of collectors is asked whose the source is")
 			if r.settle(ctx) != nil {
 				return

@@ -16,6 +16,7 @@ import (
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/broker"
 	"datawatch/pkg/daemon"
+	"datawatch/pkg/reason"
 )
 
 // session is one run of a source with the writer that it is run with.
@@ -34,7 +35,7 @@ type session struct {
 // session opens the writer, reads progress back, and runs the source until it fails or ctx is done. committed tells
 // whether a batch went through.
 func (r *runner) session(ctx context.Context) (committed bool, err error) {
-	r.report.State(source.Connecting, "")
+	r.report.State(source.Connecting, reason.Text{})
 	var progress source.Progress
 	publisher, err := broker.OpenPublisher(ctx, r.Broker, transactionalID(r.Broker.TopicPrefix, r.unit.Name, r.unit.Shard, r.unit.Shards))
 	if err != nil {
@@ -81,12 +82,12 @@ func (r *runner) session(ctx context.Context) (committed bool, err error) {
 func (s *session) runSource(ctx context.Context, src source.Source, progress source.Progress) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			err = reason.Wrap(fmt.Errorf("panic: %v\n%s", p, debug.Stack()), reason.Panicked.With())
 		}
 	}()
 	err = src.Run(ctx, progress, s.emit)
 	if err == nil {
-		err = errors.New("the source ended, which no source may")
+		err = reason.New(reason.SourceEnded.With())
 	}
 	return err
 }
@@ -132,7 +133,7 @@ func (s *session) publish(ctx context.Context, records []broker.Record) error {
 		s.brokerFailed(err)
 		return fmt.Errorf("publish: %w", err)
 	}
-	s.Health.Set("broker", daemon.Ready, "")
+	s.Health.Set("broker", daemon.Ready, reason.Text{})
 	if beats {
 		s.beaten = now
 	}
@@ -184,9 +185,9 @@ func (s *session) withdraw(ctx context.Context, because error) {
 	status := s.status(now)
 	var records []broker.Record
 	if ctx.Err() == nil {
-		status.State, status.Reason = source.Failed, because.Error()
+		status.State, status.Reason, status.Why = source.Failed, because.Error(), reason.Why(because).Pointer()
 	} else {
-		status.State, status.Reason, status.Since = remote.Stopped, "", now.UTC()
+		status.State, status.Reason, status.Why, status.Since = remote.Stopped, "", nil, now.UTC()
 		records = append(records, broker.Record{Topic: s.topics.State, Key: []byte(leaseKey(s.unit.label()))})
 	}
 	records = append(records, status.Record(s.topics.State, s.unit.Name))
@@ -199,7 +200,7 @@ func (s *session) withdraw(ctx context.Context, because error) {
 
 func (r *runner) brokerFailed(err error) {
 	if !errors.Is(err, broker.ErrFenced) {
-		r.Health.Set("broker", daemon.NotReady, err.Error())
+		r.Health.Set("broker", daemon.NotReady, reason.Why(err))
 	}
 }
 

@@ -3,7 +3,6 @@ package supervise
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"maps"
 	"reflect"
@@ -22,6 +21,7 @@ import (
 	"datawatch/pkg/control"
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 // Feed is shown what was committed. Offer must not block.
@@ -70,7 +70,7 @@ func (u Unit) part() string {
 
 // Watcher is told in which state each source is. It must not block.
 type Watcher interface {
-	State(source string, state source.State, reason, remedy string)
+	State(source string, state source.State, why, do reason.Text)
 	// Gone says that this collector runs the source no more.
 	Gone(source string)
 }
@@ -100,7 +100,7 @@ type Supervisor struct {
 	since    time.Time // when the units became what they are
 	units    []Unit
 	assigned []seat
-	lost     string        // why nothing is assigned, "" where the group says what is
+	lost     reason.Text   // why nothing is assigned; says nothing where the group says what is
 	round    chan struct{} // closed when the group has been put in order
 	running  map[seat]*work
 	stopped  sync.WaitGroup
@@ -123,7 +123,7 @@ type times struct {
 // New prepares the units; until Run is called they are not ready.
 func New(o Options) *Supervisor {
 	for _, u := range o.Units {
-		o.Health.Set(u.part(), daemon.NotReady, "waits for the broker")
+		o.Health.Set(u.part(), daemon.NotReady, reason.WaitsForBroker.With())
 	}
 	return &Supervisor{
 		Options: o,
@@ -133,7 +133,7 @@ func New(o Options) *Supervisor {
 		again:   make(chan struct{}, 1),
 		since:   time.Now(),
 		units:   o.Units,
-		lost:    "waits for the broker",
+		lost:    reason.WaitsForBroker.With(),
 		round:   make(chan struct{}),
 		running: map[seat]*work{},
 	}
@@ -217,7 +217,7 @@ func (s *Supervisor) assign(text []byte) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.assigned, s.lost = seats, ""
+	s.assigned, s.lost = seats, reason.Text{}
 	close(s.round)
 	s.round = make(chan struct{})
 	s.Log.Debug("assigned", "seats", seats)
@@ -225,15 +225,15 @@ func (s *Supervisor) assign(text []byte) {
 }
 
 // lose lets go of everything: others may have it by now.
-func (s *Supervisor) lose(reason error) {
+func (s *Supervisor) lose(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if reason == nil {
-		reason = errors.New("its membership ended")
+	s.assigned, s.lost = nil, reason.MembershipEnded.With()
+	if err != nil {
+		s.lost = reason.LostPlace.With().Quoting(err)
 	}
-	s.assigned, s.lost = nil, "this collector lost its place among the collectors: "+reason.Error()
 	if s.ctx.Err() == nil {
-		s.Log.Warn("nothing is run here until the broker is heard again", "reason", reason)
+		s.Log.Warn("nothing is run here until the broker is heard again", "reason", s.lost)
 	}
 	s.reconcile()
 }
@@ -283,10 +283,10 @@ func (s *Supervisor) start(u Unit) {
 
 // standBy tells of a unit that isn't run here.
 func (s *Supervisor) standBy(u Unit) {
-	if s.lost != "" {
+	if !s.lost.IsZero() {
 		s.Health.Set(u.part(), daemon.NotReady, s.lost)
 	} else {
-		s.Health.Set(u.part(), daemon.Ready, "standby: another collector does this; this one takes over when that one stops or is silent")
+		s.Health.Set(u.part(), daemon.Ready, reason.Standby.With())
 	}
 	if u.Do == nil {
 		s.metrics.setState(u.label(), source.Standby)

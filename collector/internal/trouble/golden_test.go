@@ -1,12 +1,14 @@
 package trouble
 
 import (
+	"errors"
 	"flag"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
+	"datawatch/pkg/reason"
 	"datawatch/pkg/telegram"
 	"datawatch/pkg/testrig"
 )
@@ -16,9 +18,9 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func TestMessagesReadAsTheGoldenFilesSay(t *testing.T) {
 	since := time.Date(2024, 11, 22, 6, 58, 0, 0, time.UTC)
 	zone := time.FixedZone("", 7*3600)
-	failed := &matter{subject: "shop-mongo", since: since, well: since.Add(26 * time.Minute), reason: "no primary at <mongo-1>\nand a stack", remedy: "start the member mongo-1"}
+	failed := &matter{subject: "shop-mongo", since: since, well: since.Add(26 * time.Minute), why: reason.MongoUnanswered.With().Quoting(errors.New("no primary at <mongo-1>\nand a stack")).FirstLine(), do: reason.DoMongoUnanswered.With()}
 	unknown := &matter{subject: "shop-db", since: since, well: since.Add(40 * time.Second)}
-	file := &matter{subject: configuration, since: since, reason: "datawatch.yaml:14: topcs: unknown key (topics?)"}
+	file := &matter{subject: configuration, since: since, why: reason.Quote("datawatch.yaml:14: topcs: unknown key (topics?)")}
 	for _, language := range []string{"en", "vi"} {
 		t.Run(language, func(t *testing.T) {
 			teller := New(Options{Language: language, Zone: zone, Log: slog.New(slog.DiscardHandler)})

@@ -18,6 +18,7 @@ import (
 
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/control"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/telegram"
 )
 
@@ -62,11 +63,11 @@ type Teller struct {
 
 // matter is one subject's trouble.
 type matter struct {
-	subject        string
-	since          time.Time
-	well           time.Time // since when it is well again; zero while it isn't
-	reason, remedy string
-	told           bool
+	subject string
+	since   time.Time
+	well    time.Time // since when it is well again; zero while it isn't
+	why, do reason.Text
+	told    bool
 }
 
 // New is ready to be told states.
@@ -78,7 +79,7 @@ func New(o Options) *Teller {
 }
 
 // State implements supervise.Watcher.
-func (t *Teller) State(name string, state source.State, reason, remedy string) {
+func (t *Teller) State(name string, state source.State, why, do reason.Text) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	m, now := t.cases[name], time.Now()
@@ -95,8 +96,8 @@ func (t *Teller) State(name string, state source.State, reason, remedy string) {
 		return
 	}
 	m.well = time.Time{}
-	if reason != "" {
-		m.reason, m.remedy = reason, remedy
+	if !why.IsZero() {
+		m.why, m.do = why.FirstLine(), do
 	}
 }
 
@@ -122,8 +123,8 @@ func (t *Teller) Configuration(err error) {
 		}
 		return
 	}
-	if m == nil || m.reason != err.Error() {
-		t.cases[configuration] = &matter{subject: configuration, since: now.Add(-lasting), reason: err.Error()}
+	if why := reason.Why(err).FirstLine(); m == nil || m.why.String() != why.String() {
+		t.cases[configuration] = &matter{subject: configuration, since: now.Add(-lasting), why: why}
 	}
 }
 
@@ -135,7 +136,7 @@ func (t *Teller) Of(name string) *control.SourceTrouble {
 	if m == nil {
 		return nil
 	}
-	return &control.SourceTrouble{Since: m.since, Reason: firstLine(m.reason), Remedy: m.remedy}
+	return &control.SourceTrouble{Since: m.since, Reason: m.why.String(), Remedy: m.do.String(), Why: m.why.Pointer(), Do: m.do.Pointer()}
 }
 
 // Run sends until ctx is done and returns its error.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"datawatch/collector/internal/source"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/telegram"
 )
 
@@ -52,24 +53,24 @@ func expect(t *testing.T, got []string, want ...string) {
 
 func TestWhatLastsAMinuteIsToldOnceAndAgainWhenItIsOver(t *testing.T) {
 	tell(t, "en", func(teller *Teller, sent func() []string) {
-		teller.State("shop-mongo", source.Connecting, "", "")
-		teller.State("shop-mongo", source.Failed, "no route to host\nand a stack", "check uri")
+		teller.State("shop-mongo", source.Connecting, reason.Quote(""), reason.Quote(""))
+		teller.State("shop-mongo", source.Failed, reason.Quote("no route to host\nand a stack"), reason.Quote("check uri"))
 		time.Sleep(50 * time.Second)
 		expect(t, sent())
 		for range 100 { // it is tried again and again
-			teller.State("shop-mongo", source.Connecting, "", "")
-			teller.State("shop-mongo", source.Failed, "no route to host", "check uri")
+			teller.State("shop-mongo", source.Connecting, reason.Quote(""), reason.Quote(""))
+			teller.State("shop-mongo", source.Failed, reason.Quote("no route to host"), reason.Quote("check uri"))
 			time.Sleep(time.Second)
 		}
 		trouble := "🟠 <b>shop-mongo is not being read</b> since 00:00\nno route to host\n" +
 			"Nothing is lost yet: reading goes on where it stopped, as long as the source still holds what came since.\nDo: check uri"
 		expect(t, sent(), trouble)
-		teller.State("shop-mongo", source.Streaming, "", "")
+		teller.State("shop-mongo", source.Streaming, reason.Quote(""), reason.Quote(""))
 		time.Sleep(5 * time.Second)
-		teller.State("shop-mongo", source.Failed, "no route to host", "check uri")
+		teller.State("shop-mongo", source.Failed, reason.Quote("no route to host"), reason.Quote("check uri"))
 		time.Sleep(time.Minute)
 		expect(t, sent(), trouble)
-		teller.State("shop-mongo", source.Streaming, "", "")
+		teller.State("shop-mongo", source.Streaming, reason.Quote(""), reason.Quote(""))
 		time.Sleep(time.Minute)
 		expect(t, sent(), trouble, "🟢 <b>shop-mongo is being read again</b> after 4 min")
 	})
@@ -78,9 +79,9 @@ func TestWhatLastsAMinuteIsToldOnceAndAgainWhenItIsOver(t *testing.T) {
 func TestWhatMendsItselfIsNotTold(t *testing.T) {
 	tell(t, "en", func(teller *Teller, sent func() []string) {
 		for range 5 {
-			teller.State("shop-db", source.Stalled, "no leader", "")
+			teller.State("shop-db", source.Stalled, reason.Quote("no leader"), reason.Quote(""))
 			time.Sleep(40 * time.Second)
-			teller.State("shop-db", source.Streaming, "", "")
+			teller.State("shop-db", source.Streaming, reason.Quote(""), reason.Quote(""))
 			time.Sleep(20 * time.Second)
 		}
 		expect(t, sent())
@@ -89,7 +90,7 @@ func TestWhatMendsItselfIsNotTold(t *testing.T) {
 
 func TestASourceThatMovedIsNotLeftInTrouble(t *testing.T) {
 	tell(t, "vi", func(teller *Teller, sent func() []string) {
-		teller.State("shop-db", source.Failed, "x", "")
+		teller.State("shop-db", source.Failed, reason.Quote("x"), reason.Quote(""))
 		time.Sleep(2 * time.Minute)
 		teller.Gone("shop-db")
 		time.Sleep(2 * time.Minute)

@@ -1,8 +1,8 @@
 package trouble
 
 import (
+	"cmp"
 	"fmt"
-	"strings"
 	"time"
 
 	"datawatch/collector/internal/feed"
@@ -47,15 +47,12 @@ func (w words) clock(t time.Time) string {
 }
 
 func (w words) trouble(m *matter, zone *time.Location) telegram.Message {
-	remedy := m.remedy
-	if remedy == "" {
-		remedy = w.check
-	}
+	remedy := cmp.Or(m.do.In(w.language), w.check)
 	blocks := []telegram.Block{telegram.Line(
 		telegram.Plain("🟠 "), telegram.Bold(fmt.Sprintf(w.notRead, m.subject)), telegram.Plain(" "+fmt.Sprintf(w.since, w.clock(m.since.In(zone)))),
 	)}
-	if m.reason != "" {
-		blocks = append(blocks, telegram.Line(telegram.Plain(firstLine(m.reason))))
+	if !m.why.IsZero() {
+		blocks = append(blocks, telegram.Line(telegram.Plain(m.why.Sentence(w.language))))
 	}
 	return telegram.NewMessage(append(blocks, telegram.Line(telegram.Plain(w.waits)), telegram.Line(telegram.Plain(w.do+" "+remedy)))...)
 }
@@ -76,14 +73,8 @@ func (w words) elsewhere(m *matter) telegram.Message {
 
 func (w words) notLoaded(m *matter, loaded time.Time) telegram.Message {
 	return telegram.NewMessage(
-		telegram.Line(telegram.Plain("🟠 "), telegram.Bold(fmt.Sprintf(w.notLoadedYet, m.subject)), telegram.Plain(": "+firstLine(m.reason))),
+		telegram.Line(telegram.Plain("🟠 "), telegram.Bold(fmt.Sprintf(w.notLoadedYet, m.subject)), telegram.Plain(": "+m.why.In(w.language))),
 		telegram.Line(telegram.Plain(fmt.Sprintf(w.inForce, w.clock(loaded)))),
 		telegram.Line(telegram.Plain(w.do+" "+w.file)),
 	)
-}
-
-// firstLine keeps a stack or a list of problems from filling the chat.
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return line
 }

@@ -233,7 +233,7 @@ func (w writer) samples(g *Group) []telegram.Block {
 		if len(e.Key) > 0 && string(e.Key) != "null" {
 			head = append(head, telegram.Plain(" · "+w.words.key+" "), telegram.Code(telegram.Shorten(keyText(e.Key), 64)))
 		}
-		if line := w.comparison(e); line != nil {
+		if line := w.comparison(g.Kind, e); line != nil {
 			head = append(append(head, telegram.Plain(" · ")), line...)
 		}
 		blocks = append(blocks, telegram.Line(head...))

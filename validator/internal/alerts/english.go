@@ -6,7 +6,7 @@ import (
 )
 
 var english = &words{
-	thousands: ",", date: "2 Jan 15:04",
+	language: "en", thousands: ",", date: "2 Jan 15:04",
 	severities: map[event.Severity]string{event.Warning: "warning", event.Critical: "critical"},
 	ops: map[event.Op]string{
 		event.Insert: "insert", event.Update: "update", event.Delete: "delete", event.Read: "read", event.Message: "message", event.Truncate: "truncate",

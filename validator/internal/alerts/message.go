@@ -124,11 +124,11 @@ func (w writer) heading(g *Group) string {
 	predicate, translated := w.words.predicates[word]
 	switch {
 	case !translated && e.Keyword == "required":
-		return e.Message
+		return w.phrase(e.Message)
 	case e.Keyword == "required":
 		return w.words.is(e.Expected, predicate)
 	case !translated:
-		predicate = e.Message
+		predicate = w.phrase(e.Message)
 	}
 	return w.words.is(w.field(withoutIndexes(e.Place)), predicate)
 }
@@ -209,8 +209,8 @@ func (w writer) example(g *Group) []telegram.Block {
 	e := g.Example
 	var blocks []telegram.Block
 	if g.Kind == event.RuleError {
-		blocks = append(blocks, telegram.Line(telegram.Plain(e.Message)))
-	} else if line := w.comparison(e); line != nil {
+		blocks = append(blocks, telegram.Line(telegram.Plain(w.phrase(e.Message))))
+	} else if line := w.comparison(g.Kind, e); line != nil {
 		blocks = append(blocks, telegram.Line(line...))
 	}
 	row := []telegram.Span{telegram.Plain(w.words.ops[e.Op] + " · " + w.moment(g.First, "15:04:05"))}
@@ -250,8 +250,11 @@ func (w writer) by(e Example) string {
 	return strings.Join(parts, " · ")
 }
 
-func (w writer) comparison(e Example) []telegram.Span {
+func (w writer) comparison(kind event.ErrorKind, e Example) []telegram.Span {
 	var parts [][]telegram.Span
+	if kind != event.RuleViolation { // else they are the rule's own values
+		e.Expected, e.Actual = w.phrase(e.Expected), w.phrase(e.Actual)
+	}
 	if e.Actual != "" {
 		parts = append(parts, []telegram.Span{telegram.Plain(w.words.got + " "), telegram.Code(telegram.Shorten(e.Actual, 200))})
 	}

@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"datawatch/pkg/control"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/telegram"
 	"datawatch/validator/internal/alerts/life"
 	"datawatch/validator/internal/schemas"
@@ -131,7 +133,7 @@ func TestMessagesReadAsPeopleAreUsedTo(t *testing.T) {
 			write("remark: "+string(r.Kind), w.remark(r))
 		}
 		write("a silent service", w.silent("validator", living.First))
-		write("a part out of order", w.part("collector", "source shop-mongo", "the oplog no longer reaches back to 13:41", living.First))
+		write("a part out of order", w.part("collector", control.Part{Name: "broker", Why: reason.WaitsForBroker.With().Pointer(), Since: living.First}))
 		write("a broken route", w.route(telegram.Chat{ID: -100789}, refusal{since: living.First, reason: "Forbidden: bot was kicked from the supergroup chat"}))
 		write("dead letters", w.dead(&letters{Stream: "shop-kafka/payments.captured", Class: "schema", Reason: "id 41 is not in the registry", Count: 214, First: living.First}))
 	}

@@ -8,6 +8,7 @@ import (
 
 	"datawatch/pkg/control"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/telegram"
 	"datawatch/validator/internal/alerts/life"
 )
@@ -112,6 +113,8 @@ type gaps struct {
 	Streams []event.Stream `json:"streams"` // some
 	Cause   string         `json:"cause"`
 	Remedy  string         `json:"remedy"`
+	Why     *reason.Text   `json:"why,omitempty"`
+	Do      *reason.Text   `json:"do,omitempty"`
 	From    time.Time      `json:"from"`
 	To      time.Time      `json:"to"`
 	Lost    int64          `json:"lost"` // where it is known
@@ -120,6 +123,9 @@ type gaps struct {
 	First   time.Time      `json:"first"`
 	Last    time.Time      `json:"last"`
 }
+
+// what is the newest of them.
+func (g *gaps) what() event.Gap { return event.Gap{Cause: g.Cause, Why: g.Why} }
 
 const (
 	gapPrefix  = "gap/" // source, space, cause
@@ -153,7 +159,7 @@ func (s *signs) gap(told control.Gap, at time.Time) {
 	if !slices.Contains(of.Streams, stream) && len(of.Streams) <= gapStreams {
 		of.Streams = append(of.Streams, stream)
 	}
-	of.Remedy, of.Last = g.Remedy, at
+	of.Remedy, of.Why, of.Do, of.Last = g.Remedy, g.Why, g.Do, at
 	of.Count++
 	s.changed = true
 }

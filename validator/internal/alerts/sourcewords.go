@@ -7,12 +7,13 @@ import (
 
 	"datawatch/pkg/config"
 	"datawatch/pkg/control"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/telegram"
 )
 
 func (w writer) source(name string, s *control.SourceTrouble) telegram.Message {
 	t := w.words.troubles
-	return w.trouble(t.source(name), s.Since, s.Reason, t.sourceMeans, cmp.Or(s.Remedy, t.sourceDo))
+	return w.trouble(t.source(name), s.Since, w.sentence(s.Why, s.Reason), t.sourceMeans, cmp.Or(w.say(s.Do, s.Remedy), t.sourceDo))
 }
 
 func (w writer) lag(name string, seconds float64, since time.Time) telegram.Message {
@@ -57,10 +58,35 @@ func (w writer) gaps(g *gaps) telegram.Message {
 	if !g.Unknown {
 		means = t.gapLost(w.words.number(g.Lost))
 	}
-	m := w.trouble(t.gap(g.Source, streams, more), g.From, w.cause(g.Cause), means, g.Remedy)
+	m := w.trouble(t.gap(g.Source, streams, more), g.From, g.what().Reason().Sentence(w.words.language), means, w.say(g.Do, g.Remedy))
 	span := telegram.Line(telegram.Plain(w.span(g) + " · " + strings.Join(names, ", ")))
 	m.Blocks = append(m.Blocks[:1:1], append([]telegram.Block{span}, m.Blocks[1:]...)...)
 	return m
+}
+
+// say is what another service says, in the language of the messages.
+func (w writer) say(t *reason.Text, written string) string {
+	return reason.Say(w.words.language, t, written)
+}
+
+// phrase is what a compiler of ours finds wrong.
+func (w writer) phrase(english string) string { return reason.Phrase(english).In(w.words.language) }
+
+// letter is why a record became a dead letter: the kind of reason, and what whoever read it said.
+func (w writer) letter(class, why string) string {
+	text := reason.OfLetter(class)
+	if why != "" {
+		text = text.Quoting(why)
+	}
+	return text.In(w.words.language)
+}
+
+// sentence is the same as a line of its own.
+func (w writer) sentence(t *reason.Text, written string) string {
+	if t == nil || !t.Known() {
+		return written
+	}
+	return t.Sentence(w.words.language)
 }
 
 // span is from when to when there are gaps.

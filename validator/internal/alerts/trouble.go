@@ -140,7 +140,7 @@ func (s *sender) findParts(service string, now time.Time, all map[string]*troubl
 			}
 			all[id] = &trouble{
 				severity: severity, since: p.Since, last: now, text: p.Reason,
-				message: func(w writer) telegram.Message { return w.part(service, p.Name, p.Reason, p.Since) },
+				message: func(w writer) telegram.Message { return w.part(service, p) },
 			}
 		}
 	}

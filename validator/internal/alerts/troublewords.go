@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"datawatch/pkg/control"
 	"datawatch/pkg/telegram"
 	"datawatch/validator/internal/schemas"
 )
@@ -44,7 +45,6 @@ type troubleWords struct {
 	gap               func(source string, streams int, more bool) string
 	gapLost           func(n string) string
 	gapSome           string
-	causes            map[string]string // by the code that sources give
 	do                string
 	again             func(name string) string
 	several           func(n string) string
@@ -103,7 +103,6 @@ var englishTroubles = troubleWords{
 		return source + ": a gap in " + strconv.Itoa(streams) + " streams"
 	},
 	gapLost: func(n string) string { return n + " changes from then were not captured." },
-	causes:  englishCauses,
 	gapSome: "Changes from then may not have been captured: they were never checked, and aren't in clean.",
 	do:      "Do: ",
 	again:   func(name string) string { return name + ": over" },
@@ -185,7 +184,6 @@ var vietnameseTroubles = troubleWords{
 		return source + ": " + strconv.Itoa(streams) + " luồng có khoảng thiếu"
 	},
 	gapLost: func(n string) string { return n + " thay đổi trong khoảng này không được ghi lại." },
-	causes:  vietnameseCauses,
 	gapSome: "Thay đổi trong khoảng này có thể không được ghi lại: chúng không được kiểm tra và không có trong clean.",
 	do:      "Cần làm: ",
 	again:   func(name string) string { return name + ": đã hết" },
@@ -215,9 +213,9 @@ func (w writer) silent(service string, since time.Time) telegram.Message {
 	return w.trouble(t.silent(service), since, "", t.silentMeans[service], t.silentDo(service))
 }
 
-func (w writer) part(service, name, reason string, since time.Time) telegram.Message {
+func (w writer) part(service string, p control.Part) telegram.Message {
 	t := w.words.troubles
-	return w.trouble(t.part(service, name), since, reason, t.partMeans, t.partDo)
+	return w.trouble(t.part(service, p.Name), p.Since, w.sentence(p.Why, p.Reason), t.partMeans, t.partDo)
 }
 
 func (w writer) canary(partition int32, sent time.Time) telegram.Message {
@@ -236,7 +234,7 @@ func (w writer) dead(l *letters) telegram.Message {
 	if l.Stream != "" {
 		stream = place(l.Stream)
 	}
-	return w.trouble(t.dead(w.words.number(l.Count), stream), l.First, l.Class+": "+l.Reason, t.deadMeans, t.deadDo)
+	return w.trouble(t.dead(w.words.number(l.Count), stream), l.First, w.letter(l.Class, l.Reason), t.deadMeans, t.deadDo)
 }
 
 // failure is the message of a schema file that can't be loaded.
@@ -246,9 +244,9 @@ func (w writer) failure(f schemas.Failure) telegram.Message {
 	if p.Line > 0 {
 		text += w.words.line + " " + w.words.number(int64(p.Line)) + ", "
 	}
-	text += p.Message
+	text += w.phrase(p.Message)
 	if p.Hint != "" {
-		text += " (" + p.Hint + ")"
+		text += " (" + w.phrase(p.Hint) + ")"
 	}
 	stays := w.words.unchecked
 	if f.InForce != nil {
@@ -272,7 +270,7 @@ func (w writer) troubleName(id string) string {
 		return w.words.troubles.route(name)
 	case deadPrefix:
 		stream, class, _ := strings.Cut(name, " ")
-		return stream + ": " + class
+		return stream + ": " + w.letter(class, "")
 	case sourcePrefix:
 		return w.words.troubles.source(name)
 	case lagPrefix, outboxPrefix, windowPrefix:

@@ -6,10 +6,10 @@ import (
 )
 
 var vietnamese = &words{
-	thousands: ".", date: "02/01 15:04",
+	language: "vi", thousands: ".", date: "02/01 15:04",
 	severities: map[event.Severity]string{event.Warning: "cảnh báo", event.Critical: "nghiêm trọng"},
 	ops: map[event.Op]string{
-		event.Insert: "thêm", event.Update: "sửa", event.Delete: "xóa", event.Read: "đọc", event.Message: "tin nhắn", event.Truncate: "xóa sạch bảng",
+		event.Insert: "thêm", event.Update: "sửa", event.Delete: "xóa", event.Read: "đọc", event.Message: "bản ghi", event.Truncate: "xóa sạch bảng",
 	},
 	units: [4]func(int64) string{unit("giây"), unit("phút"), unit("giờ"), unit("ngày")},
 	at:    "tại", got: "nhận được", expected: "phải là", key: "khóa", since: "từ",
@@ -36,7 +36,7 @@ var vietnamese = &words{
 	stays:     func(at string) string { return "Bản lúc " + at + " vẫn có hiệu lực." },
 	unchecked: "Chưa có bản nào trước đó: luồng này không được kiểm tra.",
 	buttons: map[string]string{
-		"ack": "Đã nhận", "unack": "Bỏ đã nhận", "mute 1h": "Tắt 1 giờ", "mute 8h": "Tắt 8 giờ", "unmute": "Bật lại", "resolve": "Đã xong", "reopen": "Mở lại",
+		"ack": "Đã nhận", "unack": "Bỏ nhận", "mute 1h": "Tắt 1 giờ", "mute 8h": "Tắt 8 giờ", "unmute": "Bật lại", "resolve": "Đã xong", "reopen": "Mở lại",
 		"unaccept": "Bỏ chấp nhận", "samples": "Ví dụ", "rows": "Các dòng",
 	},
 	done: map[life.Verb]string{

@@ -11,6 +11,7 @@ import (
 
 // words are what messages say in one language, but for the rules' own messages.
 type words struct {
+	language   string
 	thousands  string
 	date       string // of another day, in Go's layout
 	severities map[event.Severity]string

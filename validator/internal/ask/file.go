@@ -96,7 +96,7 @@ func (d *Desk) findings(findings []lint.Finding) []telegram.Block {
 		if f.Line > 0 {
 			place = fmt.Sprintf("%d:%d", f.Line, f.Column)
 		}
-		lines = append(lines, telegram.Line(telegram.Code(cmp.Or(place, "–")), telegram.Plain(" "+f.Said())))
+		lines = append(lines, telegram.Line(telegram.Code(cmp.Or(place, "–")), telegram.Plain(" "+d.phrase(f.Said()))))
 	}
 	return lines
 }
@@ -152,7 +152,11 @@ func (d *Desk) rule(r *replay.RuleReport) []telegram.Block {
 	if r.Before != nil {
 		count = fmt.Sprintf("+%s −%s", d.number(*r.NewlyFailing), d.number(*r.NewlyPassing))
 	}
-	head := []telegram.Span{telegram.Plain("• "), telegram.Bold(count), telegram.Plain("  " + r.Message)}
+	message := r.Message
+	if r.Rule == "" { // else it is the rule's own
+		message = d.phrase(message)
+	}
+	head := []telegram.Span{telegram.Plain("• "), telegram.Bold(count), telegram.Plain("  " + message)}
 	if place := strings.TrimPrefix(r.Place, "/"); place != "" {
 		head = append(head, telegram.Plain(" · "), telegram.Code(place))
 	}

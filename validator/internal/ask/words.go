@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"datawatch/pkg/reason"
 )
 
 // words are what answers say in one language, but for what lint and rules say themselves.
@@ -121,3 +123,6 @@ func (d *Desk) clock(at time.Time) string {
 }
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// phrase is what lint or the validator finds wrong, in the language of the answers.
+func (d *Desk) phrase(english string) string { return reason.Phrase(english).In(d.o.Language) }

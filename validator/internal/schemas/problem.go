@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"datawatch/pkg/cel"
+	"datawatch/pkg/reason"
 )
 
 // Problem is something wrong with a file of the folder.
@@ -35,6 +36,14 @@ func (p Problem) String() string {
 		b.WriteString(" (" + p.Hint + ")")
 	}
 	return b.String()
+}
+
+// Said is the problem without its place.
+func (p Problem) Said() reason.Text {
+	if p.Hint == "" {
+		return reason.Phrase(p.Message)
+	}
+	return reason.Phrase(p.Message + " (" + p.Hint + ")")
 }
 
 // document is a file of the folder, parsed.

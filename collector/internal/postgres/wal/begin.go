@@ -1,28 +1,27 @@
 package wal
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/jackc/pglogrepl"
 
-	"datawatch/collector/internal/postgres"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 // Causes of gaps.
 const (
-	causeSlotLost       = "slot_lost"
-	causeSlotMoved      = "slot_moved"
-	causeRestored       = "restored"
-	causeProgressLost   = "progress_lost"
-	causeCaptureChanged = "capture_changed"
-	causeTableNew       = "table_new"
-	causePartition      = "partition_changed"
-	causeNotPublished   = "no_replica_identity"
-	causeTooLarge       = "row_too_large"
-	causeUnreadable     = "unreadable"
+	causeSlotLost       = string(reason.SlotLost)
+	causeSlotMoved      = string(reason.SlotMoved)
+	causeRestored       = string(reason.Restored)
+	causeProgressLost   = string(reason.ProgressLost)
+	causeCaptureChanged = string(reason.CaptureChanged)
+	causeTableNew       = string(reason.TableNew)
+	causePartition      = string(reason.PartitionChanged)
+	causeNotPublished   = string(reason.NoIdentity)
+	causeTooLarge       = string(reason.RowTooLarge)
+	causeUnreadable     = string(reason.Unreadable)
 )
 
 // whereabouts is what reading begins with.
@@ -31,7 +30,7 @@ type whereabouts struct {
 	timeline int32
 	left     pglogrepl.LSN // where the server left progress' timeline; 0 where it didn't
 	slot     slot
-	created  string // why the slot was created just now, "" where it was there
+	created  reason.Text // why the slot was created just now; says nothing where it was there
 	now      time.Time
 }
 
@@ -42,30 +41,26 @@ func begin(s stored, w whereabouts) (progress, *event.Gap) {
 		Version: progressVersion, Capture: captureName, System: w.server.system, Timeline: w.timeline, LSN: w.slot.confirmed, At: w.now,
 	}
 	from := s.read
-	anew := func(previous event.Epoch, since time.Time, cause, remedy string) (progress, *event.Gap) {
+	anew := func(previous event.Epoch, since time.Time, cause string, do reason.Text) (progress, *event.Gap) {
 		fresh.Epoch = event.NewEpoch(w.now, previous)
-		return fresh, &event.Gap{From: since.UTC(), To: w.now.UTC(), Cause: cause, Remedy: remedy}
+		return fresh, new(event.Gap{From: since.UTC(), To: w.now.UTC(), Cause: cause}.Advising(do))
 	}
 	switch {
 	case from == nil && s.otherEpoch != "":
-		return anew(s.otherEpoch, s.otherAt, causeCaptureChanged,
-			"Capture changed from triggers to wal. Changes that the outbox still held, and those in between, are not here. "+postgres.Recapture)
+		return anew(s.otherEpoch, s.otherAt, causeCaptureChanged, reason.DoCaptureChanged.With())
 	case from == nil && w.slot.Used:
-		return anew("", w.now, causeProgressLost,
-			"The collector's progress is gone from the state topic. Events just before this one may stand twice, and after it none is missing: nothing is to be done where whoever reads takes `after` by key.")
+		return anew("", w.now, causeProgressLost, reason.DoProgressLost.With())
 	case from == nil:
 		fresh.Epoch = event.NewEpoch(w.now, "")
 		return fresh, nil
 	case !sameSystem(from.System, w.server.system):
-		return anew(from.Epoch, from.At, causeRestored, "The address leads to another server or database. Changes since then are not here, and some that were sent may be unknown there. "+postgres.Recapture)
+		return anew(from.Epoch, from.At, causeRestored, reason.DoOtherServer.With())
 	case from.undone(w):
-		return anew(from.Epoch, from.At, causeRestored, "The server was restored or failed over. Changes since then may be missing, and some that were sent may be undone. "+postgres.Recapture)
-	case w.created != "":
-		return anew(from.Epoch, from.At, causeSlotLost,
-			fmt.Sprintf("The replication slot was lost (%s), and made anew. Changes in between are not here. %s", w.created, postgres.Recapture))
+		return anew(from.Epoch, from.At, causeRestored, reason.DoRestored.With())
+	case !w.created.IsZero():
+		return anew(from.Epoch, from.At, causeSlotLost, reason.DoSlotLost.With(w.created))
 	case w.slot.confirmed > from.LSN:
-		return anew(from.Epoch, from.At, causeSlotMoved,
-			"The replication slot was moved on, or dropped and created, by somebody else. Changes in between are not here. "+postgres.Recapture)
+		return anew(from.Epoch, from.At, causeSlotMoved, reason.DoSlotMoved.With())
 	default:
 		p := *from
 		p.Timeline = w.timeline

@@ -11,6 +11,7 @@ import (
 
 	"datawatch/pkg/event"
 	"datawatch/pkg/normalize"
+	"datawatch/pkg/reason"
 )
 
 // change is one event to be made.
@@ -35,7 +36,7 @@ func (r *reader) takeRow(ctx context.Context, m *message) error {
 	}
 	if int64(len(m.data)) > 2*r.options.MaxRecordBytes { // both images may be in it
 		r.overtakes(rel, nil)
-		r.tooLarge(rel, "a row")
+		r.tooLarge(rel, reason.DoRowTooLarge.With())
 		return nil
 	}
 	im, err := rel.readImages(r.name, &r.row)
@@ -131,7 +132,7 @@ func (r *reader) add(rel *relation, c change) {
 	value := r.appendRowChange(nil, rel, c)
 	key := event.RecordKey(rel.stream, c.key)
 	if int64(len(value)+len(key)) > r.options.MaxRecordBytes {
-		r.tooLarge(rel, "the row with the key "+string(c.key))
+		r.tooLarge(rel, reason.DoKeyTooLarge.With(string(c.key)))
 		return
 	}
 	b := r.open()

@@ -10,6 +10,7 @@ import (
 
 	"datawatch/collector/internal/postgres"
 	"datawatch/pkg/daemon"
+	"datawatch/pkg/reason"
 )
 
 // Check finds out whether the source could work.
@@ -41,8 +42,8 @@ func (s *Source) checkSlot(server *server, slot *slot) []daemon.Finding {
 		if err := slot.usable(s.names.slot, *server); err != nil {
 			return []daemon.Finding{{What: what, Err: err, Remedy: "name the source otherwise"}}
 		}
-		if why := slot.lost(); why != "" {
-			return []daemon.Finding{{What: what, Err: fmt.Errorf("the slot %s is lost: %s", s.names.slot, why), Remedy: "the collector makes a new one at its start, and tells the gap"}}
+		if why := slot.lost(); !why.IsZero() {
+			return []daemon.Finding{{What: what, Err: reason.New(reason.SlotIsLost.With(s.names.slot, why)), Remedy: "the collector makes a new one at its start, and tells the gap"}}
 		}
 		return []daemon.Finding{{What: what, Detail: fmt.Sprintf("%s, %s, holds back %d bytes of WAL", s.names.slot, slot.WALStatus, slot.Retained)}}
 	}

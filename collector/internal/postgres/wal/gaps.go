@@ -14,6 +14,7 @@ import (
 
 	"datawatch/collector/internal/postgres"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 // gap appends a gap to its stream, at this place in the order, and names it in the log.
@@ -40,29 +41,19 @@ func (r *reader) time() time.Time {
 	return r.now().UTC()
 }
 
-func (r *reader) tooLarge(rel *relation, what string) {
+func (r *reader) tooLarge(rel *relation, do reason.Text) {
 	lost := int64(1)
-	r.gap(rel.stream, event.Gap{
-		From: r.time(), To: r.time(), Cause: causeTooLarge, Lost: &lost,
-		Remedy: fmt.Sprintf("%s is larger than broker.max_record_bytes: raise it. %s", what, postgres.Recapture),
-	})
+	r.gap(rel.stream, event.Gap{From: r.time(), To: r.time(), Cause: causeTooLarge, Lost: &lost}.Advising(do))
 }
 
 func (r *reader) unreadable(rel *relation, err error) {
 	lost := int64(1)
 	r.log.Error("a row can't be read", "stream", rel.stream, "error", err)
-	r.gap(rel.stream, event.Gap{
-		From: r.time(), To: r.time(), Cause: causeUnreadable, Lost: &lost,
-		Remedy: fmt.Sprintf("A captured row can't be read (%v). %s", err, postgres.Recapture),
-	})
+	r.gap(rel.stream, event.Gap{From: r.time(), To: r.time(), Cause: causeUnreadable, Lost: &lost}.Advising(reason.DoRowUnreadable.With(err)))
 }
 
 func (r *reader) partitionTruncated(rel *relation) {
-	r.gap(rel.stream, event.Gap{
-		From: r.time(), To: r.time(), Cause: causePartition,
-		Remedy: fmt.Sprintf("TRUNCATE of the partition %s.%s deleted its rows, and the WAL doesn't tell which. "+
-			"Compare the table's keys with those that were told; capture by triggers tells them.", rel.schema, rel.name),
-	})
+	r.gap(rel.stream, event.Gap{From: r.time(), To: r.time(), Cause: causePartition}.Advising(reason.DoPartitionTruncated.With(rel.schema+"."+rel.name)))
 }
 
 //go:embed sql/leaves.sql
@@ -150,13 +141,12 @@ func (r *reader) cameUp(id uint32, now *look) {
 	if !ok || !fresh.rows || t.Root && !fresh.attached && r.knows(t) {
 		return // empty, or made as a partition of a tree that was captured already
 	}
-	remedy := "A table, or a partition of it, is new here, and had rows before it was captured. "
 	if t.Root && r.knows(t) { // attached: what it had is read
 		r.snapshots.AddPart(fmt.Sprintf("attach-%s-%s-%d", r.p.Epoch, r.p.LSN, id), now.at, postgres.Part(r.streamOf(t), id, 0, false))
 		r.account()
 		return
 	}
-	r.gap(r.streamOf(t), event.Gap{From: now.since.UTC(), To: now.at.UTC(), Cause: causeTableNew, Remedy: remedy + postgres.Recapture})
+	r.gap(r.streamOf(t), event.Gap{From: now.since.UTC(), To: now.at.UTC(), Cause: causeTableNew}.Advising(reason.DoTableNew.With()))
 }
 
 // knows tells whether the stream of a table was captured before.
@@ -176,9 +166,7 @@ func (r *reader) wentAway(id uint32, now *look) {
 	case t.Root:
 		r.gap(r.streamOf(t), event.Gap{
 			From: now.since.UTC(), To: now.at.UTC(), Cause: causePartition,
-			Remedy: "A partition was detached or dropped: its rows are no longer the table's, and no deletes were told. " +
-				"Compare the table's keys with those that were told.",
-		})
+		}.Advising(reason.DoPartitionDetached.With()))
 	case !now.there[id]:
 		rel := &relation{database: r.catalog.database, streamSchema: t.Schema, streamTable: t.Table}
 		if err := rel.complete(r.name); err == nil {
@@ -193,9 +181,7 @@ func (r *reader) uncaptured(now *look) {
 		lost := u.changes
 		r.gap(r.streamOf(u.table), event.Gap{
 			From: now.since.UTC(), To: now.at.UTC(), Cause: causeNotPublished, Lost: &lost,
-			Remedy: fmt.Sprintf("%s has no replica identity, so that its updates and deletes aren't in the WAL as it can be read. "+
-				"Give it a primary key, or: alter table %s replica identity full. %s", u.name, u.name, postgres.Recapture),
-		})
+		}.Advising(reason.DoNoIdentity.With(u.name)))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 // Entries of progress.
@@ -91,7 +92,7 @@ func parseProgress(p source.Progress) (stored, error) {
 		return s, fmt.Errorf("read progress: %w", err)
 	}
 	if head.Version != progressVersion {
-		return s, fmt.Errorf("read progress: version %d is unknown: it was written by a newer datawatch", head.Version)
+		return s, reason.New(reason.NewerProgress.With(head.Version))
 	}
 	if head.Capture != captureName {
 		s.otherEpoch, s.otherAt, s.tables = head.Epoch, head.At, nil

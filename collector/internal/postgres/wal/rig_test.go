@@ -19,6 +19,7 @@ import (
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/config"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/testrig"
 )
 
@@ -109,10 +110,10 @@ func (r *rig) install() {
 }
 
 // State, Lag and Gap implement source.Reporter.
-func (r *rig) State(state source.State, reason string) {
+func (r *rig) State(state source.State, why reason.Text) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.states = append(r.states, string(state)+" "+reason)
+	r.states = append(r.states, string(state)+" "+why.String())
 }
 func (r *rig) Backlog(int64) {}
 

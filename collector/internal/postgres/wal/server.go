@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
+
+	"datawatch/pkg/reason"
 )
 
 // server is what the server says of itself.
@@ -64,12 +66,12 @@ func (s *server) tellsMessages() bool { return s.version >= 140000 }
 
 // Errors of servers that can't be captured from the WAL.
 var (
-	errVersion     = errors.New("capture from the WAL needs PostgreSQL 13 or later: use capture: triggers")
-	errStandby     = errors.New("the server is a hot standby: publications are made on the primary, and a failover would end what was read here; name the primary in dsn")
-	errLevel       = errors.New("wal_level isn't logical: set it and restart the server, or use capture: triggers")
-	errUnbounded   = errors.New("max_slot_wal_keep_size is -1: a collector that is away for long fills the server's disk; set it (a day's WAL, say), or set allow_unbounded_wal: true")
-	errSynchronous = errors.New("synchronous_standby_names takes any standby: commits would wait for datawatch; name the standbys in it")
-	errReplication = errors.New("the role lacks REPLICATION: alter role … replication, or use capture: triggers")
+	errVersion     = reason.New(reason.WALVersion.With())
+	errStandby     = reason.New(reason.WALStandby.With())
+	errLevel       = reason.New(reason.WALLevel.With())
+	errUnbounded   = reason.New(reason.WALUnbounded.With())
+	errSynchronous = reason.New(reason.WALSynchronous.With())
+	errReplication = reason.New(reason.WALReplication.With())
 )
 
 const oldestVersion = 130000
@@ -84,7 +86,7 @@ func (s *server) fit(allowUnbounded bool) error {
 	case s.level != "logical":
 		return errLevel
 	case !s.mayReplicate:
-		return fmt.Errorf("role %s: %w", s.role, errReplication)
+		return reason.New(reason.WALReplication.With(s.role))
 	case s.unbounded && !allowUnbounded:
 		return errUnbounded
 	case takesAny(s.synchronous):
@@ -155,26 +157,26 @@ func askSlot(ctx context.Context, db *pgx.Conn, name string, version int) (*slot
 	return s, nil
 }
 
-// lost tells why the slot can't be read any more, "" where it can.
-func (s *slot) lost() string {
+// lost tells why the slot can't be read any more; it says nothing where it can.
+func (s *slot) lost() reason.Text {
 	switch {
 	case s.Invalid != "":
-		return s.Invalid
+		return reason.SlotInvalid.With(s.Invalid)
 	case s.WALStatus == "lost":
-		return "its WAL was removed: max_slot_wal_keep_size was reached"
+		return reason.SlotExceeded.With()
 	case s.Conflict:
-		return "it conflicted with recovery"
+		return reason.SlotConflicted.With()
 	case s.Restart == "" || s.Confirmed == "":
-		return "it has no position"
+		return reason.SlotNowhere.With()
 	default:
-		return ""
+		return reason.Text{}
 	}
 }
 
 // usable tells whether the slot is one that could be ours.
 func (s *slot) usable(name string, db server) error {
 	if s.Plugin != "pgoutput" || s.Database != db.database {
-		return fmt.Errorf("the slot %s is of database %q with plugin %q: another source has this one's name; drop the slot, or rename the source", name, s.Database, s.Plugin)
+		return reason.New(reason.SlotOthers.With(name, strconv.Quote(s.Database), strconv.Quote(s.Plugin)))
 	}
 	return nil
 }

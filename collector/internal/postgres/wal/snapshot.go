@@ -18,6 +18,7 @@ import (
 	"datawatch/collector/internal/source/backfill"
 	"datawatch/pkg/event"
 	"datawatch/pkg/normalize"
+	"datawatch/pkg/reason"
 )
 
 var _ source.Snapshotter = (*Source)(nil)
@@ -75,7 +76,7 @@ func (r *reader) step(ctx context.Context) error {
 		r.snapshots.Postpone(busyPause)
 	case errors.Is(err, errUnseen):
 		r.snapshots.Postpone(stepEvery)
-	case why != "":
+	case why.String() != "":
 		r.leaveOut(job, why)
 	default:
 		return err
@@ -85,18 +86,15 @@ func (r *reader) step(ctx context.Context) error {
 
 // leaveOut leaves the table that is being read out of the snapshot. Nobody waits for what was attached: that its rows are
 // missing is a gap, which stands between transactions.
-func (r *reader) leaveOut(job *backfill.Job, why string) {
+func (r *reader) leaveOut(job *backfill.Job, why postgres.Refused) {
 	switch part := job.Current(); {
 	case !job.Partial:
-		r.snapshots.LeaveOut(why)
+		r.snapshots.LeaveOut(why.String())
 	case r.tx != nil || r.p.Open != nil:
 		r.snapshots.Postpone(stepEvery)
 	default:
-		r.snapshots.LeaveOut(why)
-		r.gap(part.Stream, event.Gap{
-			From: job.Asked, To: r.now().UTC(), Cause: causePartition,
-			Remedy: "A partition was attached with the rows that it had, and they can't be read (" + why + "). " + postgres.Recapture,
-		})
+		r.snapshots.LeaveOut(why.String())
+		r.gap(part.Stream, event.Gap{From: job.Asked, To: r.now().UTC(), Cause: causePartition}.Advising(why.Attached()))
 	}
 }
 
@@ -270,7 +268,7 @@ func (r *reader) land(reached pglogrepl.LSN) {
 	for i, row := range c.Rows {
 		switch key := c.keys[i]; {
 		case row.Row == nil:
-			r.tooLarge(c.rel, "the row at "+strings.Join(row.At, ", "))
+			r.tooLarge(c.rel, reason.DoSnapshotTooLarge.With(strings.Join(row.At, ", ")))
 		case c.gone[key] && !c.rel.keyless: // told by whoever changed it
 		default:
 			var id []byte

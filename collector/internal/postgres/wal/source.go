@@ -16,6 +16,7 @@ import (
 	"datawatch/collector/internal/postgres"
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 // Options are what a source works with besides its configuration. The zero value of each is usable.
@@ -76,7 +77,7 @@ func (s *Source) connectInstaller(ctx context.Context) (*pgx.Conn, error) {
 // Run captures until ctx is done: it makes publications and slot where they are missing (unless manage_triggers is off),
 // reads the slot, and in a second session follows new and dropped tables and watches the slot.
 func (s *Source) Run(ctx context.Context, committed source.Progress, emit source.Emit) error {
-	s.reporter.State(source.Connecting, "")
+	s.reporter.State(source.Connecting, reason.Text{})
 	from, err := parseProgress(committed)
 	if err != nil {
 		return err
@@ -137,7 +138,7 @@ func (s *Source) follow(ctx context.Context, r *reader, db *pgx.Conn, from store
 	if err := s.open(ctx, r, watch, from, w); err != nil {
 		return err
 	}
-	s.reporter.State(source.Streaming, "")
+	s.reporter.State(source.Streaming, reason.Text{})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return r.run(ctx) })
 	g.Go(func() error { return watch.run(ctx) })
@@ -209,13 +210,13 @@ func (s *Source) prepare(ctx context.Context, db *pgx.Conn, w *whereabouts, old 
 	if err != nil {
 		return err
 	}
-	if old != nil && w.created == "" && (!all.there || !inserts.there) {
-		w.created = "a publication was dropped, without which what was written meanwhile can't be decoded"
+	if old != nil && w.created.IsZero() && (!all.there || !inserts.there) {
+		w.created = reason.SlotUnpublished.With()
 	}
 	if !s.config.ManageTriggers {
 		return s.asInstalled(ctx, db, w, old)
 	}
-	if old != nil && w.created != "" {
+	if old != nil && !w.created.IsZero() {
 		s.log.Warn("the slot can't be read any more; it is made anew", "slot", name, "why", w.created)
 		if err := dropSlot(ctx, db, name); err != nil {
 			return err
@@ -226,10 +227,10 @@ func (s *Source) prepare(ctx context.Context, db *pgx.Conn, w *whereabouts, old 
 		return err
 	}
 	if old == nil {
-		if w.created == "" {
-			w.created = "it was dropped"
+		if w.created.IsZero() {
+			w.created = reason.SlotDroppedOnce.With()
 		}
-		s.reporter.State(source.Connecting, "making the slot "+name+": waits for the transactions that are running now")
+		s.reporter.State(source.Connecting, reason.SlotMaking.With(name))
 		if err := createSlot(ctx, db, name, w.server.version); err != nil {
 			return err
 		}
@@ -270,10 +271,9 @@ func (s *Source) publish(ctx context.Context, db *pgx.Conn, server server, runni
 func (s *Source) asInstalled(ctx context.Context, db *pgx.Conn, w *whereabouts, old *slot) error {
 	switch {
 	case old == nil:
-		return fmt.Errorf("the slot %s isn't there: have a DBA run what `collector triggers plan --source %s` prints", s.names.slot, s.name)
-	case w.created != "":
-		return fmt.Errorf("the slot %s can't be read any more (%s): drop it, and have a DBA run what `collector triggers plan --source %s` prints",
-			s.names.slot, w.created, s.name)
+		return reason.New(reason.SlotAbsent.With(s.names.slot, s.name))
+	case !w.created.IsZero():
+		return reason.New(reason.SlotUnreadable.With(s.names.slot, w.created, s.name))
 	}
 	return s.takeSlot(ctx, db, w)
 }
@@ -284,7 +284,7 @@ func (s *Source) takeSlot(ctx context.Context, db *pgx.Conn, w *whereabouts) err
 		return err
 	}
 	if slot == nil {
-		return fmt.Errorf("the slot %s was dropped", s.names.slot)
+		return reason.New(reason.SlotDropped.With(s.names.slot))
 	}
 	w.slot = *slot
 	return nil
@@ -314,8 +314,7 @@ func (s *Source) locate(ctx context.Context, db *pgx.Conn, st *stream, from stor
 // giveUp drops a slot that the server can't read from any more, so that the next run makes a new one, with a gap.
 func (s *Source) giveUp(ctx context.Context, db *pgx.Conn, cause error) error {
 	if !s.config.ManageTriggers {
-		return fmt.Errorf("the slot %s can't be read any more: drop it, and have a DBA run what `collector triggers plan --source %s` prints: %w",
-			s.names.slot, s.name, cause)
+		return &reason.Error{Why: reason.SlotUnreadable.With(s.names.slot, reason.Quote(cause.Error()), s.name), Err: cause}
 	}
 	s.log.Warn("the slot can't be read any more; it is dropped, and made anew", "slot", s.names.slot, "error", cause)
 	return errors.Join(cause, dropSlot(ctx, db, s.names.slot))
@@ -324,7 +323,7 @@ func (s *Source) giveUp(ctx context.Context, db *pgx.Conn, cause error) error {
 // silent is a reporter that nobody listens to.
 type silent struct{}
 
-func (silent) State(source.State, string) {}
-func (silent) Lag(float64)                {}
-func (silent) Backlog(int64)              {}
-func (silent) Gap(string)                 {}
+func (silent) State(source.State, reason.Text) {}
+func (silent) Lag(float64)                     {}
+func (silent) Backlog(int64)                   {}
+func (silent) Gap(string)                      {}

@@ -44,7 +44,7 @@ func (s *Source) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	status := &Status{Slot: s.names.slot, There: slot != nil, Complete: slot != nil && slot.lost() == "" && all.asWanted && inserts.asWanted}
+	status := &Status{Slot: s.names.slot, There: slot != nil, Complete: slot != nil && slot.lost().IsZero() && all.asWanted && inserts.asWanted}
 	if slot != nil {
 		status.State, status.Retained = slot.WALStatus, slot.Retained
 	}

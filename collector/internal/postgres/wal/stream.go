@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"datawatch/pkg/config"
+	"datawatch/pkg/reason"
 )
 
 const (
@@ -36,7 +36,7 @@ const (
 )
 
 // errEnded is the end of the stream by the server, which it does when it is shut down.
-var errEnded = errors.New("the server ended the stream")
+var errEnded = reason.New(reason.WALEnded.With())
 
 // settings are those that decide how values are printed: the ones that capture by triggers has, too.
 var settings = map[string]string{
@@ -69,7 +69,7 @@ type message struct {
 func openStream(ctx context.Context, dsn config.Secret) (*stream, error) {
 	c, err := pgx.ParseConfig(dsn.Reveal())
 	if err != nil { // it may quote the password
-		return nil, errors.New("connect for replication: the address is none")
+		return nil, reason.New(reason.NoAddress.With())
 	}
 	for name, value := range settings {
 		c.RuntimeParams[name] = value
@@ -83,7 +83,7 @@ func openStream(ctx context.Context, dsn config.Secret) (*stream, error) {
 		return pgproto3.NewFrontend(s.buffer, w)
 	}
 	if s.conn, err = pgconn.ConnectConfig(ctx, &c.Config); err != nil {
-		return nil, fmt.Errorf("connect for replication: %w", err)
+		return nil, reason.Wrap(err, reason.NotReplicating.With())
 	}
 	return s, nil
 }

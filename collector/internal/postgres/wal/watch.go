@@ -11,6 +11,7 @@ import (
 	"datawatch/collector/internal/postgres"
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/control"
+	"datawatch/pkg/reason"
 )
 
 const (
@@ -137,7 +138,7 @@ func (w *watcher) reconcile(ctx context.Context) {
 func (w *watcher) publications(ctx context.Context) error {
 	all, inserts, err := askPublications(ctx, w.db, w.names, w.server.version)
 	if err == nil && (!all.there || !inserts.there) {
-		err = fmt.Errorf("a publication of %s and %s was dropped while it was read", w.names.all, w.names.inserts)
+		err = reason.New(reason.PublicationGone.With(w.names.all, w.names.inserts))
 	}
 	return err
 }
@@ -149,33 +150,32 @@ func (w *watcher) slot(ctx context.Context) error {
 		return err
 	}
 	if s == nil {
-		return fmt.Errorf("the slot %s was dropped while it was read", w.names.slot)
+		return reason.New(reason.SlotDroppedNow.With(w.names.slot))
 	}
 	w.metrics.retained.Set(float64(s.Retained))
-	if why := s.lost(); why != "" {
-		return fmt.Errorf("the slot %s is lost: %s", w.names.slot, why)
+	if why := s.lost(); !why.IsZero() {
+		return reason.New(reason.SlotIsLost.With(w.names.slot, why))
 	}
-	var reason string
+	var near reason.Text
 	if s.Safe != nil {
 		w.metrics.safe.Set(float64(*s.Safe))
 		if reporter, ok := w.reporter.(source.WindowReporter); ok {
 			reporter.Window(control.Window{Left: *s.Safe, Size: s.Retained + *s.Safe})
 		}
 		if s.WALStatus == "unreserved" || *s.Safe < (s.Retained+*s.Safe)/warnBelow {
-			reason = fmt.Sprintf("the slot %s is about to be lost: it holds back %d bytes of WAL, and after %d more the server removes them; "+
-				"raise max_slot_wal_keep_size, or see why datawatch doesn't get on", w.names.slot, s.Retained, *s.Safe)
+			near = reason.SlotNearlyLost.With(w.names.slot, s.Retained, *s.Safe)
 		}
 	}
 	switch {
-	case reason != "":
-		w.reporter.State(source.Stalled, reason)
+	case !near.IsZero():
+		w.reporter.State(source.Stalled, near)
 		if !w.warned {
-			w.log.Warn(reason)
+			w.log.Warn(near.String())
 		}
 	case w.warned:
-		w.reporter.State(source.Streaming, "")
+		w.reporter.State(source.Streaming, reason.Text{})
 	}
-	w.warned = reason != ""
+	w.warned = !near.IsZero()
 	return nil
 }
 

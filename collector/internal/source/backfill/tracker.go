@@ -8,6 +8,7 @@ import (
 
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 // Options are what a Tracker works with.
@@ -158,7 +159,7 @@ func (t *Tracker) finish(j *Job) {
 	rows, _ := j.Rows()
 	t.options.Log.Info("a snapshot ended", "id", j.ID, "rows", rows, "took", j.Ended.Sub(j.Began), "problems", j.Problems())
 	if len(t.account.Jobs) == 0 {
-		t.options.Reporter.State(source.Streaming, "")
+		t.options.Reporter.State(source.Streaming, reason.Text{})
 	}
 }
 
@@ -169,7 +170,7 @@ func (t *Tracker) tell(now bool) {
 	}
 	t.told = t.options.Now()
 	j := t.account.Jobs[0]
-	t.options.Reporter.State(source.Snapshot, j.String())
+	t.options.Reporter.State(source.Snapshot, reason.Quote(j.String()))
 	if !now {
 		t.options.Log.Info("snapshot", "progress", j.String())
 	}

@@ -8,14 +8,15 @@ import (
 
 	"datawatch/collector/internal/source"
 	"datawatch/collector/internal/source/backfill"
+	"datawatch/pkg/reason"
 )
 
 type quiet struct{}
 
-func (quiet) State(source.State, string) {}
-func (quiet) Lag(float64)                {}
-func (quiet) Backlog(int64)              {}
-func (quiet) Gap(string)                 {}
+func (quiet) State(source.State, reason.Text) {}
+func (quiet) Lag(float64)                     {}
+func (quiet) Backlog(int64)                   {}
+func (quiet) Gap(string)                      {}
 
 func tracker(t *testing.T, p source.Progress, now *time.Time, requests ...source.SnapshotRequest) *backfill.Tracker {
 	t.Helper()

@@ -12,6 +12,7 @@ import (
 
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/testrig"
 )
 
@@ -138,7 +139,7 @@ func (c *committed) block() (arrived <-chan struct{}, release func()) {
 }
 
 // State implements source.Reporter.
-func (c *committed) State(state source.State, _ string) {
+func (c *committed) State(state source.State, _ reason.Text) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	reached := c.reachedLocked(state)
