@@ -207,7 +207,7 @@ func (f *recordFlags) write(r *record.Recording, w io.Writer) error {
 	case "json":
 		return r.WriteJSONLines(w)
 	case "html":
-		page, err := r.HTML(math.MaxInt)
+		page, err := r.HTML(math.MaxInt, "en")
 		if err == nil {
 			_, err = w.Write(page)
 		}

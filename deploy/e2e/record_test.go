@@ -123,7 +123,7 @@ func TestRecordingHoldsATestAgainstWhatItChanged(t *testing.T) {
 	}
 	code, stdout, stderr := record("149.98")
 	for _, part := range []string{
-		"✗ total-adds-up", "after.total: 149.97 → 149.98", "broken: none → total-adds-up", "after.balance: 350.03 → 350.02", "after.total: 149.97 → 149.98",
+		"✗ total-adds-up", "after.total: 149.97 → 149.98", "broken: ∅ → total-adds-up", "after.balance: 350.03 → 350.02", "after.total: 149.97 → 149.98",
 	} {
 		if !strings.Contains(stdout, part) {
 			t.Errorf("%q isn't told", part)

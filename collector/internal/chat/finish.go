@@ -152,7 +152,7 @@ func (d *Desk) optionsOf(r recording) record.Options {
 // sendRecording sends a recording as a page and as JSON Lines, which say what both hold. The page is cut where it would be
 // too large, and says so; JSON Lines that are are told of.
 func (d *Desk) sendRecording(ctx context.Context, to telegram.Chat, r *record.Recording, why []string) error {
-	page, err := r.HTML(d.sent)
+	page, err := r.HTML(d.sent, d.o.Language)
 	if err != nil {
 		return err
 	}

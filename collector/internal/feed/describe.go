@@ -7,8 +7,8 @@ import (
 	"datawatch/pkg/telegram"
 )
 
-// Describe is a change in one line of plain English, as the feed would show it: "orders 1042  status new → paid".
-func Describe(stream event.Stream, c *event.Change) string {
-	w := writer{words: &english, zone: time.UTC}
+// Describe is a change in one line, as the feed would show it in a language: "orders 1042  status new → paid".
+func Describe(stream event.Stream, c *event.Change, language string) string {
+	w := writer{words: catalogues[language], zone: time.UTC}
 	return telegram.NewMessage(telegram.Line(w.row(shortName(stream), &row{change: c})...)).Plain()
 }

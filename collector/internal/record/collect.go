@@ -170,7 +170,7 @@ func (c *collector) find(v *event.Violation) {
 	}
 	in := &c.recording.Transactions[t]
 	for _, e := range v.Errors {
-		b := Broken{EventID: v.EventID, Rule: e.Rule, Message: e.Message, Actual: e.Actual, Expected: e.Expected}
+		b := Broken{EventID: v.EventID, Rule: e.Rule, Message: e.Message, Actual: e.Actual, Expected: e.Expected, Own: e.Kind == event.RuleViolation}
 		if b.Rule == "" {
 			b.Rule = e.InstanceLocation
 		}

@@ -213,7 +213,7 @@ func shown(v any) string {
 
 func orNone(s string) string {
 	if s == "" {
-		return "none"
+		return shown(nil)
 	}
 	return s
 }

@@ -83,7 +83,7 @@ func TestDifferencesNameTheFields(t *testing.T) {
 shop-db/public.orders
   ~ insert {"id":"<orders 1>"}
       after.total: 149.97 → 149.98
-      broken: none → total-adds-up
+      broken: ∅ → total-adds-up
 shop-db/public.payments
   ~ insert {"id":"<payments 1>"}
       after.amount: 149.97 → 149.98
@@ -131,9 +131,9 @@ func TestRecordingIsReadBackAsItWasWritten(t *testing.T) {
 func TestPageShowsEveryChangeAndEscapesIt(t *testing.T) {
 	r := checkout(1042, "149.97", "total-adds-up")
 	r.Transactions[0].Changes[0].After = json.RawMessage(`{"id":1042,"note":"<script>alert(1)</script>"}`)
-	text, err := r.HTML(1 << 20)
+	text, err := r.HTML(1<<20, "en")
 	if err != nil {
-		t.Fatal(err)
+		t.Fatal(err, "en")
 	}
 	page := string(text)
 	if strings.Contains(page, "<script>") || !strings.Contains(page, "&lt;script&gt;") || strings.Count(page, "<tr>") != 4 || !strings.Contains(page, "total-adds-up") {

@@ -56,6 +56,8 @@ type Broken struct {
 	Message  string `json:"message"`
 	Actual   string `json:"actual,omitempty"`
 	Expected string `json:"expected,omitempty"`
+	// Own is that the message is the rule's own; any other is a phrase of the validator's.
+	Own bool `json:"-"`
 }
 
 // Changes is how many changes the recording holds.

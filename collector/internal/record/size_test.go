@@ -78,11 +78,11 @@ func TestPageThatWouldBeTooLargeSaysWhatItLeavesOut(t *testing.T) {
 	for n := range 64 {
 		c.add(happened(n, fmt.Sprint(n), "note"))
 	}
-	whole, err := c.recording.HTML(1 << 20)
+	whole, err := c.recording.HTML(1<<20, "en")
 	if err != nil || strings.Count(string(whole), "<section>") != 64 || strings.Contains(string(whole), "more transactions") {
 		t.Fatalf("%v: %s", err, whole)
 	}
-	cut, err := c.recording.HTML(len(whole) / 3)
+	cut, err := c.recording.HTML(len(whole)/3, "en")
 	if err != nil || len(cut) > len(whole)/3 || strings.Count(string(cut), "<section>") != 16 || !strings.Contains(string(cut), "… 48 more transactions and records") {
 		t.Errorf("%v: %s", err, cut)
 	}

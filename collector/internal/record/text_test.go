@@ -15,9 +15,9 @@ func TestWhatIsWrongWithAWholeRowNamesNoPlace(t *testing.T) {
 	if err := r.WriteText(&text); err != nil {
 		t.Fatal(err)
 	}
-	html, err := r.HTML(1 << 20)
+	html, err := r.HTML(1<<20, "en")
 	if err != nil {
-		t.Fatal(err)
+		t.Fatal(err, "en")
 	}
 	for _, c := range []struct{ in, want string }{
 		{text.String(), "  ✗ missing property \"currency\"\n  ✗ total-adds-up: Order total is not the sum of its items (149.98, expected 149.97)\n"},

@@ -153,7 +153,7 @@ func (d *Desk) rule(r *replay.RuleReport) []telegram.Block {
 		count = fmt.Sprintf("+%s −%s", d.number(*r.NewlyFailing), d.number(*r.NewlyPassing))
 	}
 	message := r.Message
-	if r.Rule == "" { // else it is the rule's own
+	if !r.Own {
 		message = d.phrase(message)
 	}
 	head := []telegram.Span{telegram.Plain("• "), telegram.Bold(count), telegram.Plain("  " + message)}

@@ -69,6 +69,8 @@ type StreamReport struct {
 
 // RuleReport is how often one rule, or one place of a schema, found something.
 type RuleReport struct {
+	// Own is that Message is the rule's own; any other is a phrase of the validator's.
+	Own          bool           `json:"-"`
 	Rule         string         `json:"rule"` // "schema" for the schema itself
 	Place        string         `json:"place,omitempty"`
 	Message      string         `json:"message"`
@@ -251,7 +253,7 @@ func (s *StreamReport) tell(now, before verdict.Verdict, o Options) {
 func (s *StreamReport) rule(name string, e *event.ViolationError, compared bool) *RuleReport {
 	rule := s.rules[name]
 	if rule == nil {
-		rule = &RuleReport{Rule: e.Rule, Place: patternOf(e.InstanceLocation), Message: e.Message, Severity: e.Severity}
+		rule = &RuleReport{Rule: e.Rule, Place: patternOf(e.InstanceLocation), Message: e.Message, Severity: e.Severity, Own: e.Kind == event.RuleViolation}
 		if e.Rule == "" {
 			rule.Rule = schemas.SchemaRule
 		} else {
