@@ -161,9 +161,9 @@ func (f *folder) changed(set *schemas.Set, err error) {
 	case err != nil:
 		f.env.Health.Set("schemas", daemon.Degraded, reason.FolderUnread.With().Quoting(err))
 	case len(failures) == 1:
-		f.env.Health.Set("schemas", daemon.Degraded, reason.FileWrong.With(failures[0].Problem.File, failures[0].Problem.Said()))
+		f.env.Health.Set("schemas", daemon.Degraded, reason.FileWrong.With(failures[0].Problem.Place(), failures[0].Problem.Said()))
 	case len(failures) > 1:
-		f.env.Health.Set("schemas", daemon.Degraded, reason.FilesWrong.With(failures[0].Problem.File, len(failures)-1, failures[0].Problem.Said()))
+		f.env.Health.Set("schemas", daemon.Degraded, reason.FilesWrong.With(failures[0].Problem.Place(), len(failures)-1, failures[0].Problem.Said()))
 	case len(files) == 0:
 		f.env.Health.Set("schemas", daemon.Degraded, reason.NoSchema.With())
 	default:

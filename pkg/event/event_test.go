@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"datawatch/pkg/reason"
 )
 
 func TestEntitiesAreEncodedAsTheContractSays(t *testing.T) {
@@ -197,9 +199,36 @@ func TestGapIsWrittenAndReadBack(t *testing.T) {
 		g := &Clean{ID: "s/e.1", Stream: "s/public.t", Type: GapType, Time: "2026-11-22T23:59:01Z", Gap: &Gap{
 			From: time.Unix(0, 0).UTC(), To: time.Unix(60, 0).UTC(), Cause: "capture was off", Lost: l, Remedy: "collector snapshot --source s",
 		}}
-		back, err := ParseClean(g.AppendJSON(nil))
-		if err != nil || !reflect.DeepEqual(back, g) {
-			t.Errorf("read back: %+v (%v)", back, err)
+		said := *g.Gap // as sources make them now
+		said = said.Because(reason.OffsetsExpired.With(7, 9, "e/0")).Advising(reason.DoOffsetsExpired.With())
+		for _, gap := range []*Gap{g.Gap, &said} {
+			g.Gap = gap
+			back, err := ParseClean(g.AppendJSON(nil))
+			if err != nil || !reflect.DeepEqual(back, g) {
+				t.Errorf("read back: %+v (%v)", back, err)
+			}
+		}
+	}
+}
+
+// TestAGapSaysWhyAndWhatToDoInEnglishAndByCode: its record keeps the texts, and whoever knows the codes has them besides.
+func TestAGapSaysWhyAndWhatToDoInEnglishAndByCode(t *testing.T) {
+	g := Gap{Cause: string(reason.SlotLost)}.Advising(reason.DoSlotLost.With(reason.SlotExceeded.With()))
+	want := `"cause":"slot_lost","lost":null,"remedy":"The replication slot was lost (its WAL was removed: max_slot_wal_keep_size was reached), and made anew. ` +
+		"Changes in between are not here. `collector snapshot --stream ...` reads the rows as they are now; `collector verify --stream ...` tells which are missing, and which were deleted meanwhile.\"," +
+		`"do":{"code":"do_slot_lost","texts":{"why":{"code":"slot_exceeded"}}}}`
+	if text, err := json.Marshal(g); err != nil || !strings.HasSuffix(string(text), want) {
+		t.Errorf("%s (%v)", text, err)
+	}
+	for said, want := range map[string]string{
+		g.Reason().In("vi"):                      "Máy chủ đã bỏ những gì slot giữ lại.",
+		Gap{Cause: "in words"}.Reason().In("vi"): "in words",
+		Gap{Cause: "c", Why: &reason.Text{Code: "of tomorrow"}}.Reason().In("vi"): "c",
+		Gap{}.Because(reason.OffsetsExpired.With(7, 9, "e/0")).Reason().In("vi"):  "cụm Kafka đã xóa offset 7 đến 9 của e/0 trước khi kịp đọc",
+		Gap{}.Because(reason.OffsetsExpired.With(7, 9, "e/0")).Cause:              "the cluster deleted offsets 7 to 9 of e/0 before they were read",
+	} {
+		if said != want {
+			t.Errorf("said %q, want %q", said, want)
 		}
 	}
 }

@@ -26,6 +26,7 @@ func phraseIn(language, english string) string {
 // book is the forms of a language.
 type book struct {
 	exact map[string]string
+	more  string // how many more there are, at the end of a list
 	forms []form // those with values, the most definite first
 }
 
@@ -38,11 +39,15 @@ type form struct {
 // vietnameseBook is made when the first phrase is to be said: who speaks English needs none of it.
 var vietnameseBook = sync.OnceValue(func() *book {
 	b := &book{exact: map[string]string{}}
-	for _, phrases := range []map[string]string{kindPhrases, rulePhrases, schemaPhrases, lintPhrases, verdictPhrases, configurationPhrases} {
+	for _, phrases := range []map[string]string{kindPhrases, rulePhrases, schemaPhrases, lintPhrases, verdictPhrases, configurationPhrases, letterPhrases} {
 		for english, said := range phrases {
 			parts := strings.Split(english, "%s")
-			if len(parts) == 1 {
+			switch {
+			case len(parts) == 1:
 				b.exact[english] = said
+				continue
+			case english == "%s more":
+				b.more = said
 				continue
 			}
 			for i := range parts {
@@ -77,6 +82,9 @@ func (b *book) find(english string) (string, bool) {
 	if said, ok := b.hinted(english); ok {
 		return said, true
 	}
+	if said, ok := b.listed(english); ok {
+		return said, true
+	}
 	for _, f := range b.forms {
 		values := f.matches.FindStringSubmatch(english)
 		if values == nil {
@@ -91,7 +99,34 @@ func (b *book) find(english string) (string, bool) {
 		}
 		return fmt.Sprintf(f.said, said...), true
 	}
-	return "", false
+	return b.placed(english)
+}
+
+// placed says a phrase behind the place that it is of: "orders.json:14: …", "/total: …".
+func (b *book) placed(english string) (string, bool) {
+	place, what, ok := strings.Cut(english, ": ")
+	if !ok {
+		return "", false
+	}
+	said, ok := b.find(what)
+	if !ok {
+		return "", false
+	}
+	if where, known := b.find(place); known {
+		place = where
+	}
+	return place + ": " + said, true
+}
+
+var further = regexp.MustCompile(`^(?s)(.*(?:,| \|) )?(\d+) more$`)
+
+// listed says the end of a list that is cut: "new, paid, 3 more".
+func (b *book) listed(english string) (string, bool) {
+	m := further.FindStringSubmatch(english)
+	if m == nil {
+		return "", false
+	}
+	return m[1] + fmt.Sprintf(b.more, m[2]), true
 }
 
 // hinted says a phrase with a hint in brackets behind it.

@@ -18,6 +18,7 @@ import (
 var compilers = []string{
 	"pkg/cel/*.go", "validator/internal/schemas/*.go", "validator/internal/lint/*.go", "validator/internal/verdict/*.go", "pkg/config/*.go",
 	"collector/config.go", "collector/internal/*/config.go", "preprocessor/config.go", "pkg/event/stream.go",
+	"pkg/normalize/*.go", "pkg/broker/unfold/*.go", "preprocessor/internal/transform/*.go", "preprocessor/internal/pipeline/p*.go",
 }
 
 // noPhrases are texts of these files that no message shows: layouts, names of library errors, the log, the command line.
@@ -31,13 +32,14 @@ var noPhrases = regexp.MustCompile(strings.Join([]string{
 	`^datawatch validator lint$|^the path is the stream: `,                                  // the command line, the log
 	`^(< |> |<= |>= )%s$`, `^a (\$ref that|glob that|pattern that|rule that) |^an enum that accepts|^bounds between|^required asks|^the service can't load|^the text isn't`, // what the checks are for, in --help and SARIF
 	`^(can't (be true|fail)|compares %s with|names old, and|reads self, which)|^ beside "pattern"|^rule %s %s$`, // parts of phrases, which are there whole
+	`^(syntax = "proto3"| 15:04:05| BC|T |%s %s %s$|a record made the pre|dead letter$)|not in the schema$`,     // layouts, the log
 	`(CERT|cert)_file`, `is not a stream of|is not an entity`,
 }, "|"))
 
 // TestEveryPhraseOfACompilerIsSaidInVietnamese: a new one without words fails here.
 func TestEveryPhraseOfACompilerIsSaidInVietnamese(t *testing.T) {
 	known := map[string]bool{}
-	for _, phrases := range []map[string]string{kindPhrases, rulePhrases, schemaPhrases, lintPhrases, verdictPhrases, configurationPhrases} {
+	for _, phrases := range []map[string]string{kindPhrases, rulePhrases, schemaPhrases, lintPhrases, verdictPhrases, configurationPhrases, letterPhrases} {
 		for english, said := range phrases {
 			known[english] = true
 			if strings.Count(english, "%s") != strings.Count(said, "%s") {
@@ -128,8 +130,10 @@ func TestPhrasesReadAsAVietnameseWouldWriteThem(t *testing.T) {
 		"has to be an integer or null":                                                "phải là số nguyên hoặc null",
 		`"currency" is missing`:                                                       `thiếu "currency"`,
 		"a multiple of 0.01":                                                          "bội số của 0.01",
-		"the user's own words":                                                        "the user's own words",
-		`at 1:3 of the rule: unknown function foo() (did you mean floor?)`:            "tại 1:3 của quy tắc: không có hàm foo() (ý bạn là floor?)",
+		"new | paid | 3 more":                                                         "new | paid | còn 3", "more, or less, than 3 more": "more, or less, than 3 more",
+		"row: column total (numeric): not a time":                          "dòng: cột total (numeric): không phải thời gian",
+		"the user's own words":                                             "the user's own words",
+		`at 1:3 of the rule: unknown function foo() (did you mean floor?)`: "tại 1:3 của quy tắc: không có hàm foo() (ý bạn là floor?)",
 	} {
 		if got := Phrase(english).In("vi"); got != want {
 			t.Errorf("%q is said as %q, want %q", english, got, want)

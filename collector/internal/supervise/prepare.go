@@ -40,18 +40,18 @@ func (s *session) prepare(events []event.Raw) (records []broker.Record, shown []
 			why, do := reason.EventTooLarge.With(e.ID, size, limit), reason.DoEventTooLarge.With(s.topics.DeadLetter)
 			label, lost := gapTooLarge, new(int64(1))
 			if e.Unreadable != "" {
-				why, do = reason.EventUnreadable.With(e.ID, e.Unreadable), reason.DoEventUnreadable.With(s.topics.DeadLetter)
+				why, do = reason.EventUnreadable.With(e.ID, reason.Phrase(e.Unreadable)), reason.DoEventUnreadable.With(s.topics.DeadLetter)
 				label, lost = gapUnreadable, nil
 			}
 			if unmasked != nil { // of what was cut nothing shows that can't be masked
-				why = reason.Unmaskable.With(why, unmasked)
+				why = reason.Unmaskable.With(why, reason.Phrase(unmasked.Error()))
 				e.RecordKey, e.Key, e.Value, e.Headers = event.RecordKey(e.Stream, nil), nil, nil, nil
 			}
 			records = append(records, s.deadLetter(e, label, why.String(), size, limit))
 			s.replace(e, &events[i], label, event.Gap{Lost: lost}.Because(why).Advising(do))
 			record = s.rawRecord(e)
 		case unmasked != nil:
-			gap := event.Gap{Lost: new(int64(1))}.Because(reason.EventUnmasked.With(e.ID, unmasked)).Advising(reason.DoEventUnmasked.With())
+			gap := event.Gap{Lost: new(int64(1))}.Because(reason.EventUnmasked.With(e.ID, reason.Phrase(unmasked.Error()))).Advising(reason.DoEventUnmasked.With())
 			s.replace(e, &events[i], gapUnmasked, gap)
 			record = s.rawRecord(e)
 		}

@@ -79,7 +79,11 @@ func (r *runner) failed(err error, wait time.Duration) {
 		return
 	}
 	r.report.fail(err)
-	r.log.Error("source failed; it is run again", "error", err, "pause", wait)
+	log := r.log
+	if _, do := reason.Of(err); !do.IsZero() {
+		log = log.With("remedy", do)
+	}
+	log.Error("source failed; it is run again", "error", err, "pause", wait)
 }
 
 func pause(ctx context.Context, d time.Duration) error {

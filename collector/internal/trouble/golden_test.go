@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"datawatch/pkg/config"
 	"datawatch/pkg/reason"
 	"datawatch/pkg/telegram"
 	"datawatch/pkg/testrig"
@@ -20,7 +21,9 @@ func TestMessagesReadAsTheGoldenFilesSay(t *testing.T) {
 	zone := time.FixedZone("", 7*3600)
 	failed := &matter{subject: "shop-mongo", since: since, well: since.Add(26 * time.Minute), why: reason.MongoUnanswered.With().Quoting(errors.New("no primary at <mongo-1>\nand a stack")).FirstLine(), do: reason.DoMongoUnanswered.With()}
 	unknown := &matter{subject: "shop-db", since: since, well: since.Add(40 * time.Second)}
-	file := &matter{subject: configuration, since: since, why: reason.Quote("datawatch.yaml:14: topcs: unknown key (topics?)")}
+	file := &matter{subject: configuration, since: since, why: reason.Why(&config.Error{File: "datawatch.yaml", Problems: []config.Problem{
+		{Path: "collector.sources[0].kafka.topcs", Line: 14, Message: "unknown key topcs", Hint: "did you mean topics?"}, {Message: "and more"},
+	}})}
 	for _, language := range []string{"en", "vi"} {
 		t.Run(language, func(t *testing.T) {
 			teller := New(Options{Language: language, Zone: zone, Log: slog.New(slog.DiscardHandler)})

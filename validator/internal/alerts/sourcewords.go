@@ -76,7 +76,8 @@ func (w writer) phrase(english string) string { return reason.Phrase(english).In
 func (w writer) letter(class, why string) string {
 	text := reason.OfLetter(class)
 	if why != "" {
-		text = text.Quoting(why)
+		said := reason.Phrase(why)
+		text.Because = &said
 	}
 	return text.In(w.words.language)
 }

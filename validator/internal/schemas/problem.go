@@ -23,11 +23,7 @@ type Problem struct {
 // String is "file:line:column: message (hint)".
 func (p Problem) String() string {
 	var b strings.Builder
-	b.WriteString(p.File)
-	if p.Line > 0 {
-		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Column)
-	}
-	b.WriteString(": ")
+	b.WriteString(p.Place() + ": ")
 	if p.Severity == cel.Warning {
 		b.WriteString("warning: ")
 	}
@@ -36,6 +32,14 @@ func (p Problem) String() string {
 		b.WriteString(" (" + p.Hint + ")")
 	}
 	return b.String()
+}
+
+// Place is where it is: "shop-db/public.orders.json:14:3".
+func (p Problem) Place() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }
 
 // Said is the problem without its place.
