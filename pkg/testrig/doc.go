@@ -16,4 +16,8 @@
 // It refuses to isolate by restarting: tests share a server and each takes a
 // database of its own ([PostgresServer.Database]) or topics with a prefix of its
 // own ([Prefix]). A test that kills its server asks for a private one.
+//
+// Machines are slow and busy, and no test fails for that. What is to happen is waited for by [Eventually], what takes as long as
+// there is work by [WhileMoving]; what is promised within a time is tried by [Promptly]; a service that is told its address
+// listens at a [FreeAddress]; and goroutines are seen to end by [NothingRuns].
 package testrig
