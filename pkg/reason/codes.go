@@ -158,6 +158,16 @@ const (
 	FollowNoTable Code = "follow_no_table"
 )
 
+// Names of parts of services that aren't names of systems.
+const (
+	PartFollows       Code = "part_what_chats_follow"
+	PartCommands      Code = "part_commands"
+	PartConfiguration Code = "part_configuration"
+	PartCanaries      Code = "part_canaries"
+	PartCanary        Code = "part_canary"
+	PartWatch         Code = "part_watch"
+)
+
 // How the parts of a service are that aren't ready, or not as they should be.
 const (
 	Connecting         Code = "connecting"
@@ -181,6 +191,7 @@ const (
 	SchemaLetters      Code = "schema_letters"
 	RegistryLetters    Code = "registry_letters"
 	WaitsAndMore       Code = "waits_and_more"
+	TelegramOther      Code = "telegram_other"
 	TelegramAway       Code = "telegram_away"
 	TelegramRefused    Code = "telegram_refused"
 	DoTelegramToken    Code = "do_telegram_token"

@@ -161,6 +161,13 @@ var english = map[Code]string{
 	FollowNothing: "what? As in: orders, orders user_id=42, tag=checkout-test, orders after.total > 1000000",
 	FollowNoTable: "{text} is not a table or a glob",
 
+	PartFollows:       "what chats follow",
+	PartCommands:      "commands",
+	PartConfiguration: "configuration",
+	PartCanaries:      "canaries",
+	PartCanary:        "canary",
+	PartWatch:         "watch",
+
 	Connecting:         "connecting",
 	Standby:            "standby: another collector does this; this one takes over when that one stops or is silent",
 	NoToken:            "no token: messages go to the log",
@@ -182,6 +189,7 @@ var english = map[Code]string{
 	SchemaLetters:      "records become dead letters for want of schema {schema} of {registry} since {since}",
 	RegistryLetters:    "records become dead letters for want of schema registry {registry} since {since}",
 	WaitsAndMore:       "{first}; {more:count} more streams",
+	TelegramOther:      "the answer is not Telegram's: HTTP {status} without JSON",
 	TelegramAway:       "telegram can't be reached",
 	TelegramRefused:    "telegram chat {chat}: {why} ({remedy})",
 	DoTelegramToken:    "Telegram doesn't know this bot: check telegram.token",

@@ -196,6 +196,14 @@ func OfLetter(class string) Text {
 	return LetterOther.With(class)
 }
 
+// OfPart is what a part of a service is called: those that are named for a system, as the broker is, have its name.
+func OfPart(name string) Text {
+	if code := Code("part_" + strings.ReplaceAll(name, " ", "_")); english[code] != "" {
+		return Text{Code: code}
+	}
+	return Quote(name)
+}
+
 // Error is an error that says what it is by code.
 type Error struct {
 	Why Text

@@ -91,7 +91,7 @@ func TestEveryCodeIsGivenItsValues(t *testing.T) {
 		})
 	})
 	for name := range declared {
-		if !given[name] && !strings.HasPrefix(name, "Letter") { // those are given by their class
+		if !given[name] && !strings.HasPrefix(name, "Letter") && !strings.HasPrefix(name, "Part") { // those are given by their class
 			t.Errorf("nobody says %s", name)
 		}
 	}
@@ -133,6 +133,35 @@ func TestATextOutlivesItsWayToTheReader(t *testing.T) {
 	} {
 		if text != want {
 			t.Errorf("said %q, want %q", text, want)
+		}
+	}
+}
+
+// TestEveryPartIsCalledSomething: what services tell health of is named for a system, or has a name in each language.
+func TestEveryPartIsCalledSomething(t *testing.T) {
+	systems := []string{"broker", "telegram", "schemas", "x-pii", "alerts", "clean", "violations", "schema registry"}
+	named := regexp.MustCompile(`(?:Health\.Set\(|reporter\(env, |Insist\(ctx, \w+(?:\.\w+)*, |[pP]art *= )"([^"]+)"`)
+	found := map[string]bool{}
+	for _, pattern := range []string{"collector/*.go", "validator/*.go", "preprocessor/*.go", "pkg/daemon/*.go"} {
+		files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(pattern)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range named.FindAllStringSubmatch(string(text), -1) {
+				if found[m[1]] = true; OfPart(m[1]).Code == "" && !slices.Contains(systems, m[1]) && !strings.HasSuffix(name, "_test.go") {
+					t.Errorf("%s: the part %q has no name in Vietnamese", name, m[1])
+				}
+			}
+		}
+	}
+	for code := range english {
+		if name, ok := strings.CutPrefix(string(code), "part_"); ok && strings.Count(string(code), "partition") == 0 && !found[strings.ReplaceAll(name, "_", " ")] {
+			t.Errorf("no part is called %q", name)
 		}
 	}
 }

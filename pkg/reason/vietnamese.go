@@ -149,6 +149,13 @@ var vietnamese = map[Code]string{
 	FollowNothing: "theo dõi gì? Ví dụ: orders, orders user_id=42, tag=checkout-test, orders after.total > 1000000",
 	FollowNoTable: "{text} không phải bảng hay glob",
 
+	PartFollows:       "việc theo dõi của các nhóm",
+	PartCommands:      "việc nhận lệnh",
+	PartConfiguration: "cấu hình",
+	PartCanaries:      "việc gửi tín hiệu thử",
+	PartCanary:        "tín hiệu thử",
+	PartWatch:         "việc canh chừng validator",
+
 	Connecting:         "đang kết nối",
 	Standby:            "dự phòng: collector khác đang làm việc này; collector này tiếp quản khi bên kia dừng hoặc im lặng",
 	NoToken:            "không có token: tin nhắn được ghi vào log",
@@ -170,6 +177,7 @@ var vietnamese = map[Code]string{
 	SchemaLetters:      "các bản ghi đang vào dead letter vì thiếu schema {schema} của {registry} từ {since}",
 	RegistryLetters:    "các bản ghi đang vào dead letter vì không có schema registry {registry} từ {since}",
 	WaitsAndMore:       "{first}; và {more:count} luồng khác",
+	TelegramOther:      "câu trả lời không phải của Telegram: HTTP {status} không có JSON",
 	TelegramAway:       "không kết nối được Telegram",
 	TelegramRefused:    "nhóm Telegram {chat}: {why} ({remedy})",
 	DoTelegramToken:    "Telegram không biết bot này: kiểm tra telegram.token",

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"datawatch/pkg/config"
+	"datawatch/pkg/reason"
 )
 
 // placeholder is the token as the client library and every URL above the transport have it.
@@ -121,5 +122,10 @@ func (t *transport) redact(err error) error {
 type proxyError struct{ status int }
 
 func (e *proxyError) Error() string {
-	return fmt.Sprintf("the answer is not Telegram's: HTTP %d %s without JSON", e.status, http.StatusText(e.status))
+	return e.Unwrap().Error()
+}
+
+// Unwrap gives what it says by code.
+func (e *proxyError) Unwrap() error {
+	return reason.New(reason.TelegramOther.With(fmt.Sprint(e.status, " ", http.StatusText(e.status))))
 }

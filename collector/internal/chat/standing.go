@@ -193,7 +193,7 @@ func (d *Desk) status(ctx context.Context, _ telegram.Command) ([]telegram.Block
 	for _, one := range s.Services {
 		add(one.Running > 0, one.Name, d.serviceText(one))
 		for _, p := range one.Parts {
-			add(false, one.Name+" / "+p.Name, telegram.Shorten(reason.Say(d.o.Language, p.Why, p.Reason), mostReason))
+			add(false, one.Name+" / "+reason.OfPart(p.Name).In(d.o.Language), telegram.Shorten(reason.Say(d.o.Language, p.Why, p.Reason), mostReason))
 		}
 	}
 	if text, late := d.canaryText(s.Canary); text != "" {

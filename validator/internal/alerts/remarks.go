@@ -76,10 +76,10 @@ var vietnameseRemarks = remarkWords{
 			return "Hai mẫu dài bằng nhau. Nơi cả hai cùng khớp, tệp đứng trước theo tên sẽ kiểm tra: " + r.Other + "."
 		},
 		schemas.Unmatched: func(schemas.Remark) string {
-			return "Dữ liệu mà nó được viết cho không được nó kiểm tra."
+			return "Dữ liệu mà tệp này nhắm tới không được kiểm tra bằng nó."
 		},
 		schemas.Unrunnable: func(schemas.Remark) string {
-			return "Quy tắc dùng old, mà thay đổi đến không kèm giá trị trước đó: nó không được hỏi."
+			return "Quy tắc dùng old, mà thay đổi đến không kèm giá trị trước đó: quy tắc không được kiểm tra."
 		},
 	},
 	do: map[schemas.RemarkKind]func(schemas.Remark) string{

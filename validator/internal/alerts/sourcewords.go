@@ -69,6 +69,9 @@ func (w writer) say(t *reason.Text, written string) string {
 	return reason.Say(w.words.language, t, written)
 }
 
+// partName is what a part of a service is called.
+func (w writer) partName(name string) string { return reason.OfPart(name).In(w.words.language) }
+
 // phrase is what a compiler of ours finds wrong.
 func (w writer) phrase(english string) string { return reason.Phrase(english).In(w.words.language) }
 

@@ -41,6 +41,9 @@ func (w writer) ended(id string, c *life.Card) telegram.Block {
 	kind += "/"
 	over := t.again(w.troubleName(id))
 	switch said := t.over[kind]; {
+	case said != nil && kind == partPrefix:
+		service, part, _ := strings.Cut(name, "/")
+		over = said(service + "/" + w.partName(part))
 	case said != nil:
 		over = said(name)
 	case kind == filePrefix:

@@ -137,7 +137,7 @@ var vietnameseTroubles = troubleWords{
 	silentDo: func(service string) string {
 		return "dịch vụ có đang chạy không? Xem log và chạy " + service + " check."
 	},
-	part:       func(service, part string) string { return service + ": " + part + " đang hỏng" },
+	part:       func(service, part string) string { return service + ": " + part + " đang gặp sự cố" },
 	partMeans:  "Đến khi sửa xong, không có gì mới đi qua đó; những gì đang chờ sẽ đến sau, chừng nào còn được giữ.",
 	partDo:     "xem nguyên nhân ở trên; lệnh check chỉ ra từng chỗ còn thiếu.",
 	route:      func(chat string) string { return "Không gửi được cảnh báo đến nhóm " + chat },
@@ -194,7 +194,7 @@ var vietnameseTroubles = troubleWords{
 	several: func(n string) string { return "datawatch: " + n + " sự cố cùng lúc" },
 	was: map[string]string{
 		sourcePrefix: "không được đọc", lagPrefix: "bị chậm", outboxPrefix: "gần đầy", windowPrefix: "gần hết mức giữ", silentPrefix: "im lặng",
-		partPrefix: "bị hỏng", routePrefix: "không gửi được", canaryPrefix: "không đến được", filePrefix: "chưa nạp được",
+		partPrefix: "gặp sự cố", routePrefix: "không gửi được", canaryPrefix: "không đến được", filePrefix: "chưa nạp được",
 	},
 	over: map[string]func(string) string{
 		silentPrefix: func(service string) string { return service + " đã có tín hiệu trở lại" },
@@ -215,7 +215,7 @@ func (w writer) silent(service string, since time.Time) telegram.Message {
 
 func (w writer) part(service string, p control.Part) telegram.Message {
 	t := w.words.troubles
-	return w.trouble(t.part(service, p.Name), p.Since, w.sentence(p.Why, p.Reason), t.partMeans, t.partDo)
+	return w.trouble(t.part(service, w.partName(p.Name)), p.Since, w.sentence(p.Why, p.Reason), t.partMeans, t.partDo)
 }
 
 func (w writer) canary(partition int32, sent time.Time) telegram.Message {
@@ -265,7 +265,7 @@ func (w writer) troubleName(id string) string {
 		return w.words.troubles.silent(name)
 	case partPrefix:
 		service, part, _ := strings.Cut(name, "/")
-		return w.words.troubles.part(service, part)
+		return w.words.troubles.part(service, w.partName(part))
 	case routePrefix:
 		return w.words.troubles.route(name)
 	case deadPrefix:

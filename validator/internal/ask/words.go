@@ -89,11 +89,11 @@ var vietnamese = words{
 		return n + " trong " + of + " sự kiện sẽ bị lỗi"
 	},
 	wouldChange: func(failing, passing, of string) string {
-		return failing + " trong " + of + " sự kiện sẽ mới bị lỗi, " + passing + " sẽ hết lỗi"
+		return failing + " trong " + of + " sự kiện sẽ phát sinh lỗi, " + passing + " sẽ hết lỗi"
 	},
 	events: func(from, to string) string { return "sự kiện từ " + from + " đến " + to },
 	unrunnable: func(rule, updates string) string {
-		return rule + " không hỏi được ở " + updates + " lần cập nhật: nguồn không cho giá trị trước"
+		return rule + " không kiểm tra được ở " + updates + " lần cập nhật: nguồn không cho giá trị trước"
 	},
 }
 
