@@ -112,6 +112,8 @@ const (
 	SlotMaking        Code = "slot_making"
 	PublicationGone   Code = "publication_gone"
 	MongoNoAddress    Code = "mongodb_no_address"
+	MongoUnresolved   Code = "mongodb_unresolved"
+	DoMongoUnresolved Code = "do_mongodb_unresolved"
 	MongoUnanswered   Code = "mongodb_unanswered"
 	DoMongoUnanswered Code = "do_mongodb_unanswered"
 	MongoStandalone   Code = "mongodb_standalone"

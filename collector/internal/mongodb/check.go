@@ -21,7 +21,7 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 	what := "source " + s.name
 	client, err := s.connect(ctx)
 	if err != nil {
-		return []daemon.Finding{{What: what + " connection", Err: err, Remedy: "check uri"}}
+		return []daemon.Finding{{What: what + " connection", Err: err, Remedy: remedyOf(err)}}
 	}
 	defer disconnect(ctx, client)
 	d, err := ask(ctx, client)
@@ -30,13 +30,16 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 	}
 	findings := []daemon.Finding{{What: what + " connection", Detail: "MongoDB " + d.text}}
 	if err := d.usable(); err != nil {
-		finding := daemon.Finding{What: what + " deployment", Err: err}
-		_, do := reason.Of(err)
-		finding.Remedy = do.String()
-		return append(findings, finding)
+		return append(findings, daemon.Finding{What: what + " deployment", Err: err, Remedy: remedyOf(err)})
 	}
 	findings = append(findings, s.checkStream(ctx, client, d))
 	return append(findings, s.checkCollections(ctx, client, d)...)
+}
+
+// remedyOf is what an error says is to be done about it.
+func remedyOf(err error) string {
+	_, do := reason.Of(err)
+	return do.String()
 }
 
 // checkStream opens the change stream at the present.

@@ -2,7 +2,9 @@ package mongodb
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
@@ -24,9 +26,17 @@ func (s *Source) connect(ctx context.Context) (*mongo.Client, error) {
 		ApplyURI(s.config.URI.Reveal()) // what it says prevails
 	client, err := mongo.Connect(ctx, o)
 	if err != nil {
-		return nil, reason.New(reason.MongoNoAddress.With()) // the error may quote the password
+		return nil, addressError(err)
 	}
 	return client, nil
+}
+
+// addressError says what is wrong with the address. The driver's error may quote the password; what DNS says doesn't.
+func addressError(err error) error {
+	if unknown, ok := errors.AsType[*net.DNSError](err); ok {
+		return reason.Wrap(unknown, reason.MongoUnresolved.With()).Advise(reason.DoMongoUnresolved.With())
+	}
+	return reason.New(reason.MongoNoAddress.With())
 }
 
 func disconnect(ctx context.Context, client *mongo.Client) {

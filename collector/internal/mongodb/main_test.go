@@ -1,9 +1,13 @@
 package mongodb
 
 import (
+	"net"
 	"testing"
 
 	"datawatch/pkg/testrig"
 )
 
-func TestMain(m *testing.M) { testrig.Main(m) }
+func TestMain(m *testing.M) {
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: dialNames}
+	testrig.Main(m)
+}
