@@ -40,6 +40,7 @@ type chunk struct {
 	docs  []found
 	index map[string]int // by the bytes of _id
 	until stamp          // the deployment's time when it had been read
+	asked int64          // how many questions the stream had been asked by then
 	done  bool           // it is the collection's last one
 	size  int64
 }
@@ -123,6 +124,7 @@ func (r *reader) step(ctx context.Context, job *backfill.Job) error {
 	if c.until, err = clock(ctx, r.client); err != nil {
 		return err
 	}
+	c.asked = r.intake.questions()
 	r.chunk = c
 	return nil
 }

@@ -48,8 +48,10 @@ func (b *batch) add(current bson.Raw) (whole bool, err error) {
 		if fragment < of {
 			return false, nil
 		}
-		if current, err = join(b.fragments); err != nil {
-			return false, err
+		if of > 1 {
+			if current, err = join(b.fragments); err != nil {
+				return false, err
+			}
 		}
 		b.fragments = nil
 	}

@@ -32,7 +32,8 @@
 //
 // # Order and loss
 //
-// While a batch is being committed, the server is asked for one answer more and no further, so a waiting emit stops
-// reading; at most two answers of the server's and one batch of ours are held. The driver resumes the stream by itself after elections and cut connections; what it gives up on ends
-// Run, and the next run goes on from the token.
+// While a batch is being committed, the server is asked on, and what it answers is the next batch, of 5,000 events or 4 MiB
+// at most: so a backlog goes in few large transactions, and a waiting emit stops reading. A batch, as much again that waits,
+// and one answer of the server's are held. The driver resumes the stream by itself after elections and cut connections; what
+// it gives up on ends Run, and the next run goes on from the token.
 package mongodb

@@ -29,6 +29,7 @@ type reader struct {
 	told       time.Time          // when progress was last committed
 	readUpTo   atomic.Int64       // the deployment's time of what was read, in nanoseconds since 1970
 
+	intake    *intake // of the stream that is open
 	snapshots *backfill.Tracker
 	chunk     *chunk // that was read, and waits for the stream; nil where none does
 }
@@ -84,43 +85,48 @@ func (r *reader) open(ctx context.Context) error {
 
 // follow reads until the stream ends.
 func (r *reader) follow(ctx context.Context, stream *mongo.ChangeStream) error {
-	in := newIntake(ctx, stream, r.limits.bytes)
-	defer in.close()
+	r.intake = newIntake(ctx, stream, r.limits)
+	defer r.intake.close()
 	b := r.newBatch()
 	for {
-		a := in.take()
+		a := r.intake.take(r.chunk == nil && r.snapshots.Job() == nil) // a snapshot's reads want answers of their own
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if len(a.events) == 0 && a.err == nil {
-			if err := r.idle(ctx, a); err != nil {
-				return err
-			}
-		}
-		for i, e := range a.events {
-			whole, err := b.add(e.document)
-			if err != nil {
-				return err
-			}
-			if whole {
-				b.next.resumed(e.token)
-			}
-			last := i == len(a.events)-1
-			if !b.full() && !last && b.next.Reading == nil {
-				continue
-			}
-			if last && a.err == nil && r.chunk == nil && r.snapshots.Job() == nil { // a snapshot's reads want answers of their own
-				in.ask(true)
-			}
-			if err := r.settle(ctx, b); err != nil {
-				return err
-			}
-			b = r.newBatchBehind(b)
+		var err error
+		if b, err = r.absorb(ctx, b, a.events); err != nil {
+			return err
 		}
 		if a.err != nil {
 			return a.err
 		}
+		if a.idle {
+			if err := r.idle(ctx, a); err != nil {
+				return err
+			}
+		}
 	}
+}
+
+// absorb commits events behind those of b, and gives the batch that follows.
+func (r *reader) absorb(ctx context.Context, b *batch, events []arrival) (*batch, error) {
+	for i, e := range events {
+		whole, err := b.add(e.document)
+		if err != nil {
+			return nil, err
+		}
+		if whole {
+			b.next.resumed(e.token)
+		}
+		if last := i == len(events)-1; !b.full() && !last && b.next.Reading == nil {
+			continue
+		}
+		if err := r.settle(ctx, b); err != nil {
+			return nil, err
+		}
+		b = r.newBatchBehind(b)
+	}
+	return b, nil
 }
 
 // settle commits a batch, and does what is to be done behind it.
@@ -135,16 +141,15 @@ func (r *reader) settle(ctx context.Context, b *batch) error {
 	return r.backfill(ctx, nil)
 }
 
-// idle takes an answer without events. One that was asked for ahead may have been so before the chunk was read, and says
-// nothing about it.
+// idle takes an answer that there is no event. One to a question from before the chunk was read says nothing about it.
 func (r *reader) idle(ctx context.Context, a answer) error {
-	if err := r.rest(ctx, a.idle); err != nil {
+	if err := r.rest(ctx, a.token); err != nil {
 		return err
 	}
-	if a.ahead && r.chunk != nil {
+	if r.chunk != nil && a.asked <= r.chunk.asked {
 		return nil
 	}
-	return r.backfill(ctx, a.idle)
+	return r.backfill(ctx, a.token)
 }
 
 // streamError says what to do about an event that the server can't send: it would stand in the way for ever.
