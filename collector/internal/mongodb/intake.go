@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"sync"
+	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
@@ -50,7 +51,7 @@ func newIntake(ctx context.Context, stream *mongo.ChangeStream, most limits) *in
 }
 
 // take waits for what there is. It comes soon after the context's end, too. Until it is called again the server is asked on
-// where ahead says so.
+// where ahead says so. Behind an error there is nothing more to take.
 func (in *intake) take(ahead bool) answer {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -83,10 +84,40 @@ func (in *intake) close() {
 	in.asking.Wait()
 }
 
+// Ahead of a reader that is busy, the server needn't be asked for each single event.
+const (
+	fewEvents = 50 // are an answer of a server that has no more for now
+	pause     = 5 * time.Millisecond
+)
+
 // ask asks question after question, until one is answered with an error.
 func (in *intake) ask() {
 	for in.next() {
-		in.hold(in.read())
+		a := in.read()
+		in.hold(a)
+		switch {
+		case a.err != nil:
+			return
+		case len(a.events) < fewEvents:
+			in.rest()
+		}
+	}
+}
+
+// rest gives the server time for more events, unless the reader waits for them.
+func (in *intake) rest() {
+	over := false
+	timer := time.AfterFunc(pause, func() {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		over = true
+		in.changed.Broadcast()
+	})
+	defer timer.Stop()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for !over && !in.wanted && !in.closed {
+		in.changed.Wait()
 	}
 }
 
@@ -100,7 +131,7 @@ func (in *intake) next() bool {
 	}
 	in.wanted = false
 	in.asked++
-	return !in.closed && in.held.err == nil
+	return !in.closed
 }
 
 // hold keeps an answer behind those that wait.
