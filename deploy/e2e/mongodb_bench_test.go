@@ -46,6 +46,7 @@ func BenchmarkMongoDBToRaw(b *testing.B) {
 	var took time.Duration
 	var waited []time.Duration
 	var bare time.Duration
+	var inserts float64 // a second, summed up over the runs
 	var spent, spentBare cost
 	peak, next := 0, 0
 	for b.Loop() {
@@ -65,7 +66,8 @@ func BenchmarkMongoDBToRaw(b *testing.B) {
 		n, d := capturing(b, w, topics.Raw, already, documents, func() { w.start("collector") })
 		count, took = count+n, took+d
 		spent = spent.plus(costs(b, server.PID(), kafka.PID(), w.processes["collector"].PID()).minus(before))
-		waited = append(waited, w.latency(b, carts, topics.Raw, next, perSecond, seconds)...)
+		each, rate := w.latency(b, carts, topics.Raw, next, perSecond, seconds)
+		waited, inserts = append(waited, each...), inserts+rate
 		next += perSecond * seconds
 		peak = max(peak, highWater(b, w.processes["collector"].PID()))
 		w.end("collector")
@@ -79,6 +81,7 @@ func BenchmarkMongoDBToRaw(b *testing.B) {
 	b.ReportMetric(rate, "events/s")
 	b.ReportMetric(bound, "bare-events/s")
 	b.ReportMetric(rate/bound, "of-bare")
+	b.ReportMetric(inserts/float64(b.N), "inserts/s")
 	b.ReportMetric(float64(waited[len(waited)/2].Milliseconds()), "p50-ms")
 	b.ReportMetric(float64(waited[len(waited)*99/100].Milliseconds()), "p99-ms")
 	b.ReportMetric(float64(peak)/(1<<20), "peak-MB")
@@ -170,8 +173,8 @@ func benchDocument(id int) bson.D {
 }
 
 // latency inserts documents one at a time, and gives how long each took from the acknowledged insert to a reader of raw
-// with read_committed.
-func (w *world) latency(b *testing.B, carts *mongo.Collection, topic string, next, perSecond, seconds int) []time.Duration {
+// with read_committed; rate is how many a second there really were.
+func (w *world) latency(b *testing.B, carts *mongo.Collection, topic string, next, perSecond, seconds int) (waited []time.Duration, rate float64) {
 	b.Helper()
 	c := sarama.NewConfig()
 	c.Version = sarama.V2_8_0_0
@@ -203,15 +206,15 @@ func (w *world) latency(b *testing.B, carts *mongo.Collection, topic string, nex
 	}
 	n := perSecond * seconds
 	inserted := make([]time.Time, n)
-	ticker := time.NewTicker(time.Second / time.Duration(perSecond))
-	defer ticker.Stop()
+	began := time.Now()
 	for i := range n {
-		<-ticker.C
+		time.Sleep(time.Until(began.Add(time.Duration(i) * time.Second / time.Duration(perSecond))))
 		if _, err := carts.InsertOne(b.Context(), benchDocument(next+i)); err != nil {
 			b.Fatal(err)
 		}
 		inserted[i] = time.Now()
 	}
+	rate = float64(n) / time.Since(began).Seconds()
 	testrig.Eventually(b, time.Minute, func() error {
 		mu.Lock()
 		defer mu.Unlock()
@@ -220,9 +223,9 @@ func (w *world) latency(b *testing.B, carts *mongo.Collection, topic string, nex
 		}
 		return nil
 	})
-	waited := make([]time.Duration, n)
+	waited = make([]time.Duration, n)
 	for i := range waited {
 		waited[i] = arrived[next+i].Sub(inserted[i])
 	}
-	return waited
+	return waited, rate
 }
