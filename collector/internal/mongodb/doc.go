@@ -33,7 +33,8 @@
 // # Order and loss
 //
 // While a batch is being committed, the server is asked on, and what it answers is the next batch, of 5,000 events or 4 MiB
-// at most: so a backlog goes in few large transactions, a quiet stream's events aren't asked for one by one, and a waiting emit stops reading. A batch, as much again that waits,
-// and one answer of the server's are held. The driver resumes the stream by itself after elections and cut connections; what
-// it gives up on ends Run, and the next run goes on from the token.
+// at most. So a backlog goes in few large transactions, a quiet stream's events aren't asked for one by one, and a waiting
+// emit stops reading: a batch, as much again that waits, and one answer of the server's are held. The driver resumes the
+// stream by itself after elections and cut connections; what it gives up on ends Run, and the next run goes on from the
+// token.
 package mongodb
