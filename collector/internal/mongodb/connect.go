@@ -36,7 +36,7 @@ func addressError(err error) error {
 	if unknown, ok := errors.AsType[*net.DNSError](err); ok {
 		return reason.Wrap(unknown, reason.MongoUnresolved.With()).Advise(reason.DoMongoUnresolved.With())
 	}
-	return reason.New(reason.MongoNoAddress.With())
+	return reason.New(reason.MongoNoAddress.With()).Advise(reason.DoMongoUnanswered.With())
 }
 
 func disconnect(ctx context.Context, client *mongo.Client) {
