@@ -2,13 +2,8 @@ package postgres
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,155 +12,66 @@ import (
 
 	"datawatch/pkg/event"
 	"datawatch/pkg/testrig"
+	"datawatch/pkg/testrig/model"
 )
 
-// replay applies events in the order of their positions, by stream and key, and fails on one that doesn't follow from
-// what was there before it.
+// changes are events as a replay takes them.
+func changes(t *testing.T, events []event.Raw) []model.Change {
+	t.Helper()
+	all := make([]model.Change, len(events))
+	for i, e := range events {
+		var err error
+		if all[i], err = model.OfRaw(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// replay gives the rows that events leave behind, of tables that were empty.
 func replay(t *testing.T, events []event.Raw) map[event.Stream]map[string]string {
 	t.Helper()
-	seen := map[string]bool{}
-	for _, e := range events {
-		if seen[e.ID] {
-			t.Fatalf("%s came twice", e.ID)
-		}
-		seen[e.ID] = true
-	}
-	if !slices.IsSortedFunc(events, func(a, b event.Raw) int { return strings.Compare(a.Position(), b.Position()) }) {
-		t.Fatal("positions don't ascend")
-	}
-	state := map[event.Stream]map[string]string{}
-	for _, e := range events {
-		if e.Type == event.GapType {
-			t.Fatalf("a gap: %s", e.Value)
-		}
-		rows := state[e.Stream]
-		if rows == nil {
-			rows = map[string]string{}
-			state[e.Stream] = rows
-		}
-		c := rowChange(t, e)
-		before, there := rows[string(e.Key)]
-		wanted := c.Op == event.Update || c.Op == event.Delete
-		if c.Op != event.Truncate && there != wanted {
-			t.Fatalf("%s at %s: the row's presence is %v", brief(t, e), e.ID, there)
-		}
-		if wanted && before != string(c.Before) {
-			t.Fatalf("%s at %s: the row was %s", brief(t, e), e.ID, before)
-		}
-		switch c.Op {
-		case event.Truncate:
-			clear(rows)
-		case event.Delete:
-			delete(rows, string(e.Key))
-		default:
-			rows[string(e.Key)] = string(c.After)
-		}
+	state, err := model.Replay{}.Tables(changes(t, events))
+	if err != nil {
+		t.Fatal(err)
 	}
 	return state
+}
+
+// checkIndexes: the events of a transaction count from zero, without holes.
+func checkIndexes(t *testing.T, events []event.Raw) {
+	t.Helper()
+	if err := model.Whole(changes(t, events)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // contents are the rows of a table, by key.
 func contents(t *testing.T, db *pgx.Conn, table string) map[string]string {
 	t.Helper()
-	rows, err := db.Query(t.Context(), `select '{"id":' || id || '}', to_json(t.*)::text from `+table+` t`)
+	all, err := model.Contents(t.Context(), db, table)
 	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]string{}
-	var key, row string
-	if _, err := pgx.ForEachRow(rows, []any{&key, &row}, func() error { all[key] = row; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return all
 }
 
-// writer does random transactions until ctx is done.
-func writer(ctx context.Context, db *pgx.Conn, rng *rand.Rand) error {
-	for ctx.Err() == nil {
-		err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-			for range 1 + rng.IntN(6) {
-				if err := randomStatement(ctx, tx, rng); err != nil {
-					return err
-				}
-				if rng.IntN(40) == 0 {
-					time.Sleep(time.Duration(rng.IntN(150)) * time.Millisecond) // a long transaction overlaps many ticks
-				}
-			}
-			if rng.IntN(6) == 0 {
-				return errRollback
-			}
-			return nil
-		})
-		var server interface{ SQLState() string }
-		switch {
-		case err == nil, errors.Is(err, errRollback):
-		case errors.As(err, &server) && slices.Contains([]string{"40P01", "40001", "23505", "57014"}, server.SQLState()):
-		case ctx.Err() != nil:
-		default:
-			return err
+// holds compares tables with what a replay of their events gave.
+func (r *rig) holds(state map[event.Stream]map[string]string, tables ...string) {
+	r.t.Helper()
+	for _, table := range tables {
+		if err := model.Equal(contents(r.t, r.db, table), state[event.StreamOf("shop-db", "public."+table)]); err != nil {
+			r.t.Errorf("%s: %v", table, err)
 		}
 	}
-	return nil
-}
-
-var errRollback = errors.New("roll back")
-
-func randomStatement(ctx context.Context, tx pgx.Tx, rng *rand.Rand) error {
-	table := []string{"a", "b", "p"}[rng.IntN(3)]
-	id := func() int { return rng.IntN(60) }
-	do := func(sql string, args ...any) error { _, err := tx.Exec(ctx, sql, args...); return err }
-	switch n := rng.IntN(100); {
-	case n < 30:
-		return do(`insert into `+table+` values ($1, $2) on conflict (id) do update set v = excluded.v || '+'`, id(), fmt.Sprint(rng.Int64()))
-	case n < 55:
-		return do(`update `+table+` set v = $2 where id = $1`, id(), fmt.Sprint(rng.Int64()))
-	case n < 70:
-		return do(`delete from `+table+` where id = $1`, id())
-	case n < 78:
-		return do(`update `+table+` set id = $2 where id = $1`, id(), 60+rng.IntN(40))
-	case n < 83:
-		return do(`update swaps set id = $1 - id, v = v || '~' where id between 0 and $1`, 300+id())
-	case n < 88:
-		return do(`insert into `+table+` select g, $2 from generate_series($1::int, $1::int + 400) g on conflict do nothing`, 1000*(1+id()), "bulk")
-	case n < 91:
-		return do(`delete from ` + table + ` where id >= 1000`)
-	case n < 97:
-		return savepoint(ctx, tx, rng)
-	case n < 98:
-		return do(`truncate ` + table)
-	default:
-		return do(`with gone as (delete from a where id < 5 returning id, v) insert into b select id + 200, v from gone on conflict do nothing`)
-	}
-}
-
-func savepoint(ctx context.Context, tx pgx.Tx, rng *rand.Rand) error {
-	inner, err := tx.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	if err := randomStatement(ctx, inner, rng); err != nil {
-		return errors.Join(err, inner.Rollback(ctx))
-	}
-	if rng.IntN(2) == 0 {
-		return inner.Rollback(ctx)
-	}
-	return inner.Commit(ctx)
 }
 
 // TestKilledCollectorLosesNothing: several sessions write whatever they like while the collector is stopped and its broker
 // fails at random; replaying the events then gives each table exactly, and each change once.
 func TestKilledCollectorLosesNothing(t *testing.T) {
-	r := newRig(t,
-
-		`create table a (id int primary key, v text)`, `create table b (id int primary key, v text)`,
-		`create table swaps (id int primary key deferrable, v text)`,
-		`create table p (id int primary key, v text) partition by range (id)`,
-		`create table p_low partition of p for values from (minvalue) to (50)`,
-		`create table p_high partition of p for values from (50) to (maxvalue)`,
-		`create function again() returns trigger language plpgsql as $$ begin update b set v = v || '!' where id = new.id; return null; end $$;
-		create trigger again after insert or update on b for each row when (pg_trigger_depth() = 0) execute function again()`)
+	r := newRig(t, append(slices.Clone(model.DDL), model.Swaps)...)
 	r.install()
-	r.exec(`insert into swaps select g, 's' from generate_series(0, 350) g`)
+	r.exec(model.StockSwaps)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -183,7 +89,7 @@ func TestKilledCollectorLosesNothing(t *testing.T) {
 	for i := range 6 {
 		db := r.session()
 		writers.Go(func() {
-			if err := writer(writing, db, rand.New(rand.NewPCG(seed, uint64(i+1)))); err != nil {
+			if err := (model.Writer{Swaps: true, Bulk: 400}).Run(writing, db, rand.New(rand.NewPCG(seed, uint64(i+1)))); err != nil {
 				t.Error(err)
 			}
 		})
@@ -201,38 +107,7 @@ func TestKilledCollectorLosesNothing(t *testing.T) {
 
 	r.limits = defaultLimits
 	events := r.drained()
-	state := replay(t, events)
-	for _, table := range []string{"a", "b", "p", "swaps"} {
-		want, got := contents(t, r.db, table), state[event.StreamOf("shop-db", "public."+table)]
-		if !maps.Equal(want, got) && len(want)+len(got) > 0 {
-			t.Errorf("%s: %d rows in the table, %d by replay", table, len(want), len(got))
-		}
-	}
+	r.holds(replay(t, events), append(slices.Clone(model.Tables), "swaps")...)
 	checkIndexes(t, events)
 	t.Logf("%d events in %d batches of %d runs", len(events), r.batches, runs)
-}
-
-// checkIndexes: the events of a transaction count from zero, without holes.
-func checkIndexes(t *testing.T, events []event.Raw) {
-	t.Helper()
-	next := map[string]int64{}
-	for _, e := range events {
-		var c struct {
-			Transaction string `json:"transaction"`
-			Index       int64  `json:"transaction_index"`
-		}
-		if err := json.Unmarshal(e.Value, &c); err != nil {
-			t.Fatal(err)
-		}
-		if c.Index != next[c.Transaction] {
-			for _, o := range events {
-				if strings.Contains(string(o.Value), `"transaction":"`+c.Transaction+`"`) {
-					v := rowChange(t, o)
-					t.Logf("%s %d %s", o.Position(), v.TransactionIndex, brief(t, o))
-				}
-			}
-			t.Fatalf("%s is number %d of transaction %s, not %d", e.ID, c.Index, c.Transaction, next[c.Transaction])
-		}
-		next[c.Transaction]++
-	}
 }

@@ -2,10 +2,6 @@ package wal
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -16,153 +12,47 @@ import (
 
 	"datawatch/pkg/event"
 	"datawatch/pkg/testrig"
+	"datawatch/pkg/testrig/model"
 )
 
-// replay applies events in the order in which they came, by stream and key, and fails on one that doesn't follow from what
-// was there before it. Rows without a key are counted.
-func replay(t *testing.T, events []event.Raw) map[event.Stream]map[string]string {
+// replay gives the rows that events leave behind, of tables that were empty, or of which nothing is known at first.
+func replay(t *testing.T, events []event.Raw, unknown bool) map[event.Stream]map[string]string {
 	t.Helper()
-	seen := map[string]bool{}
-	last := ""
-	state := map[event.Stream]map[string]string{}
-	for _, e := range events {
-		if seen[e.ID] || e.Position() <= last {
-			t.Fatalf("%s came twice, or behind %s", e.ID, last)
+	changes := make([]model.Change, len(events))
+	for i, e := range events {
+		var err error
+		if changes[i], err = model.OfRaw(e); err != nil {
+			t.Fatal(err)
 		}
-		seen[e.ID], last = true, e.Position()
-		if e.Type == event.GapType {
-			t.Fatalf("a gap: %s", e.Value)
-		}
-		if state[e.Stream] == nil {
-			state[e.Stream] = map[string]string{}
-		}
-		apply(t, state[e.Stream], e)
+	}
+	if err := model.Whole(changes); err != nil {
+		t.Fatal(err)
+	}
+	state, err := model.Replay{Unknown: unknown, Partial: true}.Tables(changes)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return state
 }
 
-func apply(t *testing.T, rows map[string]string, e event.Raw) {
-	t.Helper()
-	c := rowChange(t, e)
-	before, there := rows[string(e.Key)]
-	wanted := c.Op == event.Update || c.Op == event.Delete
-	switch {
-	case c.Op == event.Truncate:
-		clear(rows)
-		return
-	case there != wanted:
-		t.Fatalf("%s at %s: the row's presence is %v", brief(t, e), e.ID, there)
-	case wanted && c.Incomplete == nil && before != string(c.Before):
-		t.Fatalf("%s at %s: the row was %s", brief(t, e), e.ID, before)
-	case wanted && c.Incomplete != nil && (c.Incomplete.Before == "" || len(c.Incomplete.Fields) > 0):
-		t.Fatalf("%s at %s: too much is incomplete", brief(t, e), e.ID)
-	}
-	if c.Op == event.Delete {
-		delete(rows, string(e.Key))
-	} else {
-		rows[string(e.Key)] = string(c.After)
-	}
-}
-
-// contents are the rows of a table, by key.
-func contents(t *testing.T, db *pgx.Conn, table string) map[string]string {
-	t.Helper()
-	rows, err := db.Query(t.Context(), `select '{"id":' || id || '}', to_json(t.*)::text from `+table+` t`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]string{}
-	var key, row string
-	if _, err := pgx.ForEachRow(rows, []any{&key, &row}, func() error { all[key] = row; return nil }); err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
-
-var errRollback = errors.New("roll back")
-
-// writer does random transactions until ctx is done.
-func writer(ctx context.Context, db *pgx.Conn, rng *rand.Rand) error {
-	for ctx.Err() == nil {
-		err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-			for range 1 + rng.IntN(6) {
-				if err := randomStatement(ctx, tx, rng); err != nil {
-					return err
-				}
-				if rng.IntN(40) == 0 {
-					time.Sleep(time.Duration(rng.IntN(150)) * time.Millisecond) // a long transaction overlaps many others
-				}
-			}
-			if rng.IntN(6) == 0 {
-				return errRollback
-			}
-			return nil
-		})
-		var server interface{ SQLState() string }
-		switch {
-		case err == nil, errors.Is(err, errRollback), ctx.Err() != nil:
-		case errors.As(err, &server) && slices.Contains([]string{"40P01", "40001", "23505", "57014", "55P03"}, server.SQLState()):
-		default:
-			return err
+// holds compares the model's tables with what a replay of their events gave.
+func (r *rig) holds(state map[event.Stream]map[string]string) {
+	r.t.Helper()
+	for _, table := range model.Tables {
+		rows, err := model.Contents(r.t.Context(), r.db, table)
+		if err == nil {
+			err = model.Equal(rows, state[r.stream(table)])
+		}
+		if err != nil {
+			r.t.Errorf("%s: %v", table, err)
 		}
 	}
-	return nil
-}
-
-func randomStatement(ctx context.Context, tx pgx.Tx, rng *rand.Rand) error {
-	table := []string{"a", "b", "p", "k"}[rng.IntN(4)]
-	id := func() int { return rng.IntN(60) }
-	do := func(sql string, args ...any) error { _, err := tx.Exec(ctx, sql, args...); return err }
-	switch n := rng.IntN(100); {
-	case n < 30:
-		return do(`insert into `+table+` values ($1, $2) on conflict (id) do update set v = excluded.v || '+'`, id(), fmt.Sprint(rng.Int64()))
-	case n < 55:
-		return do(`update `+table+` set v = $2 where id = $1`, id(), fmt.Sprint(rng.Int64()))
-	case n < 70:
-		return do(`delete from `+table+` where id = $1`, id())
-	case n < 80:
-		return do(`update `+table+` set id = $2 where id = $1`, id(), 60+rng.IntN(40))
-	case n < 86:
-		return do(`insert into `+table+` select g, $2 from generate_series($1::int, $1::int + 400) g on conflict do nothing`, 1000*(1+id()), "bulk")
-	case n < 90:
-		return do(`delete from ` + table + ` where id >= 1000`)
-	case n < 96:
-		return savepoint(ctx, tx, rng)
-	case n < 97:
-		return do(`truncate ` + table)
-	case n < 98: // the row's shape stays for who reads the table later; pgoutput tells it anew
-		return do(`set local lock_timeout = '100ms'; alter table ` + table + ` alter v set default 'x'`)
-	default:
-		return do(`with gone as (delete from a where id < 5 returning id, v) insert into b select id + 200, v from gone on conflict do nothing`)
-	}
-}
-
-func savepoint(ctx context.Context, tx pgx.Tx, rng *rand.Rand) error {
-	inner, err := tx.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	if err := randomStatement(ctx, inner, rng); err != nil {
-		return errors.Join(err, inner.Rollback(ctx))
-	}
-	if rng.IntN(2) == 0 {
-		return inner.Rollback(ctx)
-	}
-	return inner.Commit(ctx)
 }
 
 // TestKilledCollectorLosesNothing: several sessions write whatever they like while the collector is stopped, its sessions
 // are cut and its broker fails at random; replaying the events then gives each table exactly, and each change once.
 func TestKilledCollectorLosesNothing(t *testing.T) {
-	r := newRig(t,
-		`create table a (id int primary key, v text); alter table a replica identity full`,
-		`create table b (id int primary key, v text); alter table b replica identity full`,
-		`create table k (id int primary key, v text)`,
-		`create table p (id int primary key, v text) partition by range (id)`,
-		`create table p_low partition of p for values from (minvalue) to (50)`,
-		`create table p_high partition of p for values from (50) to (maxvalue); alter table p_high replica identity full`,
-		`create function again() returns trigger language plpgsql as $$ begin update b set v = v || '!' where id = new.id; return null; end $$;
-		create trigger again after insert or update on b for each row when (pg_trigger_depth() = 0) execute function again()`)
+	r := newRig(t, append(slices.Clone(model.DDL), model.Identities)...)
 	r.install()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -180,7 +70,7 @@ func TestKilledCollectorLosesNothing(t *testing.T) {
 	for i := range 6 {
 		db := r.session()
 		writers.Go(func() {
-			if err := writer(writing, db, rand.New(rand.NewPCG(seed, uint64(i+1)))); err != nil {
+			if err := (model.Writer{Bulk: 400}).Run(writing, db, rand.New(rand.NewPCG(seed, uint64(i+1)))); err != nil {
 				t.Error(err)
 			}
 		})
@@ -211,14 +101,7 @@ func TestKilledCollectorLosesNothing(t *testing.T) {
 	r.awaitLast(func(e event.Raw) bool { return string(e.Key) == `{"id":-1}` })
 	_ = stop()
 	events := r.captured()
-	state := replay(t, events)
-	for _, table := range []string{"a", "b", "p", "k"} {
-		want, got := contents(t, r.db, table), state[event.StreamOf(r.sourceName(), "public."+table)]
-		if !maps.Equal(want, got) && len(want)+len(got) > 0 {
-			t.Errorf("%s: %d rows in the table, %d by replay", table, len(want), len(got))
-		}
-	}
-	checkIndexes(t, events)
+	r.holds(replay(t, events, false))
 	t.Logf("%d events in %d batches of %d runs, %d of them cut", len(events), r.batches, runs, cut)
 }
 
@@ -245,23 +128,4 @@ func (r *rig) session0() *pgx.Conn {
 		return nil
 	}
 	return db
-}
-
-// checkIndexes: the events of a transaction count from zero, without holes.
-func checkIndexes(t *testing.T, events []event.Raw) {
-	t.Helper()
-	next := map[string]int64{}
-	for _, e := range events {
-		var c struct {
-			Transaction string `json:"transaction"`
-			Index       int64  `json:"transaction_index"`
-		}
-		if err := json.Unmarshal(e.Value, &c); err != nil {
-			t.Fatal(err)
-		}
-		if c.Index != next[c.Transaction] {
-			t.Fatalf("%s is number %d of transaction %s, not %d", e.ID, c.Index, c.Transaction, next[c.Transaction])
-		}
-		next[c.Transaction]++
-	}
 }

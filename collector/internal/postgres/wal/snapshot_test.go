@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -18,6 +17,7 @@ import (
 	"datawatch/collector/internal/source/backfill"
 	"datawatch/pkg/event"
 	"datawatch/pkg/testrig"
+	"datawatch/pkg/testrig/model"
 )
 
 // ask has the next run of the source take a snapshot.
@@ -111,7 +111,7 @@ func TestSnapshotReadsWhatIsThere(t *testing.T) {
 					t.Errorf("%s: read\n\t%s\nwant\n\t%s", table, strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
 				}
 			}
-			replayRead(t, slices.DeleteFunc(r.captured(), func(e event.Raw) bool { return e.Key == nil }))
+			replay(t, slices.DeleteFunc(r.captured(), func(e event.Raw) bool { return e.Key == nil }), true)
 			stop = r.start()
 			r.exec(`insert into a values (99, 'live')`)
 			r.await(18)
@@ -177,63 +177,14 @@ func TestARowThatIsChangedWhileItsChunkWaitsIsNotToldAsItWas(t *testing.T) {
 	}
 }
 
-// replayRead applies events of which some are reads. None may tell a row otherwise than it is known.
-func replayRead(t *testing.T, events []event.Raw) map[event.Stream]map[string]string {
-	t.Helper()
-	const gone = ""
-	seen, last := map[string]bool{}, ""
-	known := map[event.Stream]map[string]string{} // a row that was deleted is known to be gone
-	emptied := map[event.Stream]bool{}            // since then, what isn't known is gone
-	for _, e := range events {
-		if seen[e.ID] || e.Position() <= last {
-			t.Fatalf("%s came twice, or behind %s", e.ID, last)
-		}
-		seen[e.ID], last = true, e.Position()
-		if e.Type == event.GapType {
-			t.Fatalf("a gap: %s", e.Value)
-		}
-		rows := known[e.Stream]
-		if rows == nil {
-			rows = map[string]string{}
-			known[e.Stream] = rows
-		}
-		c := rowChange(t, e)
-		before, is := rows[string(e.Key)]
-		is = is || emptied[e.Stream]
-		switch c.Op {
-		case event.Truncate:
-			clear(rows)
-			emptied[e.Stream] = true
-		case event.Read:
-			if is && before != string(c.After) {
-				t.Fatalf("%s at %s: the row was %q", brief(t, e), e.ID, before)
-			}
-			rows[string(e.Key)] = string(c.After)
-		case event.Delete:
-			rows[string(e.Key)] = gone
-		default:
-			rows[string(e.Key)] = string(c.After)
-		}
-	}
-	for _, rows := range known {
-		maps.DeleteFunc(rows, func(_, row string) bool { return row == gone })
-	}
-	return known
-}
-
 // TestSnapshotUnderWritesGivesTheTables: snapshots are read while several sessions write whatever they like, and the
 // collector is stopped and its broker fails at random. No image that is read is older than one before it, and replaying all
 // gives each table exactly, also rows that were there before capture.
 func TestSnapshotUnderWritesGivesTheTables(t *testing.T) {
-	r := newRig(t,
-		`create table a (id int primary key, v text); alter table a replica identity full`,
-		`create table b (id int primary key, v text); alter table b replica identity full`,
-		`create table k (id int primary key, v text)`,
-		`create table p (id int primary key, v text) partition by range (id)`,
-		`create table p_low partition of p for values from (minvalue) to (50)`,
-		`create table p_high partition of p for values from (50) to (maxvalue)`,
+	r := newRig(t, append(slices.Clone(model.DDL), model.Identities,
 		`insert into a select g, 'old' from generate_series(0, 399) g; insert into b select g, 'old' from generate_series(0, 399) g;
-		insert into k select g, 'old' from generate_series(0, 399) g; insert into p select g, 'old' from generate_series(0, 99) g`)
+		insert into k select g, 'old' from generate_series(0, 399) g; insert into p select g, 'old' from generate_series(0, 99) g;
+		insert into kids select g, 'old', g from generate_series(0, 399) g`)...)
 	r.install()
 	r.config.Snapshot, r.config.SnapshotRate = "initial", 0
 	seed := uint64(time.Now().UnixNano())
@@ -252,7 +203,7 @@ func TestSnapshotUnderWritesGivesTheTables(t *testing.T) {
 	for i := range 4 {
 		db := r.session()
 		writers.Go(func() {
-			if err := writer(writing, db, rand.New(rand.NewPCG(seed, uint64(i+1)))); err != nil {
+			if err := (model.Writer{Bulk: 400}).Run(writing, db, rand.New(rand.NewPCG(seed, uint64(i+1)))); err != nil {
 				t.Error(err)
 			}
 		})
@@ -280,13 +231,7 @@ func TestSnapshotUnderWritesGivesTheTables(t *testing.T) {
 	r.awaitLast(func(e event.Raw) bool { return string(e.Key) == `{"id":-1}` && rowChange(t, e).Op != event.Read })
 	_ = stop()
 	events := r.captured()
-	state := replayRead(t, events)
-	for _, table := range []string{"a", "b", "p", "k"} {
-		want, got := contents(t, r.db, table), state[r.stream(table)]
-		if !maps.Equal(want, got) && len(want)+len(got) > 0 {
-			t.Errorf("%s: %d rows in the table, %d by replay", table, len(want), len(got))
-		}
-	}
+	r.holds(replay(t, events, true))
 	t.Logf("%d events, %d snapshots", len(events), len(r.requested)+1)
 }
 

@@ -265,7 +265,7 @@ func TestATransactionOfManyRowsGoesThroughInParts(t *testing.T) {
 			t.Fatalf("event %d: index %d, tag %q, %s", i, c.TransactionIndex, c.Tag, brief(t, e))
 		}
 	}
-	replay(t, got)
+	replay(t, got, false)
 }
 
 func TestARowThatIsTooLargeIsAGap(t *testing.T) {
