@@ -6,5 +6,8 @@
 // found in clean. It refuses to guess: of a row that was there before capture, and that no snapshot read, clean can say
 // nothing, and that is told apart.
 //
+// A column that was added to the table, or dropped, since an event was told makes no difference, for no event tells of it;
+// but where it came with a default that isn't null, clean doesn't have what the table has.
+//
 // It holds about 150 bytes for each key of the stream; a sample holds fewer.
 package verify

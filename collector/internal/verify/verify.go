@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math"
 	"slices"
 
@@ -92,7 +93,8 @@ var ErrMaskedKey = errors.New("mask hides a column of the key: rows can't be tol
 
 type comparison struct {
 	Options
-	share    uint64 // keys whose hash is above aren't compared
+	share    uint64          // keys whose hash is above aren't compared
+	members  map[string]bool // that rows have now; nil where there is no row
 	latest   map[string]*known
 	emptied  string // the position of the latest truncate
 	suspects map[string]*suspect
@@ -112,6 +114,9 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	if o.Sample > 0 && o.Estimate > o.Sample {
 		c.share, c.result.Sampled = math.MaxUint64/uint64(o.Estimate)*uint64(o.Sample), true
+	}
+	if err := c.learn(ctx); err != nil {
+		return nil, err
 	}
 	if err := c.On(ctx, c.take); err != nil {
 		return nil, err
@@ -168,7 +173,7 @@ func (c *comparison) take(e *event.Clean) error {
 			fields = e.Change.Incomplete.Fields
 		}
 		var err error
-		if image, err = digestOf(e.Change.After, fields); err != nil {
+		if image, err = c.digestOf(e.Change.After, fields); err != nil {
 			return fmt.Errorf("event %s: %w", e.ID, err)
 		}
 	}
@@ -238,26 +243,53 @@ func (c *comparison) read(ctx context.Context, raw *event.Raw) (key string, imag
 	if k := c.latest[key]; k != nil {
 		fields = k.fields
 	}
-	image, err = digestOf(e.Change.After, fields)
+	image, err = c.digestOf(e.Change.After, fields)
 	return key, image, err
 }
 
-func digestOf(row json.RawMessage, without []string) (digest, error) {
-	if len(without) > 0 {
-		var members map[string]json.RawMessage
-		if err := json.Unmarshal(row, &members); err != nil {
-			return digest{}, err
+// learn finds out which members rows have, by the first one.
+func (c *comparison) learn(ctx context.Context) error {
+	err := c.Table.Walk(ctx, func(rows []event.Raw) error {
+		if len(rows) == 0 {
+			return nil
 		}
-		for _, name := range without {
-			delete(members, name)
+		e, err := c.Clean(ctx, &rows[0])
+		if err != nil {
+			return err
 		}
-		var err error
-		if row, err = json.Marshal(members); err != nil {
-			return digest{}, err
+		var row map[string]json.RawMessage
+		if err := json.Unmarshal(e.Change.After, &row); err != nil {
+			return err
 		}
+		c.members = map[string]bool{}
+		for name := range row {
+			c.members[name] = true
+		}
+		return errEnough
+	})
+	if errors.Is(err, errEnough) {
+		return nil
 	}
-	text, err := event.Canonical(row)
+	return err
+}
+
+var errEnough = errors.New("enough")
+
+// digestOf shortens a row, without what is null, and without columns that the table has no more: no event tells of a row
+// that a column was added to its table, or dropped.
+func (c *comparison) digestOf(row json.RawMessage, without []string) (digest, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(row, &members); err != nil {
+		return digest{}, err
+	}
+	maps.DeleteFunc(members, func(name string, value json.RawMessage) bool {
+		return string(value) == "null" || c.members != nil && !c.members[name] || slices.Contains(without, name)
+	})
+	text, err := json.Marshal(members)
 	if err != nil {
+		return digest{}, err
+	}
+	if text, err = event.Canonical(text); err != nil {
 		return digest{}, err
 	}
 	sum := sha256.Sum256(text)
