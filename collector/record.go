@@ -160,11 +160,7 @@ func pipelineOf(c Config, scanner *broker.Scanner, named []string) (record.Pipel
 			continue
 		}
 		delete(wanted, s.Name)
-		opened, ok := open(c, s, nowhere()).(source.Checkpointer)
-		if !ok {
-			return p, fmt.Errorf("source %s can't tell when everything that was committed has been captured: name others by --source", s.Name)
-		}
-		p.Sources[s.Name] = opened
+		p.Sources[s.Name] = open(c, s, nowhere())
 	}
 	for name := range wanted {
 		_, err := sourceNamed(c, name)

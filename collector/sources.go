@@ -17,9 +17,10 @@ import (
 	"datawatch/pkg/reason"
 )
 
-// checker is what a source can say about itself before it is run.
+// checker is what a source can say about itself before it is run, and of what it has captured by then.
 type checker interface {
 	source.Source
+	source.Checkpointer
 	Check(ctx context.Context) []daemon.Finding
 }
 

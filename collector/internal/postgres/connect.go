@@ -39,7 +39,8 @@ func connect(ctx context.Context, dsn config.Secret) (*pgx.Conn, error) {
 		"standard_conforming_strings":         "on",
 		"idle_in_transaction_session_timeout": "60s",
 		"statement_timeout":                   "0",
-		"jit":                                 "off", // queries of the catalog are quick, and seem expensive where it is large
+		"synchronous_commit":                  "local", // what we note waits for no standby
+		"jit":                                 "off",   // queries of the catalog are quick, and seem expensive where it is large
 	} {
 		c.RuntimeParams[name] = value
 	}

@@ -31,14 +31,16 @@ type whereabouts struct {
 	left     pglogrepl.LSN // where the server left progress' timeline; 0 where it didn't
 	slot     slot
 	created  reason.Text // why the slot was created just now; says nothing where it was there
-	now      time.Time
+	// publications are their oids, all and inserts.
+	publications [2]uint32
+	now          time.Time
 }
 
 // begin decides where reading goes on: at the progress where it fits the server and the slot, else in a new epoch, with the
 // gap that tells why.
 func begin(s stored, w whereabouts) (progress, *event.Gap) {
 	fresh := progress{
-		Version: progressVersion, Capture: captureName, System: w.server.system, Timeline: w.timeline, LSN: w.slot.confirmed, At: w.now,
+		Version: progressVersion, Capture: captureName, System: w.server.system, Timeline: w.timeline, Publications: w.publications, LSN: w.slot.confirmed, At: w.now,
 	}
 	from := s.read
 	anew := func(previous event.Epoch, since time.Time, cause string, do reason.Text) (progress, *event.Gap) {
@@ -63,7 +65,7 @@ func begin(s stored, w whereabouts) (progress, *event.Gap) {
 		return anew(from.Epoch, from.At, causeSlotMoved, reason.DoSlotMoved.With())
 	default:
 		p := *from
-		p.Timeline = w.timeline
+		p.Timeline, p.Publications = w.timeline, w.publications
 		return p, nil
 	}
 }
@@ -75,6 +77,16 @@ func (p *progress) undone(w whereabouts) bool {
 		return w.left == 0 || p.last() > w.left
 	}
 	return p.last() > w.server.lsn
+}
+
+// unpublished tells whether a publication wasn't there at some time since the progress; where the slot begins behind that,
+// it makes no difference.
+func (p *progress) unpublished(slot *slot, all, inserts publication) bool {
+	if !all.there || !inserts.there {
+		return true
+	}
+	known := p != nil && p.Publications != [2]uint32{}
+	return known && p.Publications != [2]uint32{all.oid, inserts.oid} && slot.confirmed <= p.LSN
 }
 
 // last is the last place that was read.

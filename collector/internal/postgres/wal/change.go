@@ -216,7 +216,7 @@ func appendMember(b []byte, name string, value []byte) []byte {
 type nearXID struct{ known atomic.Uint64 }
 
 // widen takes the id that is nearest to one that is known.
-func (n *nearXID) widen(xid uint32) string {
+func (n *nearXID) widen(xid uint32) uint64 {
 	known := n.known.Load()
 	wide := known&^0xffffffff | uint64(xid)
 	switch {
@@ -225,5 +225,5 @@ func (n *nearXID) widen(xid uint32) string {
 	case wide < known && known-wide > 1<<31:
 		wide += 1 << 32
 	}
-	return strconv.FormatUint(wide, 10)
+	return wide
 }

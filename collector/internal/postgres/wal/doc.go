@@ -36,6 +36,13 @@
 // One goroutine takes messages from the connection, one makes events, one waits for the broker, one tells the server that we
 // live, one watches slot and tables. Memory is bounded by two batches and a row, of whatever size the row is.
 //
+// # Synchronous standbys
+//
+// A commit that waits for a synchronous standby is in the WAL and on the primary's disk, and the server sends it, though on
+// the primary nobody sees it yet: it is told before others see it. Where the primary is lost then, a standby may never have
+// heard of it, and the failover is one that undid what was read. PostgreSQL 17 has synchronized_standby_slots, which holds
+// logical decoding back to what these standbys have. What the collector itself commits waits for none.
+//
 // # Values
 //
 // pgoutput sends the text of each value; package wal prints it as to_json does in a trigger. The stream tells a table's
@@ -48,15 +55,16 @@
 // A chunk is read in a database snapshot, behind which the end of the WAL is noted. It waits until the stream has come to
 // that place. What committed before it and isn't seen by the snapshot (the commit is in the WAL before others see it) is
 // told by the stream meanwhile, and its rows go from the chunk; where they can't be told by a key, or the stream leaves
-// fields out, the chunk is read again. No chunk is read as long as one of the transactions that were told isn't seen. What
-// commits behind the place is told behind the reads. Where nobody commits, a message has the server write the WAL up to
-// there to disk, for it sends nothing else. Partitions are read one by one.
+// fields out, the chunk is read again. No chunk is read as long as one of the transactions that were told isn't seen, nor
+// after a restart one that ran then, for it may have been told before. What commits behind the place is told behind the
+// reads. Where nobody commits, a message has the server write the WAL up to there to disk, for it sends nothing else.
+// Partitions are read one by one.
 //
 // # Gaps
 //
-// A lost or dropped slot, a dropped publication, another server behind the address, and a failover that undid what was read
-// begin a new epoch, with a gap. A failover that undid nothing goes on, if the slot is there (PostgreSQL 17 keeps it on
-// standbys that are told to). What a table held before it was published is a gap, and so are rows that went with a
-// partition; rows that came with one are read, as by a snapshot of it alone, and are a gap where they can't be. The rows of
-// a dropped table go with a truncate.
+// A lost or dropped slot, a publication that was dropped (also where it was made anew since), another server behind the
+// address, and a failover that undid what was read begin a new epoch, with a gap. A failover that undid nothing goes on, if
+// the slot is there (PostgreSQL 17 keeps it on standbys that are told to). What a table held before it was published is a
+// gap, and so are rows that went with a partition; rows that came with one are read, as by a snapshot of it alone, and are a
+// gap where they can't be. The rows of a dropped table go with a truncate.
 package wal

@@ -57,10 +57,11 @@ func TestALostPlaceIsANewEpochWithAGap(t *testing.T) {
 		}},
 		"publication made anew": {causeSlotLost, func(r *rig) {
 			r.exec(fmt.Sprintf(`drop publication %[1]s; insert into t values (-1); create publication %[1]s for table t`, r.source().names.all))
-			err := r.source().Run(r.t.Context(), r.progress(), r.emit)
-			if !hasCode(err, codeUndefined) {
-				r.t.Fatalf("run ended with %v", err)
-			}
+		}},
+		"publication made anew while it was read": {causeSlotLost, func(r *rig) {
+			r.start()
+			r.exec(fmt.Sprintf(`drop publication %[1]s; create publication %[1]s for table t`, r.source().names.all))
+			testrig.Eventually(r.t, 60*time.Second, func() error { return r.sessions(0) })
 		}},
 		"another server":          {causeRestored, func(r *rig) { r.alter(func(p *progress) { p.System = "1/1" }) }},
 		"a server that went back": {causeRestored, func(r *rig) { r.alter(func(p *progress) { p.LSN += 1 << 40 }) }},

@@ -20,6 +20,7 @@ const (
 // publication is one as pg_publication shows it.
 type publication struct {
 	there, asWanted bool
+	oid             uint32
 }
 
 func askPublications(ctx context.Context, db *pgx.Conn, n names, version int) (all, inserts publication, err error) {
@@ -27,18 +28,19 @@ func askPublications(ctx context.Context, db *pgx.Conn, n names, version int) (a
 	if version >= 180000 {
 		computed = "pubgencols = 's'"
 	}
-	rows, err := db.Query(ctx, `select pubname, not puballtables and not pubviaroot and pubinsert and pubtruncate
+	rows, err := db.Query(ctx, `select oid, pubname, not puballtables and not pubviaroot and pubinsert and pubtruncate
 		and pubupdate = (pubname = $1) and pubdelete = (pubname = $1) and `+computed+` from pg_publication where pubname in ($1, $2)`, n.all, n.inserts)
 	if err != nil {
 		return all, inserts, fmt.Errorf("look at the publications: %w", err)
 	}
+	var oid uint32
 	var name string
 	var asWanted bool
-	_, err = pgx.ForEachRow(rows, []any{&name, &asWanted}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&oid, &name, &asWanted}, func() error {
 		if name == n.all {
-			all = publication{true, asWanted}
+			all = publication{true, asWanted, oid}
 		} else {
-			inserts = publication{true, asWanted}
+			inserts = publication{true, asWanted, oid}
 		}
 		return nil
 	})

@@ -25,12 +25,15 @@ const (
 
 // progress is how far the WAL was read.
 type progress struct {
-	Version  int           `json:"version"` // 1
-	Capture  string        `json:"capture"` // "wal"; capture by triggers has progress of its own kind
-	Epoch    event.Epoch   `json:"epoch"`
-	System   string        `json:"system"` // the cluster's identifier and the database's oid
-	Timeline int32         `json:"timeline"`
-	LSN      pglogrepl.LSN `json:"lsn"` // every transaction that committed before it is done
+	Version  int         `json:"version"` // 1
+	Capture  string      `json:"capture"` // "wal"; capture by triggers has progress of its own kind
+	Epoch    event.Epoch `json:"epoch"`
+	System   string      `json:"system"` // the cluster's identifier and the database's oid
+	Timeline int32       `json:"timeline"`
+	// Publications are the oids of the two that were read by. Where one was dropped and made anew, servers of version 18 leave
+	// out what was written in between without a word; older ones can't decode it.
+	Publications [2]uint32     `json:"publications,omitzero"`
+	LSN          pglogrepl.LSN `json:"lsn"` // every transaction that committed before it is done
 	// Told counts the events, gaps as a rule, that aren't of a transaction and are told at LSN.
 	Told int64     `json:"told,omitempty"`
 	At   time.Time `json:"at"` // of the newest transaction that is done

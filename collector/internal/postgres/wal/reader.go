@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pglogrepl"
@@ -47,7 +49,8 @@ type reader struct {
 	walker    *postgres.Walker
 	snapshots *backfill.Tracker
 	chunk     *chunk   // nil where none waits
-	recent    []uint64 // transactions that were told
+	unseen    int      // how often in a row a chunk was read in vain
+	recent    []uint64 // transactions that were told, or may have been, and that no look has seen yet
 
 	tx     *transaction
 	row    rowMessage
@@ -125,6 +128,7 @@ func (r *reader) read(ctx context.Context) error {
 		case now := <-r.looks:
 			now.after(r.look)
 			r.look = now
+			r.recent = slices.DeleteFunc(r.recent, now.sees)
 			r.compare()
 		case <-step.C:
 			if err := r.step(ctx); err != nil {
@@ -222,7 +226,7 @@ func (r *reader) take(ctx context.Context, m *message) error {
 func (r *reader) takeOther(ctx context.Context, m *message, parsed pglogrepl.Message) error {
 	switch p := parsed.(type) {
 	case *pglogrepl.BeginMessage:
-		return r.begin(p)
+		r.begin(p)
 	case *pglogrepl.CommitMessage:
 		r.end(p)
 	case *pglogrepl.RelationMessage:
@@ -233,8 +237,12 @@ func (r *reader) takeOther(ctx context.Context, m *message, parsed pglogrepl.Mes
 			return r.takeTruncate(ctx, p)
 		}
 	case *pglogrepl.LogicalDecodingMessage:
-		if p.Transactional && p.Prefix == tagPrefix && r.tx != nil {
+		switch {
+		case !p.Transactional || r.tx == nil:
+		case p.Prefix == tagPrefix:
 			r.tx.tag = string(p.Content)
+		case p.Prefix == checkpointPrefix:
+			r.beaten = time.Time{} // somebody waits for progress
 		}
 	}
 	return nil
@@ -244,21 +252,19 @@ func (r *reader) takeOther(ctx context.Context, m *message, parsed pglogrepl.Mes
 // select pg_logical_emit_message(true, 'datawatch.tag', 'checkout-test').
 const tagPrefix = "datawatch.tag"
 
-func (r *reader) begin(m *pglogrepl.BeginMessage) error {
+func (r *reader) begin(m *pglogrepl.BeginMessage) {
 	r.land(m.FinalLSN)
-	r.tx = &transaction{lsn: m.FinalLSN, xid: r.near.widen(m.Xid), at: m.CommitTime.UTC(), done: m.FinalLSN < r.p.LSN}
-	if err := r.remember(r.tx); err != nil {
-		return err
-	}
+	xid := r.near.widen(m.Xid)
+	r.tx = &transaction{lsn: m.FinalLSN, xid: strconv.FormatUint(xid, 10), wide: xid, at: m.CommitTime.UTC(), done: m.FinalLSN < r.p.LSN}
+	r.recent = append(r.recent, xid)
 	open := r.p.Open
 	if r.tx.done || open == nil {
-		return nil
+		return
 	}
 	r.p.Open = nil
 	if open.LSN == m.FinalLSN {
 		r.tx.n, r.tx.change, r.tx.count, r.tx.resume = open.N, open.Change, open.Count, open
 	}
-	return nil
 }
 
 func (r *reader) end(m *pglogrepl.CommitMessage) {

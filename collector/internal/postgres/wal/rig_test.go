@@ -187,6 +187,16 @@ func (r *rig) start() (stop func() error) {
 	return stop
 }
 
+// sessions checks how many sessions the source has.
+func (r *rig) sessions(want int) error {
+	var n int
+	err := r.db.QueryRow(r.t.Context(), `select count(*) from pg_stat_activity where datname = current_database() and application_name = $1`, applicationName).Scan(&n)
+	if err == nil && n != want {
+		err = fmt.Errorf("%d sessions", n)
+	}
+	return err
+}
+
 // captured is what was emitted so far.
 func (r *rig) captured() []event.Raw {
 	r.mu.Lock()

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -31,9 +30,6 @@ const (
 	stepEvery = 20 * time.Millisecond
 	// busyPause is how long a table that somebody locks is left alone.
 	busyPause = time.Second
-	// maxRecent bounds how many transactions that were told are remembered: more than there can be whose commit is in the
-	// WAL and that others don't see yet.
-	maxRecent = 8192
 )
 
 var errUnseen = errors.New("a transaction that was told isn't seen yet")
@@ -68,6 +64,7 @@ func (r *reader) step(ctx context.Context) error {
 	}
 	err := r.readChunk(ctx, job.Current())
 	if err == nil || ctx.Err() != nil || r.catalog.db.IsClosed() {
+		r.unseen = 0
 		return err
 	}
 	why, busy := r.walker.Refusal(err)
@@ -75,7 +72,8 @@ func (r *reader) step(ctx context.Context) error {
 	case busy:
 		r.snapshots.Postpone(busyPause)
 	case errors.Is(err, errUnseen):
-		r.snapshots.Postpone(stepEvery)
+		r.snapshots.Postpone(min(stepEvery<<min(r.unseen, 10), busyPause)) // a commit may wait for a standby for long
+		r.unseen++
 	case why.String() != "":
 		r.leaveOut(job, why)
 	default:
@@ -98,8 +96,11 @@ func (r *reader) leaveOut(job *backfill.Job, why postgres.Refused) {
 	}
 }
 
-// flushSQL has the server write the WAL to disk that it holds back for want of a commit, for it sends nothing else.
-const flushSQL = `begin; set local synchronous_commit = local; select pg_logical_emit_message(true, 'datawatch.snapshot', ''); commit`
+// flushSQL has the server write the WAL to disk that it holds back for want of a commit, for it sends nothing else. The
+// message that does it has a prefix.
+func flushSQL(prefix string) string {
+	return `begin; set local synchronous_commit = local; select pg_logical_emit_message(true, '` + prefix + `', ''); commit`
+}
 
 // nudge has the server say how far it is: where nobody writes, it sends nothing by itself.
 func (r *reader) nudge(ctx context.Context) error {
@@ -230,7 +231,7 @@ func (r *reader) readChunk(ctx context.Context, part *backfill.Part) error {
 		return fmt.Errorf("ask what is on disk: %w", err)
 	}
 	if held {
-		if _, err := r.catalog.db.PgConn().Exec(ctx, flushSQL).ReadAll(); err != nil {
+		if _, err := r.catalog.db.PgConn().Exec(ctx, flushSQL("datawatch.snapshot")).ReadAll(); err != nil {
 			return fmt.Errorf("have the WAL written to disk: %w", err)
 		}
 	}
@@ -282,15 +283,16 @@ func (r *reader) land(reached pglogrepl.LSN) {
 	r.account()
 }
 
-// remember notes a transaction that is told.
-func (r *reader) remember(t *transaction) error {
-	var err error
-	if t.wide, err = strconv.ParseUint(t.xid, 10, 64); err != nil {
-		return fmt.Errorf("transaction id: %w", err)
+// recall notes the transactions that run now: they may have been told before this run, and wait for a standby.
+func (r *reader) recall(ctx context.Context) error {
+	var running []int64
+	err := r.catalog.db.QueryRow(ctx, `select array(select transactionid::text::bigint from pg_locks
+		where locktype = 'transactionid' and mode = 'ExclusiveLock' and granted)`).Scan(&running) // a snapshot doesn't name the newest ones
+	if err != nil {
+		return fmt.Errorf("ask which transactions run: %w", err)
 	}
-	r.recent = append(r.recent, t.wide)
-	if len(r.recent) >= 2*maxRecent {
-		r.recent = slices.Clone(r.recent[maxRecent:])
+	for _, xid := range running {
+		r.recent = append(r.recent, r.near.widen(uint32(xid)))
 	}
 	return nil
 }

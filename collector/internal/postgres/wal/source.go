@@ -99,7 +99,7 @@ func (s *Source) Run(ctx context.Context, committed source.Progress, emit source
 		return fmt.Errorf("keep the session: %w", err)
 	}
 	w := whereabouts{server: server}
-	if err := s.prepare(ctx, db, &w, slot); err != nil {
+	if err := s.prepare(ctx, db, &w, slot, from.read); err != nil {
 		return err
 	}
 	walker := postgres.NewWalker(s.name, s.config, postgres.Options{MaxRecordBytes: s.options.MaxRecordBytes, Log: s.options.Log, Reporter: s.reporter})
@@ -134,7 +134,7 @@ func (s *Source) follow(ctx context.Context, r *reader, db *pgx.Conn, from store
 		return err
 	}
 	defer postgres.CloseConn(ctx, watching)
-	watch := &watcher{Source: s, db: watching, server: w.server, near: r.near, looks: r.looks, since: w.now, known: from.tables}
+	watch := &watcher{Source: s, db: watching, server: w.server, near: r.near, looks: r.looks, since: w.now, known: from.tables, published: w.publications}
 	if err := s.open(ctx, r, watch, from, w); err != nil {
 		return err
 	}
@@ -174,6 +174,9 @@ func (s *Source) open(ctx context.Context, r *reader, watch *watcher, from store
 	}
 	watch.known, watch.since = first.tables, first.at
 	r.sent = r.p.LSN
+	if err := r.recall(ctx); err != nil {
+		return err
+	}
 	return retry(ctx, func() error {
 		err := r.stream.start(ctx, s.names, r.p.LSN, w.server.tellsMessages())
 		if hasCode(err, codeInUse) { // of a collector that was fenced by now, or died without the server's knowing
@@ -198,7 +201,7 @@ func (r *reader) streams() []event.Stream {
 }
 
 // prepare makes what is missing, or says what it is.
-func (s *Source) prepare(ctx context.Context, db *pgx.Conn, w *whereabouts, old *slot) error {
+func (s *Source) prepare(ctx context.Context, db *pgx.Conn, w *whereabouts, old *slot, from *progress) error {
 	name := s.names.slot
 	if old != nil {
 		if err := old.usable(name, w.server); err != nil {
@@ -210,7 +213,7 @@ func (s *Source) prepare(ctx context.Context, db *pgx.Conn, w *whereabouts, old 
 	if err != nil {
 		return err
 	}
-	if old != nil && w.created.IsZero() && (!all.there || !inserts.there) {
+	if old != nil && w.created.IsZero() && from.unpublished(old, all, inserts) {
 		w.created = reason.SlotUnpublished.With()
 	}
 	if !s.config.ManageTriggers {
@@ -279,6 +282,11 @@ func (s *Source) asInstalled(ctx context.Context, db *pgx.Conn, w *whereabouts, 
 }
 
 func (s *Source) takeSlot(ctx context.Context, db *pgx.Conn, w *whereabouts) error {
+	all, inserts, err := askPublications(ctx, db, s.names, w.server.version)
+	if err != nil {
+		return err
+	}
+	w.publications = [2]uint32{all.oid, inserts.oid}
 	slot, err := askSlot(ctx, db, s.names.slot, w.server.version)
 	if err != nil {
 		return err

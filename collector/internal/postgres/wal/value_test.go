@@ -33,15 +33,15 @@ func TestTransactionIdsBecomeWide(t *testing.T) {
 	for _, c := range []struct {
 		known uint64
 		xid   uint32
-		want  string
+		want  uint64
 	}{
-		{1000, 999, "999"}, {1000, 1200, "1200"}, {5<<32 + 10, 4294967290, "21474836474"}, {5<<32 + 4294967290, 5, "25769803781"},
-		{5<<32 + 100, 90, "21474836570"}, {10, 4294967290, "4294967290"},
+		{1000, 999, 999}, {1000, 1200, 1200}, {5<<32 + 10, 4294967290, 21474836474}, {5<<32 + 4294967290, 5, 25769803781},
+		{5<<32 + 100, 90, 21474836570}, {10, 4294967290, 4294967290},
 	} {
 		var n nearXID
 		n.known.Store(c.known)
 		if got := n.widen(c.xid); got != c.want {
-			t.Errorf("%d near %d is %s, not %s", c.xid, c.known, got, c.want)
+			t.Errorf("%d near %d is %d, not %d", c.xid, c.known, got, c.want)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package wal
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pglogrepl"
@@ -26,6 +27,8 @@ const (
 
 // look is what the catalog says at a moment: which tables are captured, and what isn't told by the WAL.
 type look struct {
+	next       uint64        // behind the newest transaction that others see
+	running    []uint64      // transactions before it that others don't see yet
 	lsn        pglogrepl.LSN // reading has to come to it before it counts
 	since, at  time.Time     // the look before, and this one
 	tables     knownTables
@@ -47,6 +50,9 @@ type uncaptured struct {
 	name    string
 	changes int64
 }
+
+// sees tells whether a transaction has ended, for all who look later.
+func (l *look) sees(xid uint64) bool { return xid < l.next && !slices.Contains(l.running, xid) }
 
 // after takes over what an earlier look found, which was compared with nothing yet.
 func (l *look) after(earlier *look) {
@@ -73,6 +79,8 @@ type watcher struct {
 	since   time.Time
 	changes map[uint32]int64 // updates and deletes of tables whose changes can't be published, by statistics
 	warned  bool
+
+	published [2]uint32 // the publications' oids
 }
 
 func (w *watcher) run(ctx context.Context) error {
@@ -137,7 +145,7 @@ func (w *watcher) reconcile(ctx context.Context) {
 // of, and the next run says so.
 func (w *watcher) publications(ctx context.Context) error {
 	all, inserts, err := askPublications(ctx, w.db, w.names, w.server.version)
-	if err == nil && (!all.there || !inserts.there) {
+	if err == nil && w.published != [2]uint32{all.oid, inserts.oid} {
 		err = reason.New(reason.PublicationGone.With(w.names.all, w.names.inserts))
 	}
 	return err
@@ -181,12 +189,18 @@ func (w *watcher) slot(ctx context.Context) error {
 
 func (w *watcher) look(ctx context.Context) (*look, error) {
 	now := &look{since: w.since, there: map[uint32]bool{}, fresh: map[uint32]freshTable{}}
-	var xid int64
-	err := w.db.QueryRow(ctx, "select clock_timestamp(), pg_snapshot_xmax(pg_current_snapshot())::text::bigint").Scan(&now.at, &xid)
+	var next int64
+	var running []int64
+	err := w.db.QueryRow(ctx, `select clock_timestamp(), pg_snapshot_xmax(s)::text::bigint, array(select pg_snapshot_xip(s)::text::bigint)
+		from pg_current_snapshot() s`).Scan(&now.at, &next, &running)
 	if err != nil {
 		return nil, fmt.Errorf("look at the tables: %w", err)
 	}
-	w.near.known.Store(uint64(xid))
+	now.next = uint64(next)
+	for _, xid := range running {
+		now.running = append(now.running, uint64(xid))
+	}
+	w.near.known.Store(now.next)
 	all, err := w.listTables(ctx, w.db, w.server.version)
 	if err != nil {
 		return nil, err
