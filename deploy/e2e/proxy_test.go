@@ -51,7 +51,7 @@ var toxics = []string{
 }
 
 // disturb cuts or slows the connections for a moment.
-func (w *wire) disturb(t *testing.T, random *rand.Rand) {
+func (w *wire) disturb(t testing.TB, random *rand.Rand) {
 	moment := time.Duration(100+random.IntN(700)) * time.Millisecond
 	if random.IntN(3) == 0 {
 		w.cuts++

@@ -44,6 +44,9 @@ telegram:
 collector:
   listen: {{index .Listen "collector"}}
   sources:
+{{- if .Via.Sources}}
+{{.Via.Sources}}
+{{- else}}
     - name: shop-db
       postgres: {dsn: "{{.Via.DSN}}", tables: ["public.*"]}
     - name: shop-kafka
@@ -51,6 +54,7 @@ collector:
 {{- if .Via.Mongo}}
     - name: shop-mongo
       mongodb: {uri: "{{.Via.Mongo}}", collections: ["shop.*"]}
+{{- end}}
 {{- end}}
 preprocessor:
   listen: {{index .Listen "preprocessor"}}
@@ -60,8 +64,9 @@ validator:
 log: {level: debug}
 `
 
-// places are where the servers are. Mongo is empty where the company has none.
-type places struct{ DSN, Company, Internal, Mongo string }
+// places are where the servers are. Mongo is empty where the company has none; Sources, where they aren't the shop's, are
+// the lines of the configuration.
+type places struct{ DSN, Company, Internal, Mongo, Sources string }
 
 // world is a company, a Telegram and datawatch, of one test's own.
 type world struct {
@@ -143,6 +148,17 @@ func (w *world) start(names ...string) {
 	if len(names) == 0 {
 		names = program.Services
 	}
+	w.launch(names...)
+	for _, name := range names {
+		if err := w.processes[name].AwaitReady(w.t.Context(), w.Listen[name]); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// launch starts services and doesn't wait.
+func (w *world) launch(names ...string) {
+	w.t.Helper()
 	for _, name := range names {
 		p, err := program.Start(w.programs[name], w.config, filepath.Join(w.folder, name+".log"))
 		if err != nil {
@@ -155,11 +171,6 @@ func (w *world) start(names ...string) {
 				w.t.Logf("%s:\n%s", name, p.Tail())
 			}
 		})
-	}
-	for _, name := range names {
-		if err := w.processes[name].AwaitReady(w.t.Context(), w.Listen[name]); err != nil {
-			w.t.Fatal(err)
-		}
 	}
 }
 
