@@ -146,7 +146,7 @@ func (m *modelled) behind(t *testing.T, id int) {
 func TestReplayedCleanIsTheTablesWhateverIsKilledOrCut(t *testing.T) {
 	brokers := testrig.KafkaServer(t)
 	databases := []*modelled{newModelled(t, "triggers"), newModelled(t, "wal")}
-	via := newWire(t, "PostgreSQL", "127.0.0.1:0", parse(t, databases[0].dsn).Host)
+	via := newWire(t, "PostgreSQL", parse(t, databases[0].dsn).Host)
 	servers := places{DSN: databases[0].dsn, Internal: brokers.Addr()}
 	for _, m := range databases {
 		servers.Sources += m.settings(t, via)
@@ -176,14 +176,14 @@ func TestReplayedCleanIsTheTablesWhateverIsKilledOrCut(t *testing.T) {
 	stop()
 	writers.Wait()
 
-	testrig.Eventually(t, 2*time.Minute, func() error {
+	testrig.WhileMoving(t, time.Minute, func() (int, error) {
 		events, err := w.clean()
 		for _, m := range databases {
 			if err == nil {
 				err = m.holds(t.Context(), events)
 			}
 		}
-		return err
+		return len(events), err
 	})
 	var verifying sync.WaitGroup
 	for _, m := range databases {
