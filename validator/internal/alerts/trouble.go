@@ -100,10 +100,13 @@ func (s *sender) findTroubles(now time.Time) map[string]*trouble {
 // findCanary is a canary that is late. Where a service is silent that says it all: this one only stays where it was told.
 func (s *sender) findCanary(now time.Time, all map[string]*trouble) {
 	partition, sent, ok := s.signs.known.Canaries.Oldest()
-	if !ok || now.Sub(sent) < s.signs.after+canaryGrace || now.Sub(s.signs.opened) < s.signs.after {
+	if !ok || now.Sub(sent) < s.signs.after+canaryGrace {
 		return
 	}
 	if c := s.board.Card(canaryID); c == nil || !c.Alive() {
+		if now.Sub(s.signs.opened) < s.signs.after { // it may only have been stopped with this keeper
+			return
+		}
 		for id := range all {
 			if strings.HasPrefix(id, silentPrefix) {
 				return
