@@ -67,6 +67,13 @@ func TestEveryCodeIsGivenItsValues(t *testing.T) {
 	declared, given := codes(t), map[string]bool{}
 	eachFile(t, func(path string, file *ast.File) {
 		ast.Inspect(file, func(n ast.Node) bool {
+			if gap, ok := n.(*ast.CompositeLit); ok && isGap(gap.Type) {
+				for _, e := range gap.Elts {
+					if of, ok := e.(*ast.KeyValueExpr); ok && of.Key.(*ast.Ident).Name == "Remedy" {
+						t.Errorf("%s says what to do about a gap in words, and not by code: see Gap.Advising", path)
+					}
+				}
+			}
 			if at, ok := n.(*ast.SelectorExpr); ok {
 				if pkg, ok := at.X.(*ast.Ident); ok && pkg.Name == "reason" {
 					given[at.Sel.Name] = true
@@ -94,6 +101,26 @@ func TestEveryCodeIsGivenItsValues(t *testing.T) {
 		if !given[name] && !strings.HasPrefix(name, "Letter") && !strings.HasPrefix(name, "Part") { // those are given by their class
 			t.Errorf("nobody says %s", name)
 		}
+	}
+}
+
+func isGap(of ast.Expr) bool {
+	name, ok := of.(*ast.SelectorExpr)
+	if !ok || name.Sel.Name != "Gap" {
+		return false
+	}
+	pkg, ok := name.X.(*ast.Ident)
+	return ok && pkg.Name == "event"
+}
+
+// TestErrorsAreTheSameByWhatTheySay: a sentinel is found in an error that says the same of something else; phrases aren't.
+func TestErrorsAreTheSameByWhatTheySay(t *testing.T) {
+	sentinel := New(MongoTooOld.With())
+	if err := fmt.Errorf("ask: %w", New(MongoTooOld.With("4.2"))); !errors.Is(err, sentinel) || errors.Is(err, New(MongoNoClock.With())) {
+		t.Error("an error isn't known by its code")
+	}
+	if one, other := New(Phrase("unknown name a")), New(Phrase("unknown name b")); errors.Is(one, other) || !errors.Is(one, one) {
+		t.Error("phrases are taken for each other")
 	}
 }
 
