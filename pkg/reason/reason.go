@@ -232,7 +232,7 @@ func (e *Error) Error() string {
 
 // Is tells whether another error says the same, whatever it is about.
 func (e *Error) Is(other error) bool {
-	same, ok := other.(*Error) //nolint:errorlint // errors.Is looks into what is wrapped
+	same, ok := other.(*Error)
 	return ok && (same == e || e.Why.Code != "" && same.Why.Code == e.Why.Code)
 }
 

@@ -126,7 +126,7 @@ func (l *lane) fail(why error, now time.Time) {
 }
 
 // stalled tells why the partition that has failed longest can't be read, where that has lasted since before t.
-func (b *board) stalled(t time.Time) (p partition, why error, more int) {
+func (b *board) stalled(t time.Time) (p partition, more int, why error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var oldest time.Time
@@ -139,7 +139,7 @@ func (b *board) stalled(t time.Time) (p partition, why error, more int) {
 			oldest, p, why = l.failing, at, l.why
 		}
 	}
-	return p, why, max(0, more-1)
+	return p, max(0, more-1), why
 }
 
 // behind lists the partitions that hold committed records which weren't taken yet.

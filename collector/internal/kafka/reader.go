@@ -287,7 +287,7 @@ func (r *reader) report(now time.Time) {
 	if now.Sub(r.refreshed) > 2*r.refresh {
 		return // the cluster doesn't answer: due tells
 	}
-	if p, err, more := r.board.stalled(now.Add(-stalledAfter)); err != nil {
+	if p, more, err := r.board.stalled(now.Add(-stalledAfter)); err != nil {
 		r.tell(source.Stalled, unread(p, err, more))
 		return
 	}
