@@ -111,7 +111,7 @@ func (w *walk) oneOf(v *constants, i int32) answer {
 			}
 		}
 	case number:
-		n := read(w.span(i))
+		n := w.figure(i)
 		for j := range v.numbers {
 			if v.numbers[j].compare(&n) == 0 {
 				return yes
@@ -133,7 +133,7 @@ func (w *walk) format(f *format, i int32) answer {
 }
 
 func (w *walk) number(n *numberRules, i int32) answer {
-	f := read(w.span(i))
+	f := w.figure(i)
 	return is((n.minimum == nil || n.minimum.compare(&f) >= 0) && (n.above == nil || n.above.compare(&f) > 0) &&
 		(n.maximum == nil || n.maximum.compare(&f) <= 0) && (n.below == nil || n.below.compare(&f) < 0) &&
 		(n.multiple == nil || n.multiple.divides(&f)))

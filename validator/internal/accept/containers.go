@@ -5,7 +5,7 @@ const maxUnique = 64
 
 func (w *walk) list(n *listRules, i int32) answer {
 	k := &w.tokens[i]
-	count := int(k.count)
+	count := k.count()
 	if n.least != -1 && count < n.least || n.most != -1 && count > n.most || n.none && count > len(n.first) {
 		return no
 	}
@@ -66,7 +66,7 @@ func bounded(least, most, low, high int) answer {
 // unique tells whether all elements differ; of lists and objects it isn't known.
 func (w *walk) unique(i int32) answer {
 	k := &w.tokens[i]
-	if k.count > maxUnique {
+	if k.count() > maxUnique {
 		return unknown
 	}
 	containers := 0
@@ -106,7 +106,7 @@ func (w *walk) same(a, b int32) bool {
 
 func (w *walk) object(n *objectRules, i int32) answer {
 	k := &w.tokens[i]
-	count := int(k.count)
+	count := k.count()
 	if n.least != -1 && count < n.least || n.most != -1 && count > n.most {
 		return no
 	}
@@ -147,7 +147,7 @@ func (w *walk) member(n *objectRules, m int32, seen *set) answer {
 		w.quiet--
 	}
 	named := false
-	if at := n.names.find(name, w.tokens[m].hash); at >= 0 {
+	if at := n.names.find(name, w.tokens[m].hash()); at >= 0 {
 		seen.add(at)
 		if property := n.members[at]; property != nil {
 			named = true

@@ -57,9 +57,20 @@ func judged(s *jsonschema.Schema, value []byte) (err error) {
 	return s.Validate(v)
 }
 
+// worn has read everything before, whatever its schema: nothing that it remembers may change an answer.
+var worn = NewReader()
+
 // answerOf is what the acceptor says of a text.
-func answerOf(p *Program, value []byte) answer {
-	r := NewReader()
+func answerOf(t *testing.T, p *Program, value []byte) answer {
+	t.Helper()
+	got := answerBy(NewReader(), p, value)
+	if again := answerBy(worn, p, value); again != got {
+		t.Fatalf("a reader that has read before says %d (no, unknown, yes), a new one %d of\n%s", again, got, value)
+	}
+	return got
+}
+
+func answerBy(r *Reader, p *Program, value []byte) answer {
 	if p.hopeless || !r.tape.read(value) {
 		return unknown
 	}
@@ -70,7 +81,7 @@ func answerOf(p *Program, value []byte) answer {
 // compare fails where the acceptor is certain of what the library denies, and tells what both said.
 func compare(t *testing.T, schema []byte, s *jsonschema.Schema, p *Program, value []byte) (answer, bool) {
 	t.Helper()
-	got, err := answerOf(p, value), judged(s, value)
+	got, err := answerOf(t, p, value), judged(s, value)
 	if got == yes && err != nil || got == no && err == nil {
 		t.Fatalf("the acceptor says %d (no, unknown, yes), the library %v\nschema %s\nvalue  %s", got, err, schema, value)
 	}
@@ -165,7 +176,7 @@ func FuzzWhateverTextIsJudgedAlike(f *testing.F) {
 			return // numbers that the folder's reader refuses: the library would take minutes
 		}
 		s, err := compileText(schema)
-		if err != nil || !json.Valid(value) && answerOf(Compile(&schemas.File{Schema: s}), value) == unknown {
+		if err != nil || !json.Valid(value) && answerOf(t, Compile(&schemas.File{Schema: s}), value) == unknown {
 			return
 		}
 		if len(value) > 1<<12 || hostile.Match(value) {

@@ -12,7 +12,8 @@
 // One reading. The tape takes a text only if it means the same to everybody: strictly JSON, UTF-8, no name twice in an
 // object, no escapes in names, nesting and numbers within less than the judge's own limits. The envelope takes an event
 // only if it has nothing that encoding/json would read otherwise: names differing by case, a text where a number belongs.
-// Everything else is asked.
+// Everything else is asked. What a reader keeps from one record to the next, which
+// names stood at which places, is compared with the bytes before it is used.
 //
 // Three answers. A check gives no, unknown or yes, and both no and yes are claims about the library: no means that the
 // library rejects this value at this place. That is why "not", "oneOf" and "if" may be decided here. A conjunction is the

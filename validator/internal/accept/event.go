@@ -102,7 +102,7 @@ func (e *envelope) isText(i int32) bool {
 // isInteger accepts a whole number of at most so many digits.
 func (e *envelope) isInteger(i int32, digits int32) bool {
 	k := &e.tokens[i]
-	return k.kind == null || k.kind == number && k.flags == 0 && k.end-k.start <= digits
+	return k.kind == null || k.kind == number && k.flags&(fraction|exponent) == 0 && k.end-k.start <= digits
 }
 
 func (e *envelope) present(i int32) int32 {
@@ -224,7 +224,7 @@ func (e *envelope) headers(i int32) bool {
 		return false
 	}
 	for h := i + 1; h < e.tokens[i].next; h = e.tokens[h].next {
-		if k := &e.tokens[h]; k.kind != list || k.count != 2 || e.tokens[h+1].kind != text || !e.isText(h+2) {
+		if k := &e.tokens[h]; k.kind != list || k.count() != 2 || e.tokens[h+1].kind != text || !e.isText(h+2) {
 			return false
 		}
 	}

@@ -95,7 +95,7 @@ func TestKeywords(t *testing.T) {
 			}
 			p := Compile(&schemas.File{Schema: s})
 			for _, v := range c.values {
-				if got := answerOf(p, []byte(v.value)); got != v.want {
+				if got := answerOf(t, p, []byte(v.value)); got != v.want {
 					t.Errorf("%s: %d (no, unknown, yes), want %d", v.value, got, v.want)
 				}
 				if !hostile.MatchString(v.value) {

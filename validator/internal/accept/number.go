@@ -118,9 +118,9 @@ type figure struct {
 	fits  bool
 }
 
-func read(text string) figure {
-	d, ok := short(text)
-	return figure{text, d, ok}
+func (t *tape) figure(i int32) figure {
+	k := &t.tokens[i]
+	return figure{t.span(i), decimal{k.sum, -int32(k.decimals)}, k.flags&exact != 0}
 }
 
 // aligned brings a number and q to one exponent, where both fit.

@@ -178,8 +178,8 @@ func FuzzAcceptedEventPassesTheJudge(f *testing.F) {
 		files = append(files, loadFile(f, schema))
 		programs = append(programs, accept.Compile(files[len(files)-1]))
 	}
+	reader := accept.NewReader()
 	f.Fuzz(func(t *testing.T, value []byte) {
-		reader := accept.NewReader()
 		for i := range files {
 			checkEvent(t, reader, files[i], programs[i], value)
 		}

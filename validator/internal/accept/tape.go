@@ -26,6 +26,7 @@ const (
 	wide                       // of a text: not all of it is ASCII
 	fraction                   // of a number: it has a point
 	exponent                   // of a number: it has an exponent
+	exact                      // of a number: sum and decimals are its value
 	truth                      // of a boolean: true
 )
 
@@ -33,11 +34,23 @@ const (
 type token struct {
 	kind       kind
 	flags      uint8
+	decimals   int8  // of a number that is exact
 	start, end int32 // of its text, quotes and brackets included
 	next       int32 // the token behind the value
-	count      int32 // members or elements
-	hash       uint32
+	sum        int64 // of an exact number its digits, of a list or an object how many it has, of a name its hash and its object
 }
+
+// nobody is the sum of whatever has none: no name has it.
+const nobody = -1
+
+// count is how many members or elements there are.
+func (k *token) count() int { return int(k.sum) }
+
+// nameOf is a name's sum: its hash, and the token of the object that has it.
+func nameOf(hash uint32, object int32) int64 { return int64(hash) | int64(object)<<32 }
+
+// hash is a name's.
+func (k *token) hash() uint32 { return uint32(k.sum) }
 
 // Bounds of a record that is read; whatever is beyond them is asked. Nesting and numbers are well within what the judge
 // has as its limits.
@@ -57,6 +70,7 @@ type tape struct {
 	bytes  []byte
 	source string // the same memory
 	tokens []token
+	known  [knownNames]knownName // by the place in the tape
 }
 
 // read indexes a text, and tells whether it is JSON that every reader of JSON understands alike: UTF-8, no name twice in
@@ -120,6 +134,7 @@ func (t *tape) add(kind kind, flags uint8, start, end int) *token {
 	k := &t.tokens[n]
 	k.kind, k.flags = kind, flags
 	k.start, k.end, k.next = int32(start), int32(end), int32(n+1)
+	k.sum, k.decimals = nobody, 0
 	return k
 }
 
@@ -147,6 +162,11 @@ func special(eight uint64) uint64 {
 // text indexes a string.
 func (t *tape) text(at int, name bool) int {
 	b := t.bytes
+	if name {
+		if end := t.again(at); end > 0 {
+			return end
+		}
+	}
 	var flags uint8
 	for i := at + 1; ; {
 		if i+8 <= len(b) {
@@ -166,7 +186,8 @@ func (t *tape) text(at int, name bool) int {
 				return -1
 			}
 			if k := t.add(text, flags, at, i+1); name {
-				k.hash = hashOf(b[at+1 : i])
+				k.sum = nameOf(hashOf(b[at+1:i]), 0)
+				t.keep()
 			}
 			return i + 1
 		case c == '\\':
@@ -231,19 +252,24 @@ func hashOf(name []byte) uint32 {
 func (t *tape) number(at int) int {
 	b := t.bytes
 	var flags uint8
-	i := at
+	i, decimals, sum := at, 0, int64(0) // more digits than are exact overflow, and are of no use
 	if b[i] == '-' {
 		i++
 	}
 	whole := i
-	i = digits(b, i)
+	for ; i < len(b) && isDigit(b[i]); i++ {
+		sum = 10*sum + int64(b[i]-'0')
+	}
 	if i == whole || b[whole] == '0' && i > whole+1 {
 		return -1
 	}
 	if i < len(b) && b[i] == '.' {
 		flags |= fraction
 		point := i
-		if i = digits(b, i+1); i == point+1 {
+		for i++; i < len(b) && isDigit(b[i]); i++ {
+			sum = 10*sum + int64(b[i]-'0')
+		}
+		if decimals = i - point - 1; decimals == 0 {
 			return -1
 		}
 	}
@@ -267,7 +293,14 @@ func (t *tape) number(at int) int {
 	if i-at > maxNumber {
 		return -1
 	}
-	t.add(number, flags, at, i)
+	if flags&exponent == 0 && i-at <= maxPlainNumber {
+		flags |= exact
+	}
+	if b[at] == '-' {
+		sum = -sum
+	}
+	k := t.add(number, flags, at, i)
+	k.sum, k.decimals = sum, int8(decimals)
 	return i
 }
 
@@ -284,7 +317,7 @@ func (t *tape) list(at, depth int) int {
 	}
 	self := len(t.tokens)
 	t.add(list, 0, at, 0)
-	count := int32(0)
+	count := int64(0)
 	i := t.space(at + 1)
 	if i < len(t.bytes) && t.bytes[i] == ']' {
 		return t.close(self, i, count)
@@ -314,7 +347,7 @@ func (t *tape) object(at, depth int) int {
 	}
 	self := len(t.tokens)
 	t.add(object, 0, at, 0)
-	count := int32(0)
+	count := int64(0)
 	var seen [4]uint64 // of hashes: where one isn't among them, the name is new
 	b := t.bytes
 	i := t.space(at + 1)
@@ -329,7 +362,8 @@ func (t *tape) object(at, depth int) int {
 			return -1
 		}
 		name := len(t.tokens) - 1
-		hash := t.tokens[name].hash
+		hash := t.tokens[name].hash()
+		t.tokens[name].sum = nameOf(hash, int32(self))
 		word, bit := &seen[hash>>30], uint64(1)<<(hash>>24&63)
 		if *word&bit != 0 && t.twice(self, name) {
 			return -1
@@ -358,17 +392,17 @@ func (t *tape) object(at, depth int) int {
 	}
 }
 
-func (t *tape) close(self, at int, count int32) int {
+func (t *tape) close(self, at int, count int64) int {
 	c := &t.tokens[self]
-	c.end, c.next, c.count = int32(at+1), int32(len(t.tokens)), count
+	c.end, c.next, c.sum = int32(at+1), int32(len(t.tokens)), count
 	return at + 1
 }
 
 // twice tells whether an object has a name before.
 func (t *tape) twice(object, name int) bool {
-	hash := t.tokens[name].hash
+	hash := t.tokens[name].hash()
 	for i := object + 1; i < name; i = int(t.tokens[i+1].next) {
-		if t.tokens[i].hash == hash && t.inner(int32(i)) == t.inner(int32(name)) {
+		if t.tokens[i].hash() == hash && t.inner(int32(i)) == t.inner(int32(name)) {
 			return true
 		}
 	}

@@ -12,6 +12,7 @@ import (
 type values struct {
 	*tape
 	containers []container // in memory that is used again
+	found      [64]int32   // names that were looked up before, maybe in another record: what is there is looked at again
 }
 
 // container is a list or an object of the tape.
@@ -60,7 +61,7 @@ func (v *values) container(i int32) *container {
 }
 
 // Size is the number of elements.
-func (l *tapeList) Size() int { return int(l.of.tokens[l.token].count) }
+func (l *tapeList) Size() int { return l.of.tokens[l.token].count() }
 
 // At is an element.
 func (l *tapeList) At(i int) cel.Value {
@@ -74,7 +75,7 @@ func (l *tapeList) At(i int) cel.Value {
 }
 
 // Size is the number of members.
-func (o *tapeObject) Size() int { return int(o.of.tokens[o.token].count) }
+func (o *tapeObject) Size() int { return o.of.tokens[o.token].count() }
 
 // Get is a member's value.
 func (o *tapeObject) Get(name string) (cel.Value, bool) {
@@ -90,16 +91,22 @@ func (o *tapeObject) Number(name string) (coefficient int64, exponent int32, ok 
 	if i < 0 || o.of.tokens[i].kind != number {
 		return 0, 0, false
 	}
-	d, ok := short(o.of.span(i))
-	return d.coefficient, d.exponent, ok
+	k := &o.of.tokens[i]
+	return k.sum, -int32(k.decimals), k.flags&exact != 0
 }
 
 // find is the token of a member's value, -1 where there is none.
 func (o *tapeObject) find(name string) int32 {
 	t := o.of.tape
 	hash := hashOf(unsafe.Slice(unsafe.StringData(name), len(name)))
+	sum := nameOf(hash, o.token)
+	found := &o.of.found[(hash^uint32(o.token))%uint32(len(o.of.found))]
+	if m := *found; int(m) < len(t.tokens) && t.tokens[m].sum == sum && t.tokens[m].kind == text && t.inner(m) == name {
+		return m + 1
+	}
 	for m := o.token + 1; m < t.tokens[o.token].next; m = t.tokens[m+1].next {
-		if t.tokens[m].hash == hash && t.inner(m) == name {
+		if t.tokens[m].sum == sum && t.inner(m) == name {
+			*found = m
 			return m + 1
 		}
 	}
