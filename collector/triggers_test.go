@@ -13,6 +13,7 @@ import (
 
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/testrig"
+	servers "datawatch/pkg/testrig/postgres"
 )
 
 // run executes a command line of the collector.
@@ -85,5 +86,37 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 	yaml = fmt.Sprintf("broker: {addresses: [%q]}\ncollector: {sources: [{name: shop-kafka, kafka: {addresses: [\"127.0.0.1:1\"]}}]}\n", addr)
 	if code, stdout, _ := run(t, yaml, "check"); code != daemon.ExitFailed || !strings.Contains(stdout, "FAIL  source shop-kafka") {
 		t.Errorf("check exits with %d: %s", code, stdout)
+	}
+}
+
+// TestCheckExplainsAHotStandby: an address that leads to a standby, for either way of capture.
+func TestCheckExplainsAHotStandby(t *testing.T) {
+	dir, err := os.MkdirTemp("", "standby") // t.TempDir is closed to the server's user
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	options := servers.Options{Dir: dir, Settings: map[string]string{"fsync": "off"}}
+	primary, err := servers.Start(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := primary.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "data", "standby.signal"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	standby := testrig.PrivatePostgres(t, options)
+	for _, capture := range []string{"triggers", "wal"} {
+		yaml := fmt.Sprintf("broker: {addresses: [%q]}\ncollector: {sources: [{name: shop-db, postgres: {dsn: %q, capture: %s, allow_unbounded_wal: true}}]}\n",
+			testrig.Embedded(t), standby.DSN("postgres"), capture)
+		code, stdout, stderr := run(t, yaml, "check")
+		if code != daemon.ExitFailed || !strings.Contains(stdout, "hot standby") || !strings.Contains(stdout, "primary") {
+			t.Errorf("capture %s: check exits with %d: %s%s", capture, code, stdout, stderr)
+		}
 	}
 }

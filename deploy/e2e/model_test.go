@@ -43,7 +43,7 @@ func newModelled(t *testing.T, capture string) *modelled {
 		m.exec(t, model.Identities)
 	} else {
 		m.exec(t, model.Swaps)
-		m.exec(t, model.StockSwaps)
+		m.exec(t, `insert into swaps select g, 's' from generate_series(0, 60) g`)
 	}
 	m.exec(t, `insert into a select g, 'old' from generate_series(0, 1999) g; insert into b select g, 'old' from generate_series(0, 499) g;
 		insert into p select g, 'old' from generate_series(0, 1999) g; insert into kids select g, 'old', g from generate_series(0, 499) g`)
@@ -212,7 +212,7 @@ func (w *world) harm(brokers *kafka.Server, via *wire, random *rand.Rand) {
 	done := map[string]int{}
 	harms := []string{"collector", "preprocessor", "connections", "broker", "collector", "connections"}
 	for n, until := 0, time.Now().Add(testrig.Soak()); n < len(harms) || time.Now().Before(until); n++ {
-		time.Sleep(time.Duration(500+random.IntN(2500)) * time.Millisecond) // what is to be harmed must be at work
+		time.Sleep(time.Duration(300+random.IntN(1500)) * time.Millisecond) // what is to be harmed must be at work
 		what := harms[n%len(harms)]
 		done[what]++
 		switch what {

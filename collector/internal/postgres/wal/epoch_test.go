@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,23 +71,25 @@ func TestALostPlaceIsANewEpochWithAGap(t *testing.T) {
 			r.committed = source.Progress{"": json.RawMessage(`{"version":1,"epoch":"20990101T000000Z","install":"x","tick":3,"at":"2026-01-01T00:00:00Z"}`)}
 		}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			r := newRig(t, `create table t (id int primary key)`)
-			r.install()
-			r.exec(`insert into t values (1)`)
-			first := r.wait(1)[0]
-			one.lose(r)
-			stop := r.start()
-			r.await(2)
-			r.exec(`insert into t values (2)`)
-			r.await(3)
-			_ = stop()
-			got := r.captured()
-			expect(t, got[1:], `public.t gap `+one.cause, `public.t insert {"id":2} after {"id":2}`)
-			if epochOf(got[1].Position()) <= epochOf(first.Position()) {
-				t.Errorf("positions %s, %s", first.Position(), got[1].Position())
-			}
-		})
+		for _, version := range []string{"", "18"} { // which goes on where a publication wasn't there
+			t.Run(strings.TrimSpace(name+" "+version), func(t *testing.T) {
+				r := newRigOn(t, databaseOn(t, version), `create table t (id int primary key)`)
+				r.install()
+				r.exec(`insert into t values (1)`)
+				first := r.wait(1)[0]
+				one.lose(r)
+				stop := r.start()
+				r.await(2)
+				r.exec(`insert into t values (2)`)
+				r.await(3)
+				_ = stop()
+				got := r.captured()
+				expect(t, got[1:], `public.t gap `+one.cause, `public.t insert {"id":2} after {"id":2}`)
+				if epochOf(got[1].Position()) <= epochOf(first.Position()) {
+					t.Errorf("positions %s, %s", first.Position(), got[1].Position())
+				}
+			})
+		}
 	}
 }
 

@@ -45,9 +45,18 @@ type rig struct {
 
 var errBroker = errors.New("the broker is away")
 
+// databaseOn is a database on a server of a version; "" is the one that tests get which ask for none.
+func databaseOn(t *testing.T, version string) string {
+	t.Helper()
+	if version == "" {
+		return testrig.Postgres(t).Database(t)
+	}
+	return testrig.PostgresVersion(t, version).Database(t)
+}
+
 func newRig(t *testing.T, ddl ...string) *rig {
 	t.Helper()
-	return newRigOn(t, testrig.Postgres(t).Database(t), ddl...)
+	return newRigOn(t, databaseOn(t, ""), ddl...)
 }
 
 func newRigOn(t *testing.T, dsn string, ddl ...string) *rig {

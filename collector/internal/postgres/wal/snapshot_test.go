@@ -82,7 +82,7 @@ func (r *rig) reads(table string) (lines []string) {
 func TestSnapshotReadsWhatIsThere(t *testing.T) {
 	for _, version := range []string{"", "13", "18"} {
 		t.Run("PostgreSQL"+version, func(t *testing.T) {
-			r := newRigOn(t, testrig.PostgresVersion(t, version).Database(t),
+			r := newRigOn(t, databaseOn(t, version),
 				`create table a (id int primary key, v text, twice int generated always as (id * 2) stored); insert into a select g, 'v' || g from generate_series(1, 10) g`,
 				`create table by_identity (a int primary key, b int not null); create unique index chosen on by_identity (b);
 				alter table by_identity replica identity using index chosen; insert into by_identity values (1, 2), (2, 1)`,

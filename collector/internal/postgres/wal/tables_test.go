@@ -78,7 +78,7 @@ func TestTablesAreFollowedWhileRunning(t *testing.T) {
 func TestAnUpdateNeverFailsForWantOfAReplicaIdentity(t *testing.T) {
 	for _, version := range []string{"", "13", "18"} {
 		t.Run("PostgreSQL"+version, func(t *testing.T) {
-			r := newRigOn(t, testrig.PostgresVersion(t, version).Database(t),
+			r := newRigOn(t, databaseOn(t, version),
 				`create table none (v int)`,
 				`create table nothing (id int primary key); alter table nothing replica identity nothing`,
 				`create table later (id int primary key deferrable)`,
@@ -137,7 +137,7 @@ func TestAnUpdateNeverFailsForWantOfAReplicaIdentity(t *testing.T) {
 func TestAPartitionTreeIsOneStream(t *testing.T) {
 	for _, version := range []string{"", "13", "18"} {
 		t.Run("PostgreSQL"+version, func(t *testing.T) {
-			r := newRigOn(t, testrig.PostgresVersion(t, version).Database(t),
+			r := newRigOn(t, databaseOn(t, version),
 				`create table p (id int, region text, primary key (id, region)) partition by list (region)`,
 				`create table p_a partition of p for values in ('a')`,
 				`create table p_b (region text not null, id int not null); alter table p attach partition p_b for values in ('b')`,

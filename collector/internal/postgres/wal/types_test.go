@@ -66,7 +66,7 @@ func exemplar(t *testing.T, e event.Raw) string {
 // TestBothWaysOfCaptureGiveTheSameEvents has the same statements captured by triggers and from the WAL.
 func TestBothWaysOfCaptureGiveTheSameEvents(t *testing.T) {
 	for _, version := range []string{"", "13", "18"} {
-		t.Run("PostgreSQL"+version, func(t *testing.T) { bothWays(t, testrig.PostgresVersion(t, version).Database(t)) })
+		t.Run("PostgreSQL"+version, func(t *testing.T) { bothWays(t, databaseOn(t, version)) })
 	}
 }
 

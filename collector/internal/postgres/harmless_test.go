@@ -1,0 +1,86 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"datawatch/collector/internal/source"
+	"datawatch/pkg/testrig"
+	"datawatch/pkg/testrig/postgres"
+)
+
+// TestTheFunctionCantBeTurnedAgainstItsOwner: capture runs with its owner's rights in the session of whoever writes. What
+// that session has put in the way of names (functions, operators, types, temporary tables), and what names it has given to
+// tables and columns, isn't run.
+func TestTheFunctionCantBeTurnedAgainstItsOwner(t *testing.T) {
+	r := newRig(t, `create table stolen (by text)`, `create schema evil`,
+		`create function evil.steal() returns text language plpgsql as $$ begin insert into public.stolen values (current_user); return 'stolen'; end $$`,
+		`create function evil.to_json(anyelement) returns json language sql as $$ select to_json(evil.steal()) $$;
+		create function evil.clock_timestamp() returns timestamptz language sql as $$ select evil.steal(); select pg_catalog.now() $$;
+		create function evil.nextval(regclass) returns bigint language sql as $$ select evil.steal(); select 1::bigint $$;
+		create function evil.equal(bigint, bigint) returns bool language sql as $$ select evil.steal(); select true $$;
+		create operator evil.= (function = evil.equal, leftarg = bigint, rightarg = bigint)`,
+		`create table "x'); insert into public.stolen values ('quoted'); --" (id int primary key, "a'); select evil.steal(); --" text, "$body$; select evil.steal(); $body$" text, "\" text)`)
+	r.config.Exclude = []string{"public.stolen"}
+	r.exec(`drop role if exists dw_test_attacker; create role dw_test_attacker; grant usage on schema evil to dw_test_attacker;
+		grant all on "x'); insert into public.stolen values ('quoted'); --" to dw_test_attacker; grant insert on stolen to dw_test_attacker`)
+	r.install()
+	r.exec(`set role dw_test_attacker; set search_path = evil, pg_catalog, public;
+		create temp table outbox (seq bigint, before json, after json); create temp table queue (current int); create temp table seq (last_value bigint);
+		insert into "x'); insert into public.stolen values ('quoted'); --" values (1, 'a', 'b', 'c'), (2, 'a', 'b', 'c');
+		update "x'); insert into public.stolen values ('quoted'); --" set "\" = 'd' where id in (1, 2); reset role; reset search_path`)
+	got := r.wait(4)
+	r.exec(`drop owned by dw_test_attacker; drop role dw_test_attacker`)
+	var stolen int
+	if err := r.db.QueryRow(t.Context(), `select count(*) from stolen`).Scan(&stolen); err != nil || stolen > 0 {
+		t.Errorf("the attacker's functions were run %d times, %v", stolen, err)
+	}
+	if c := rowChange(t, got[3]); string(c.After) == "" || c.Op != "update" || len(got) != 4 {
+		t.Errorf("captured %q", briefs(t, got))
+	}
+}
+
+// TestNothingIsNotifiedInTheWritePath: NOTIFY takes a lock at commit for all databases of the server. A transaction that did
+// it can't be prepared.
+func TestNothingIsNotifiedInTheWritePath(t *testing.T) {
+	private := testrig.PrivatePostgres(t, postgres.Options{Settings: map[string]string{"fsync": "off", "max_prepared_transactions": "2"}})
+	r := newRigOn(t, private.DSN("postgres"), `create table t (id int primary key)`)
+	r.install()
+	r.exec(`begin; insert into t values (1); update t set id = 2; delete from t; truncate t; insert into t values (3); prepare transaction 'it'`)
+	r.exec(`commit prepared 'it'`)
+	r.wait(6)
+}
+
+// TestTheReaderHoldsNoSnapshotWhileItWaits: vacuum goes on in the watched database, however long the broker is away.
+func TestTheReaderHoldsNoSnapshotWhileItWaits(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	r.exec(`insert into t values (1)`)
+	ctx, cancel := context.WithCancel(t.Context())
+	away := make(chan struct{}, 1)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- r.source().Run(ctx, r.progress(), func(ctx context.Context, _ source.Batch) error {
+			select {
+			case away <- struct{}{}:
+			default:
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		})
+	}()
+	<-away
+	testrig.Eventually(t, 60*time.Second, func() error {
+		var sessions, held int
+		err := r.db.QueryRow(t.Context(), `select count(*), count(*) filter (where backend_xmin is not null or backend_xid is not null) from pg_stat_activity
+			where datname = current_database() and application_name = $1`, applicationName).Scan(&sessions, &held)
+		if err == nil && (sessions == 0 || held > 0) {
+			err = fmt.Errorf("%d of the %d sessions hold vacuum back", held, sessions)
+		}
+		return err
+	})
+	cancel()
+	<-ended
+}

@@ -1,0 +1,121 @@
+package postgres
+
+import (
+	"maps"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"datawatch/pkg/event"
+)
+
+// TestRowsThatComeSidewaysAreCaptured: COPY, a WITH that writes, a function, foreign keys, inheritance.
+func TestRowsThatComeSidewaysAreCaptured(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`, `create table log (id int primary key, v text)`,
+		`create table child (id int primary key, t int references t on delete cascade on update cascade)`,
+		`create table heir (more int, primary key (id)) inherits (t)`,
+		`create function write(int) returns void language sql as $$ insert into log values ($1, 'by a function') $$`)
+	r.install()
+	if _, err := r.db.CopyFrom(t.Context(), pgx.Identifier{"t"}, []string{"id", "v"}, pgx.CopyFromRows([][]any{{1, "a"}, {2, "b"}})); err != nil {
+		t.Fatal(err)
+	}
+	r.exec(`insert into child values (10, 1), (20, 2)`)
+	r.exec(`with gone as (delete from t where id = 1 returning id, v) insert into log select id, v from gone`)
+	r.exec(`update t set id = 3 where id = 2; select write(7)`)
+	r.exec(`insert into heir values (5, 'h', 1); update t set v = 'by the parent' where id = 5; delete from only t`)
+	want := map[string]int{
+		`public.t insert {"id":1} after {"id":1,"v":"a"}`:                                     1,
+		`public.t insert {"id":2} after {"id":2,"v":"b"}`:                                     1,
+		`public.child insert {"id":10} after {"id":10,"t":1}`:                                 1,
+		`public.child insert {"id":20} after {"id":20,"t":2}`:                                 1,
+		`public.t delete {"id":1} before {"id":1,"v":"a"}`:                                    1,
+		`public.child delete {"id":10} before {"id":10,"t":1}`:                                1,
+		`public.log insert {"id":1} after {"id":1,"v":"a"}`:                                   1,
+		`public.t delete {"id":2} before {"id":2,"v":"b"} after {"id":3,"v":"b"} moved_to`:    1,
+		`public.t insert {"id":3} before {"id":2,"v":"b"} after {"id":3,"v":"b"} moved_from`:  1,
+		`public.child update {"id":20} before {"id":20,"t":2} after {"id":20,"t":3}`:          1,
+		`public.log insert {"id":7} after {"id":7,"v":"by a function"}`:                       1,
+		`public.heir insert {"id":5} after {"id":5,"v":"h","more":1}`:                         1,
+		`public.t update {"id":5} before {"id":5,"v":"h"} after {"id":5,"v":"by the parent"}`: 1, // what is changed through the parent is the parent's
+		`public.t delete {"id":3} before {"id":3,"v":"b"}`:                                    1,
+		`public.child delete {"id":20} before {"id":20,"t":3}`:                                1,
+	}
+	got := map[string]int{}
+	for _, line := range briefs(t, r.drained()) {
+		got[line]++
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("captured %v", got)
+	}
+}
+
+// TestRowLevelSecurityHidesNothingFromCapture: what the writer may not read back is captured all the same, and the writer
+// sees no more than before.
+func TestRowLevelSecurityHidesNothingFromCapture(t *testing.T) {
+	r := newRig(t, `create table secrets (id int primary key, owner text)`)
+	r.exec(`drop role if exists dw_test_tenant; create role dw_test_tenant; grant all on secrets to dw_test_tenant;
+		alter table secrets enable row level security; alter table secrets force row level security;
+		create policy writes on secrets for insert to dw_test_tenant with check (true);
+		create policy own on secrets for all to dw_test_tenant using (owner = 'tenant')`)
+	r.install()
+	r.exec(`set role dw_test_tenant; insert into secrets values (1, 'other'), (2, 'tenant'); update secrets set id = id + 10; reset role`)
+	r.exec(`drop owned by dw_test_tenant; drop role dw_test_tenant`)
+	expect(t, r.wait(4),
+		`public.secrets insert {"id":1} after {"id":1,"owner":"other"}`,
+		`public.secrets insert {"id":2} after {"id":2,"owner":"tenant"}`,
+		`public.secrets delete {"id":2} before {"id":2,"owner":"tenant"} after {"id":12,"owner":"tenant"} moved_to`,
+		`public.secrets insert {"id":12} before {"id":2,"owner":"tenant"} after {"id":12,"owner":"tenant"} moved_from`)
+}
+
+// TestTheOutboxIsCompressed: as well as the server can, at the least as every server can.
+func TestTheOutboxIsCompressed(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`)
+	r.install()
+	r.exec(`insert into t select g, repeat('compressible ', 20) from generate_series(1, 2000) g`)
+	var stored, text int64
+	if err := r.db.QueryRow(t.Context(), `select sum(pg_column_size(after)), sum(octet_length(after::text)) from datawatch.outbox where op = 'i'`).Scan(&stored, &text); err != nil {
+		t.Fatal(err)
+	}
+	if text < 500_000 || stored*4 > text {
+		t.Errorf("%d bytes of JSON are stored in %d", text, stored)
+	}
+	var lz4 bool
+	var version int
+	err := r.db.QueryRow(t.Context(), `select exists (select from pg_settings where name = 'default_toast_compression' and 'lz4' = any (enumvals)), current_setting('server_version_num')::int`).Scan(&lz4, &version)
+	if err != nil || !lz4 {
+		t.Logf("PostgreSQL %d is built without lz4 (%v)", version, err)
+		return
+	}
+	var others int
+	if err := r.db.QueryRow(t.Context(), `select count(*) from datawatch.outbox where op = 'i' and pg_column_compression(after) is distinct from 'lz4'`).Scan(&others); err != nil || others > 0 {
+		t.Errorf("%d packs aren't compressed by lz4, %v", others, err)
+	}
+	r.wait(2000)
+}
+
+// TestCaptureStopsWhereNoCollectorComes: an outbox that nobody reads stops growing when the collector has been away for as
+// long as it may be, and what isn't captured then is a gap.
+func TestCaptureStopsWhereNoCollectorComes(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	r.exec(`insert into t values (1); update datawatch.queue set expires = clock_timestamp()`)
+	r.exec(`insert into t values (2)`)
+	stop := r.start()
+	r.await(2)
+	r.exec(`insert into t values (3)`)
+	r.await(3)
+	_ = stop()
+	gaps := map[string]int{}
+	for _, e := range r.captured() {
+		line := brief(t, e)
+		if e.Type != event.GapType {
+			gaps[line]++
+		} else {
+			gaps["gap"]++
+		}
+	}
+	want := map[string]int{`public.t insert {"id":1} after {"id":1}`: 1, "gap": 1, `public.t insert {"id":3} after {"id":3}`: 1}
+	if !maps.Equal(gaps, want) {
+		t.Errorf("captured %v", gaps)
+	}
+}
