@@ -20,6 +20,7 @@ const (
 	HistoryLost      Code = "history_lost"
 	TokenRefused     Code = "token_refused"
 	Rewound          Code = "rewound"
+	Replaced         Code = "replaced"
 )
 
 // Causes of gaps whose records say them in words.
@@ -63,6 +64,7 @@ const (
 	DoHistoryLost        Code = "do_history_lost"
 	DoTokenRefused       Code = "do_token_refused"
 	DoRewound            Code = "do_rewound"
+	DoReplaced           Code = "do_replaced"
 	DoOffsetsExpired     Code = "do_expired"
 	DoTopicRecreated     Code = "do_recreated"
 	DoRecordsTruncated   Code = "do_truncated"

@@ -39,6 +39,7 @@ var english = map[Code]string{
 	HistoryLost:      "The oplog no longer reaches back.",
 	TokenRefused:     "The server doesn't know the place to go on from.",
 	Rewound:          "The deployment was rolled back or restored.",
+	Replaced:         "Another deployment stands behind the address.",
 
 	OffsetsExpired:   "the cluster deleted offsets {first} to {last} of {partition} before they were read",
 	TopicRecreated:   "the topic was deleted and created again; what partition {partition} held from offset {offset} on may be lost",
@@ -75,6 +76,7 @@ var english = map[Code]string{
 	DoNoIdentity:         "{table} has no replica identity, so that its updates and deletes aren't in the WAL as it can be read. Give it a primary key, or: alter table {table} replica identity full. " + recapture,
 	DoHistoryLost:        "Let the oplog hold more than the collector may be away (replSetResizeOplog). " + rereads,
 	DoTokenRefused:       "The deployment was replaced or restored, or the collections of the configuration changed. " + rereads,
+	DoReplaced:           "Another deployment stands behind the address, or this one was restored from a dump; what was changed in between wasn't read. " + rereads,
 	DoRewound:            "The deployment was restored, or another one stands behind its address; some changes that were sent may be undone. " + rereads,
 	DoOffsetsExpired:     "let the topic keep records for longer than datawatch may be away (retention.ms, retention.bytes); what was lost can't be read again",
 	DoTopicRecreated:     "capture goes on from the new topic's beginning; stop writing to a topic before deleting it",

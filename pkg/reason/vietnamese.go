@@ -27,6 +27,7 @@ var vietnamese = map[Code]string{
 	HistoryLost:      "Oplog không còn giữ đến đó.",
 	TokenRefused:     "Máy chủ không biết chỗ để đọc tiếp.",
 	Rewound:          "Cụm máy chủ đã quay lại trạng thái cũ hoặc được khôi phục.",
+	Replaced:         "Địa chỉ này dẫn tới một cụm máy chủ khác.",
 
 	OffsetsExpired:   "cụm Kafka đã xóa offset {first} đến {last} của {partition} trước khi kịp đọc",
 	TopicRecreated:   "topic đã bị xóa rồi tạo lại; những gì partition {partition} giữ từ offset {offset} trở đi có thể đã mất",
@@ -63,6 +64,7 @@ var vietnamese = map[Code]string{
 	DoNoIdentity:         "{table} không có replica identity nên các lệnh sửa và xóa của nó không đọc được từ WAL. Hãy thêm khóa chính, hoặc chạy: alter table {table} replica identity full. " + recaptureVI,
 	DoHistoryLost:        "Hãy để oplog giữ được lâu hơn thời gian collector có thể vắng mặt (replSetResizeOplog). " + rereadsVI,
 	DoTokenRefused:       "Cụm MongoDB đã bị thay hoặc khôi phục, hoặc danh sách collection trong cấu hình đã đổi. " + rereadsVI,
+	DoReplaced:           "Địa chỉ này dẫn tới cụm MongoDB khác, hoặc cụm này đã được khôi phục từ bản dump; những thay đổi ở giữa không được đọc. " + rereadsVI,
 	DoRewound:            "Cụm MongoDB đã được khôi phục, hoặc địa chỉ này dẫn tới cụm khác; một số thay đổi đã gửi có thể không còn hiệu lực. " + rereadsVI,
 	DoOffsetsExpired:     "để topic giữ bản ghi lâu hơn thời gian datawatch có thể vắng mặt (retention.ms, retention.bytes); những gì đã mất không đọc lại được",
 	DoTopicRecreated:     "việc đọc tiếp tục từ đầu topic mới; hãy ngừng ghi vào topic trước khi xóa nó",

@@ -100,6 +100,17 @@ func (h *harness) Read(t testing.TB, e event.Raw) sourcetest.Change {
 	return c
 }
 
+func (h *harness) Lose(t testing.TB, write func()) {
+	write()
+	ends := map[int32]int64{}
+	for p := range int32(harnessPartitions) {
+		ends[p] = -1 // all of it (https://kafka.apache.org/protocol#The_Messages_DeleteRecords)
+	}
+	if err := h.admin.DeleteRecords(h.topic, ends); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (h *harness) Cut(t testing.TB) func() { return h.cut(t) }
 
 // served is an embedded broker that can go away and come back.

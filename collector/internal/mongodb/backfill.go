@@ -197,10 +197,10 @@ func (r *reader) partsOf(ctx context.Context, job *backfill.Job) ([]*backfill.Pa
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(names, func(a, b namespace) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(names, func(a, b listing) int { return strings.Compare(a.String(), b.String()) })
 	var parts []*backfill.Part
 	for _, n := range names {
-		if stream := r.stream(n); job.Wants(stream) {
+		if stream := r.stream(n.namespace); job.Wants(stream) {
 			estimate, err := r.client.Database(n.database).Collection(n.collection).EstimatedDocumentCount(ctx)
 			if err != nil {
 				estimate = 0 // reading it will tell

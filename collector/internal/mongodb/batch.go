@@ -104,7 +104,7 @@ func (b *batch) flush(ctx context.Context) error {
 
 func (b *batch) append(events []event.Raw, h *happening, now time.Time) []event.Raw {
 	known := b.r.known
-	b.next.Time = h.time
+	b.next.Time, b.next.Witnesses = h.time, h.forget(b.next.Witnesses)
 	switch h.op {
 	case opInsert, opUpdate, opReplace, opDelete:
 		if !b.r.selection.includes(h.ns) {

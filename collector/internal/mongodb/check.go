@@ -73,7 +73,7 @@ func (s *Source) checkCollections(ctx context.Context, client *mongo.Client, d d
 	}
 	findings := []daemon.Finding{f}
 	for _, n := range found {
-		if s.keepsPreImages(ctx, client, d, n) {
+		if s.keepsPreImages(ctx, client, d, n.namespace) {
 			continue
 		}
 		detail := "keeps no pre-images: its events have no before (from MongoDB 6.0 on, manage_pre_images switches them on)"

@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/x/mongo/driver/connstring"
 
 	"datawatch/collector/internal/source"
 	"datawatch/collector/internal/source/sourcetest"
@@ -61,6 +62,16 @@ func (h *harness) Read(t testing.TB, e event.Raw) sourcetest.Change {
 	return sourcetest.Change{Key: key, Number: int(number)}
 }
 
+func (h *harness) Lose(t testing.TB, write func()) {
+	client, err := mongo.Connect(t.Context(), options.Client().ApplyURI(through(h.uri, h.link.addr()))) // which need not be the primary
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Disconnect(context.Background()) }()
+	failNext(t, &shop{client: client}, "aggregate", doc("errorCode", codeHistoryLost))
+	write()
+}
+
 func (h *harness) Cut(testing.TB) (mend func()) { return h.link.cut() }
 
 // shop is a database for one test.
@@ -91,26 +102,49 @@ func (s *shop) config(glob string) Config {
 	return c
 }
 
+// hostOf is one of the servers that the URI names, or DNS under its name.
 func hostOf(t testing.TB, uri string) string {
-	u, err := url.Parse(uri)
+	c, err := connstring.ParseAndValidate(uri)
 	if err != nil {
 		t.Fatal(err)
 	}
-	host, _, _ := strings.Cut(u.Host, ",")
+	host := c.Hosts[0]
+	if _, _, err := net.SplitHostPort(host); err != nil {
+		host = net.JoinHostPort(host, "27017")
+	}
 	return host
 }
 
-// through is the URI of the one server that stands behind an address: discovery would lead around it.
+// through is the URI of the one server that stands behind an address: discovery would lead around it. A certificate is of
+// the server's own name, which the address isn't.
 func through(uri, addr string) string {
 	u, err := url.Parse(uri)
 	if err != nil {
 		panic(err)
 	}
 	q := u.Query()
+	if u.Scheme == "mongodb+srv" && !q.Has("tls") && !q.Has("ssl") {
+		q.Set("tls", "true") // as drivers take it
+	}
+	if q.Get("tls") == "true" || q.Get("ssl") == "true" {
+		q.Set("tlsInsecure", "true")
+	}
 	q.Del("replicaSet")
 	q.Set("directConnection", "true")
-	u.Host, u.Path, u.RawQuery = addr, "/", q.Encode()
+	u.Scheme, u.Host, u.Path, u.RawQuery = "mongodb", addr, "/", q.Encode()
 	return u.String()
+}
+
+func TestOneServerIsReachedThroughALinkWhateverItsAddressIs(t *testing.T) {
+	for uri, want := range map[string]string{
+		"mongodb://a:1,b:2/?replicaSet=rs":             "mongodb://127.0.0.1:5/?directConnection=true",
+		"mongodb://u:p@a:1/shop?authSource=x&tls=true": "mongodb://u:p@127.0.0.1:5/?authSource=x&directConnection=true&tls=true&tlsInsecure=true",
+		"mongodb+srv://u:p@shop.example.test/":         "mongodb://u:p@127.0.0.1:5/?directConnection=true&tls=true&tlsInsecure=true",
+	} {
+		if got := through(uri, "127.0.0.1:5"); got != want {
+			t.Errorf("%s: %s, not %s", uri, got, want)
+		}
+	}
 }
 
 // with is the URI with a further option.

@@ -51,6 +51,7 @@ type deployment struct {
 	text    string // of the version
 	set     string // the replica set's name
 	sharded bool
+	term    int64 // of the last election; 0 where it isn't told
 	now     stamp // the latest operation
 }
 
@@ -61,6 +62,12 @@ func (d deployment) atLeast(version ...int32) bool {
 		}
 	}
 	return true
+}
+
+// splits tells whether it can send a large event in parts: from 6.0.9 and 7.0 on, and not in between
+// (https://www.mongodb.com/docs/manual/reference/operator/aggregation/changeStreamSplitLargeEvent/).
+func (d deployment) splits() bool {
+	return d.atLeast(7, 0) || d.atLeast(6, 0, 9) && !d.atLeast(6, 1)
 }
 
 var (
@@ -106,12 +113,13 @@ func ask(ctx context.Context, client *mongo.Client) (deployment, error) {
 	d.set, _ = raw.Lookup("setName").StringValueOK()
 	message, _ := raw.Lookup("msg").StringValueOK()
 	d.sharded = message == "isdbgrid" // as mongos says
+	d.term, _ = raw.Lookup("lastWrite", "opTime", "t").AsInt64OK()
 	d.now.T, d.now.I, _ = raw.Lookup("operationTime").TimestampOK()
 	return d, nil
 }
 
 // collections are the ones that are captured, of those that are there.
-func (s *Source) collections(ctx context.Context, client *mongo.Client) ([]namespace, error) {
+func (s *Source) collections(ctx context.Context, client *mongo.Client) ([]listing, error) {
 	databases := []string{s.selection.database()}
 	if databases[0] == "" {
 		var err error
@@ -119,20 +127,16 @@ func (s *Source) collections(ctx context.Context, client *mongo.Client) ([]names
 			return nil, fmt.Errorf("list databases: %w", err)
 		}
 	}
-	var found []namespace
+	var found []listing
 	for _, database := range databases {
 		if !s.selection.includesDatabase(database) || internal(database) {
 			continue
 		}
-		names, err := client.Database(database).ListCollectionNames(ctx, bson.D{{Key: "type", Value: "collection"}})
+		listed, err := s.list(ctx, client, database)
 		if err != nil {
-			return nil, fmt.Errorf("list collections of %s: %w", database, err)
+			return nil, err
 		}
-		for _, name := range names {
-			if n := (namespace{database, name}); s.selection.includes(n) {
-				found = append(found, n)
-			}
-		}
+		found = append(found, listed...)
 	}
 	return found, nil
 }

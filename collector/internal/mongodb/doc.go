@@ -7,7 +7,10 @@
 // progress is the stream's resume token, with the cluster time of the last event and its number within that time, for
 // several events may share one. A position is an epoch, that time and that number. Where the token is worth nothing any
 // more (the oplog rolled over, the deployment was restored or is another one), a gap event in each stream says so, and a
-// new epoch begins at the present, or the source stops, as on_gap wants it; it never goes on in silence.
+// new epoch begins at the present, or the source stops, as on_gap wants it; it never goes on in silence. A token doesn't say
+// of which deployment it is (that of an idle stream is no more than a time), so progress names up to three captured
+// collections by their UUIDs, and the election's term: where the deployment has none of them, and tells of no drop or rename
+// behind the token, another one stands behind the address. Of a sharded one, which gives new UUIDs itself, the token decides.
 //
 // # What an event holds
 //

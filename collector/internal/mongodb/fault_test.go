@@ -86,10 +86,10 @@ func TestKilledServerLosesNothing(t *testing.T) {
 	expect(t, c.await(t, 3), `insert carts {"_id":1}  -> {"_id":1}`, `insert carts {"_id":2}  -> {"_id":2}`, `insert carts {"_id":3}  -> {"_id":3}`)
 }
 
-// failGetMore has the next getMore of the server fail; a server without test commands skips the test.
-func failGetMore(t *testing.T, s *shop, how bson.D) {
+// failNext has the server's next command of that name fail; a server without test commands skips the test.
+func failNext(t testing.TB, s *shop, command string, how bson.D) {
 	t.Helper()
-	data := append(bson.D{{Key: "failCommands", Value: bson.A{"getMore"}}}, how...)
+	data := append(bson.D{{Key: "failCommands", Value: bson.A{command}}}, how...)
 	err := s.client.Database("admin").RunCommand(t.Context(), doc("configureFailPoint", "failCommand", "mode", doc("times", 1), "data", data)).Err()
 	if err != nil {
 		t.Skipf("no fail points here: %v", err)
@@ -110,7 +110,7 @@ func TestServersErrorsAreSurvived(t *testing.T) {
 			c.run(t, cfg)
 			s.insert(t, "carts", doc("_id", 1))
 			c.await(t, 1)
-			failGetMore(t, s, how)
+			failNext(t, s, "getMore", how)
 			s.insert(t, "carts", doc("_id", 2))
 			s.insert(t, "carts", doc("_id", 3))
 			expect(t, c.await(t, 3), `insert carts {"_id":1}  -> {"_id":1}`, `insert carts {"_id":2}  -> {"_id":2}`, `insert carts {"_id":3}  -> {"_id":3}`)
@@ -127,7 +127,7 @@ func TestLostHistoryIsAGap(t *testing.T) {
 		s, c := newShop(t, testrig.MongoDB(t)), newCapture()
 		s.insert(t, "carts", doc("_id", 1))
 		c.run(t, s.config("*"))
-		failGetMore(t, s, doc("errorCode", 286))
+		failNext(t, s, "getMore", doc("errorCode", 286))
 		c.await(t, 1)
 		s.insert(t, "carts", doc("_id", 2))
 		expect(t, c.await(t, 2), "gap carts", `insert carts {"_id":2}  -> {"_id":2}`)

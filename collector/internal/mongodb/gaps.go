@@ -22,6 +22,7 @@ const (
 	gapHistoryLost = string(reason.HistoryLost)
 	gapToken       = string(reason.TokenRefused)
 	gapRewound     = string(reason.Rewound)
+	gapReplaced    = string(reason.Replaced)
 	gapUnreadable  = string(reason.Unreadable)
 )
 
@@ -74,7 +75,9 @@ func lost(err error) (cause string) {
 	}
 }
 
-var remedies = map[string]reason.Code{gapHistoryLost: reason.DoHistoryLost, gapToken: reason.DoTokenRefused, gapRewound: reason.DoRewound}
+var remedies = map[string]reason.Code{
+	gapHistoryLost: reason.DoHistoryLost, gapToken: reason.DoTokenRefused, gapRewound: reason.DoRewound, gapReplaced: reason.DoReplaced,
+}
 
 // lose begins a new epoch at the present, with a gap in every stream; or stops.
 func (r *reader) lose(ctx context.Context, cause string, because error) error {
@@ -90,8 +93,7 @@ func (r *reader) lose(ctx context.Context, cause string, because error) error {
 	if err := r.survey(ctx); err != nil {
 		return err
 	}
-	now := r.now()
-	next := begin(now, r.p.Epoch, d.now)
+	next, now := r.begin(d), r.now()
 	g := event.Gap{From: r.p.Time, To: now, Cause: why}.Advising(do)
 	var events []event.Raw
 	for _, n := range slices.SortedFunc(maps.Keys(r.known), func(a, b namespace) int { return strings.Compare(a.String(), b.String()) }) {

@@ -31,6 +31,9 @@ type progress struct {
 	Time        time.Time `json:"time"`
 	Transaction string    `json:"transaction,omitempty"`
 	Index       int64     `json:"index,omitempty"`
+	// Term is the election's from which the deployment was last found, and Witnesses are collections that were there then.
+	Term      int64     `json:"term,omitempty"`
+	Witnesses []witness `json:"witnesses,omitempty"`
 	// Reading is the renamed collection that is being read, before the stream goes on.
 	Reading *reading `json:"reading,omitempty"`
 }

@@ -26,6 +26,7 @@ type reader struct {
 	emit       source.Emit
 	p          progress           // as committed
 	known      map[namespace]bool // captured collections that there are
+	listed     []listing          // those that there were when it was last looked
 	told       time.Time          // when progress was last committed
 	readUpTo   atomic.Int64       // the deployment's time of what was read, in nanoseconds since 1970
 
@@ -40,10 +41,12 @@ func (r *reader) survey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, n := range found {
-		r.known[n] = true
+	names := make([]namespace, len(found))
+	for i, n := range found {
+		names[i], r.known[n.namespace] = n.namespace, true
 	}
-	r.keepPreImages(ctx, found)
+	r.listed = found
+	r.keepPreImages(ctx, names)
 	return nil
 }
 

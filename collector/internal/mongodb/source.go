@@ -2,7 +2,6 @@ package mongodb
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -95,16 +94,7 @@ func (s *Source) run(ctx context.Context, committed source.Progress, emit source
 	if err := r.survey(ctx); err != nil {
 		return err
 	}
-	switch {
-	case from == nil:
-		err = r.commit(ctx, begin(s.now(), "", d.now), nil, nil)
-	case d.now.before(from.At):
-		r.p = *from
-		err = r.lose(ctx, gapRewound, fmt.Errorf("its latest operation, of %s, is before the last one that was read, of %s", d.now.time(), from.At.time()))
-	default:
-		r.p = *from
-	}
-	if err != nil {
+	if err := r.settleOn(ctx, d, from); err != nil {
 		return err
 	}
 	watching, stop := context.WithCancel(ctx)
@@ -115,13 +105,32 @@ func (s *Source) run(ctx context.Context, committed source.Progress, emit source
 	return r.run(ctx)
 }
 
+// settleOn has the reader go on from progress, or begin where there is none, or where it is of another deployment.
+func (r *reader) settleOn(ctx context.Context, d deployment, from *progress) error {
+	if from == nil {
+		return r.commit(ctx, r.begin(d), nil, nil)
+	}
+	r.p = *from
+	gap, because := r.recognize(ctx, d)
+	if gap != "" {
+		for _, w := range r.p.Witnesses { // they were captured, and may not be there any more
+			r.known[w.namespace()] = true
+		}
+		return r.lose(ctx, gap, because)
+	}
+	if because == nil {
+		r.identify(&r.p, d)
+	}
+	return because
+}
+
 // stream is the stream of a collection.
 func (s *Source) stream(n namespace) event.Stream {
 	return event.StreamOf(s.name, event.CollectionEntity(n.database, n.collection))
 }
 
-// watch opens the change stream where progress says.
-func (s *Source) watch(ctx context.Context, client *mongo.Client, d deployment, p progress) (*mongo.ChangeStream, error) {
+// watch opens the change stream where progress says, with further stages.
+func (s *Source) watch(ctx context.Context, client *mongo.Client, d deployment, p progress, stages ...bson.D) (*mongo.ChangeStream, error) {
 	o := options.ChangeStream().SetFullDocument(options.UpdateLookup).SetMaxAwaitTime(s.limits.await).SetBatchSize(s.limits.received)
 	if d.atLeast(6, 0) {
 		o.SetFullDocumentBeforeChange(options.WhenAvailable)
@@ -131,11 +140,11 @@ func (s *Source) watch(ctx context.Context, client *mongo.Client, d deployment, 
 	} else {
 		o.SetStartAtOperationTime(p.Start.next())
 	}
-	pipeline := mongo.Pipeline{}
+	pipeline := mongo.Pipeline(stages)
 	if !s.selection.everything() {
 		pipeline = append(pipeline, s.selection.filter())
 	}
-	if d.atLeast(6, 0, 9) {
+	if d.splits() {
 		pipeline = append(pipeline, bson.D{{Key: "$changeStreamSplitLargeEvent", Value: bson.D{}}})
 	}
 	if database := s.selection.database(); database != "" {

@@ -32,3 +32,13 @@ func TestDeploymentsThatCanNotBeFollowedSayHowToMendIt(t *testing.T) {
 		}
 	}
 }
+
+func TestLargeEventsAreAskedForWhereTheServerKnowsThem(t *testing.T) {
+	for version, want := range map[[3]int32]bool{
+		{4, 4, 29}: false, {6, 0, 8}: false, {6, 0, 9}: true, {6, 0, 20}: true, {6, 1, 0}: false, {6, 3, 2}: false, {7, 0, 0}: true, {8, 2, 1}: true,
+	} {
+		if got := (deployment{version: version}).splits(); got != want {
+			t.Errorf("%v: %v", version, got)
+		}
+	}
+}

@@ -109,6 +109,16 @@ func (d *database) Read(t testing.TB, e event.Raw) sourcetest.Change {
 	return sourcetest.Change{Key: row.Key, Number: row.Number}
 }
 
+// Lose has the changes be made while nothing captures.
+func (d *database) Lose(t testing.TB, write func()) {
+	if d.capture == "wal" {
+		d.exec(t, "select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database()")
+	} else if err := d.Source(t, nil).(*postgres.Source).Remove(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	write()
+}
+
 func (d *database) Cut(t testing.TB) (mend func()) {
 	if err := d.private.Kill(); err != nil {
 		t.Fatal(err)

@@ -169,6 +169,9 @@ func (s *Server) await(ctx context.Context) error {
 // Addr is the host:port that clients connect to.
 func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
 
+// Port is the port that clients connect to.
+func (s *Server) Port() int { return s.port }
+
 // URI is the address that drivers take.
 func (s *Server) URI() string {
 	if s.options.Standalone {

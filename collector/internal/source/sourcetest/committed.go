@@ -28,6 +28,8 @@ type committed struct {
 	arrived  chan struct{}                  // closed when an emit waits at blocked
 	broken   func(error)                    // told of what no source may do
 	onState  map[source.State]chan struct{} // closed when a source has reported it
+	gaps     int                            // that were reported
+	mayLose  bool                           // a gap is no mistake
 }
 
 // fault is what an emit does instead of committing and returning nil.
@@ -161,7 +163,19 @@ func (c *committed) Lag(seconds float64) {
 func (c *committed) Backlog(int64) {}
 
 // Gap implements source.Reporter.
-func (c *committed) Gap(cause string) { c.broken(fmt.Errorf("a gap: %s", cause)) }
+func (c *committed) Gap(cause string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gaps++; !c.mayLose {
+		c.broken(fmt.Errorf("a gap: %s", cause))
+	}
+}
+
+func (c *committed) countGaps() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.gaps
+}
 
 func (c *committed) reached(state source.State) <-chan struct{} {
 	c.mu.Lock()

@@ -28,6 +28,8 @@ type Harness interface {
 	Write(t testing.TB, changes []Change)
 	// Read is the change that an event tells of.
 	Read(t testing.TB, e event.Raw) Change
+	// Lose has write make changes that the system then holds no more, while no source runs.
+	Lose(t testing.TB, write func())
 	// Cut takes the system away from the source, as a crash or a broken network does; mend brings it back with what was
 	// written. Nothing is written in between.
 	Cut(t testing.TB) (mend func())
@@ -46,6 +48,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Harness) {
 		{"AStopEndsABlockedEmit", stopBlocked},
 		{"ABlockedEmitIsBackPressure", backPressure},
 		{"ALostSystemIsAnError", lostSystem},
+		{"WhatIsNoLongerHeldIsAGapAndCaptureGoesOn", lostStretch},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, fresh(t)) })
 	}

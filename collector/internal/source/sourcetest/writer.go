@@ -2,6 +2,7 @@ package sourcetest
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 
@@ -37,6 +38,13 @@ func (w *writer) total() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.count
+}
+
+// last is the last change of each key.
+func (w *writer) last() map[string]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.numbers)
 }
 
 // check compares events with what was written: every change once, those of one key in order.
