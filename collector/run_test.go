@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
 	"datawatch/pkg/daemon"
+	"datawatch/pkg/deadletter"
 	"datawatch/pkg/event"
 	"datawatch/pkg/testrig"
 )
@@ -123,12 +125,17 @@ func raw(t *testing.T, c Config) []broker.Record {
 // rawSince is what has been committed in raw's partitions from these offsets on, which become those behind it.
 func rawSince(t *testing.T, c Config, from []int64) []broker.Record {
 	t.Helper()
+	return recordsSince(t, c, broker.TopicsOf(c.Broker.TopicPrefix).Raw, from)
+}
+
+// recordsSince is that of any of datawatch's topics with as many partitions.
+func recordsSince(t *testing.T, c Config, topic string, from []int64) []broker.Record {
+	t.Helper()
 	scanner, err := broker.NewScanner(c.Broker, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = scanner.Close() }()
-	topic := broker.TopicsOf(c.Broker.TopicPrefix).Raw
 	var records []broker.Record
 	for p := range c.Broker.Partitions {
 		end, err := scanner.Settled(t.Context(), topic, p)
@@ -213,6 +220,71 @@ func TestKafkaRecordArrivesInRawAsTheContractSays(t *testing.T) {
 			t.Errorf("id %s", parsed.ID)
 		}
 	})
+}
+
+// TestRecordOverTheBrokersSizeIsADeadLetterThatSaysWhereItIsFrom has two lie between others that the broker takes.
+func TestRecordOverTheBrokersSizeIsADeadLetterThatSaysWhereItIsFrom(t *testing.T) {
+	testrig.EachBroker(t, func(t *testing.T, addr string) {
+		prefix := testrig.Prefix(t)
+		topic := prefix + ".payments"
+		createTopic(t, addr, topic, 2)
+		c := configuration(t, addr, addr, prefix)
+		c.Broker.MaxRecordBytes = 64 << 10
+		start(t, c)
+		large, larger := strings.Repeat("x", 200<<10), strings.Repeat("x", 700<<10) // one of them is cut
+		for _, value := range []string{"before", large, larger, "behind"} {
+			produce(t, addr, &sarama.ProducerMessage{Topic: topic, Partition: 1, Key: sarama.StringEncoder("k"), Value: sarama.StringEncoder(value)})
+		}
+		var kinds []string
+		for _, r := range awaitRaw(t, c, 4) {
+			e, err := event.ParseRaw(r.Key, r.Value, r.Headers)
+			if err != nil {
+				t.Fatal(err)
+			}
+			kind := string(r.Value)
+			if e.Type == event.GapType {
+				kind = "gap"
+			}
+			kinds = append(kinds, kind)
+		}
+		slices.Sort(kinds) // a gap is of the whole stream, and in another partition
+		if !slices.Equal(kinds, []string{"before", "behind", "gap", "gap"}) {
+			t.Errorf("raw has %.40q", kinds)
+		}
+		letters := map[string]broker.Record{} // by their offsets
+		for _, l := range recordsSince(t, c, broker.TopicsOf(c.Broker.TopicPrefix).DeadLetter, make([]int64, c.Broker.Partitions)) {
+			letters[header(l, deadletter.HeaderOriginOffset)] = l
+		}
+		for offset, value := range map[string]string{"1": large, "2": larger} {
+			l := letters[offset]
+			if l.Size() > broker.RecordLimit(c.Broker) || len(l.Value) == 0 || !strings.HasPrefix(value, string(l.Value)) {
+				t.Errorf("the letter of offset %s has %d bytes, %d of them the record's", offset, l.Size(), len(l.Value))
+			}
+			if size, err := strconv.Atoi(header(l, deadletter.HeaderSize)); err != nil || size < len(value) || size > len(value)+1024 {
+				t.Errorf("the letter of offset %s says that it had %d bytes, %v", offset, size, err)
+			}
+			if reason := header(l, deadletter.HeaderReason); !strings.HasSuffix(reason, "allows 65536") {
+				t.Errorf("the letter of offset %s says %s", offset, reason)
+			}
+			for name, want := range map[string]string{
+				deadletter.HeaderOriginTopic: topic, deadletter.HeaderOriginPartition: "1", deadletter.HeaderClass: "too_large", deadletter.HeaderStage: "collector",
+			} {
+				if got := header(l, name); got != want {
+					t.Errorf("the letter of offset %s: %s is %q, not %q", offset, name, got, want)
+				}
+			}
+		}
+	})
+}
+
+// header is the value of a record's header.
+func header(r broker.Record, name string) string {
+	for _, h := range r.Headers {
+		if h.Name == name {
+			return string(h.Value)
+		}
+	}
+	return ""
 }
 
 func TestRestartedCollectorLosesAndRepeatsNothing(t *testing.T) {

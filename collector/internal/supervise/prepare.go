@@ -37,7 +37,11 @@ func (s *session) prepare(events []event.Raw) (records []broker.Record, shown []
 		record := s.rawRecord(e)
 		switch size := max(record.Size(), int(e.Size)); {
 		case e.Size > 0 || unmasked == nil && size > limit:
-			why, do := reason.EventTooLarge.With(e.ID, size, limit), reason.DoEventTooLarge.With(s.topics.DeadLetter)
+			allowed := limit // of datawatch's topics: what the configuration says, and room for headers
+			if e.Size > 0 {
+				allowed = int(s.Broker.MaxRecordBytes)
+			}
+			why, do := reason.EventTooLarge.With(e.ID, size, allowed), reason.DoEventTooLarge.With(s.topics.DeadLetter)
 			label, lost := gapTooLarge, new(int64(1))
 			if e.Unreadable != "" {
 				why, do = reason.EventUnreadable.With(e.ID, reason.Phrase(e.Unreadable)), reason.DoEventUnreadable.With(s.topics.DeadLetter)

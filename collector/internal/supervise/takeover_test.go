@@ -1,8 +1,11 @@
 package supervise
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,5 +97,47 @@ func TestSourcesAreSpreadEvenlyAndMoveWithoutLoss(t *testing.T) {
 		for _, name := range names {
 			awaitNumbers(t, c, name, total)
 		}
+	})
+}
+
+// TestWhatIsNoSourceIsDoneByOneCollectorAtATime: hearing Telegram's updates, and the watch over the validator.
+func TestWhatIsNoSourceIsDoneByOneCollectorAtATime(t *testing.T) {
+	testrig.EachBroker(t, func(t *testing.T, addr string) {
+		c := brokerConfig(t, addr)
+		var doers atomic.Int64
+		var does [2]atomic.Bool
+		part := func(collector int) Unit {
+			return Unit{Name: "commands", Do: func(ctx context.Context) error {
+				if doers.Add(1) > 1 {
+					t.Error("two collectors do it at a time")
+				}
+				defer doers.Add(-1)
+				does[collector].Store(true)
+				defer does[collector].Store(false)
+				<-ctx.Done()
+				return ctx.Err()
+			}}
+		}
+		begun := func(collector int) func() error {
+			return func() error {
+				if !does[collector].Load() {
+					return errors.New("it isn't done")
+				}
+				return nil
+			}
+		}
+		first := start(t, c, part(0))
+		testrig.Eventually(t, 30*time.Second, begun(0))
+		second := start(t, c, part(1))
+		testrig.Eventually(t, 30*time.Second, func() error {
+			if body := readyz(second); !strings.Contains(body, "standby: another collector does this") {
+				return errors.New(body)
+			}
+			return nil
+		})
+		if err := first.stop(); err != nil {
+			t.Fatal(err)
+		}
+		testrig.Eventually(t, 15*time.Second, begun(1))
 	})
 }
