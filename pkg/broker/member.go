@@ -177,8 +177,9 @@ func (s *seat) join(coordinator *sarama.Broker) error {
 			members[m.MemberId] = m.Metadata
 		}
 		shares := s.Share(members)
-		for id := range members {
-			sync.GroupAssignments = append(sync.GroupAssignments, sarama.SyncGroupRequestAssignment{MemberId: id, Assignment: shares[id]})
+		for id := range members { // a share of nothing is empty: with null the broker hangs up, and nobody gets one
+			share := append([]byte{}, shares[id]...)
+			sync.GroupAssignments = append(sync.GroupAssignments, sarama.SyncGroupRequestAssignment{MemberId: id, Assignment: share})
 		}
 	}
 	sent := time.Now()

@@ -38,24 +38,30 @@ func (s *seated) get() string {
 // sit takes a seat under a name; each member's share is the names of all, and which of them it is.
 func sit(t *testing.T, c config.Broker, name string) *seated {
 	t.Helper()
-	s := &seated{}
+	return sitSharing(t, c, name, func(members map[string][]byte) map[string][]byte {
+		var names []string
+		for _, m := range members {
+			names = append(names, string(m))
+		}
+		slices.Sort(names)
+		shares := maps.Clone(members)
+		for id, name := range members {
+			shares[id] = fmt.Appendf(nil, "%s of %s", name, strings.Join(names, ","))
+		}
+		return shares
+	})
+}
+
+// sitSharing takes a seat in a group that shares so.
+func sitSharing(t *testing.T, c config.Broker, name string, share func(members map[string][]byte) map[string][]byte) *seated {
+	t.Helper()
+	s := &seated{share: "none yet"}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	m := broker.Member{
 		Broker: c, Name: "test", Group: c.TopicPrefix + "-members",
 		Describe: func() []byte { return []byte(name) },
-		Share: func(members map[string][]byte) map[string][]byte {
-			var names []string
-			for _, m := range members {
-				names = append(names, string(m))
-			}
-			slices.Sort(names)
-			shares := maps.Clone(members)
-			for id, name := range members {
-				shares[id] = fmt.Appendf(nil, "%s of %s", name, strings.Join(names, ","))
-			}
-			return shares
-		},
+		Share:    share,
 		Assigned: func(share []byte) { s.set(string(share)) },
 		Lost:     func(error) { s.set("lost") },
 	}
@@ -87,6 +93,26 @@ func awaitShares(t *testing.T, want map[*seated]string) {
 			}
 		}
 		return nil
+	})
+}
+
+// TestMemberWithNothingToDoHoldsUpNobody: there may be more members than things to do.
+func TestMemberWithNothingToDoHoldsUpNobody(t *testing.T) {
+	testrig.EachBroker(t, func(t *testing.T, addr string) {
+		c := config.DefaultShared().Broker
+		c.Addresses, c.TopicPrefix = strings.Split(addr, ","), testrig.Prefix(t)
+		toOne := func(members map[string][]byte) map[string][]byte {
+			for id, name := range members {
+				if string(name) == "a" {
+					return map[string][]byte{id: []byte("all")}
+				}
+			}
+			return nil
+		}
+		idle, busy := sitSharing(t, c, "b", toOne), sitSharing(t, c, "a", toOne)
+		awaitShares(t, map[*seated]string{busy: "all", idle: ""})
+		busy.stop()
+		awaitShares(t, map[*seated]string{busy: "lost", idle: ""})
 	})
 }
 
