@@ -39,10 +39,14 @@ func TestWhatTheReplicaIdentityLacksIsSaid(t *testing.T) {
 	long := strings.Repeat("x", 5000)
 	r.exec(`insert into t values (1, 'a', '` + long + `'), (2, 'b', '` + long + `')`)
 	r.exec(`update t set v = 'c' where id = 1; update t set id = 3 where id = 2; delete from t where id = 1`)
+	first, second, fields := ``, ``, `"big","twice"`
+	if r.version() >= 180000 { // publishes what it computes
+		first, second, fields = `,"twice":2`, `,"twice":6`, `"big"`
+	}
 	expect(t, r.wait(6)[2:],
-		`public.t update {"id":1} after {"id":1,"v":"c"} incomplete {"before":"unavailable","fields":["big","twice"]}`,
-		`public.t delete {"id":2} before {"id":2} after {"id":3,"v":"b"} moved_to incomplete {"before":"unavailable","fields":["big","twice"]}`,
-		`public.t insert {"id":3} before {"id":2} after {"id":3,"v":"b"} moved_from incomplete {"before":"unavailable","fields":["big","twice"]}`,
+		`public.t update {"id":1} after {"id":1,"v":"c"`+first+`} incomplete {"before":"unavailable","fields":[`+fields+`]}`,
+		`public.t delete {"id":2} before {"id":2} after {"id":3,"v":"b"`+second+`} moved_to incomplete {"before":"unavailable","fields":[`+fields+`]}`,
+		`public.t insert {"id":3} before {"id":2} after {"id":3,"v":"b"`+second+`} moved_from incomplete {"before":"unavailable","fields":[`+fields+`]}`,
 		`public.t delete {"id":1} before {"id":1} incomplete {"before":"unavailable"}`,
 	)
 }
