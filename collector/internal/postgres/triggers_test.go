@@ -161,7 +161,7 @@ func TestTheOrderOfStatementsAndTheirTriggersIsExact(t *testing.T) {
 	events := r.drained()
 	state := replay(t, events)
 	for _, name := range append(names, "aside", "tree_log") {
-		if want, got := contents(t, r.db, `"`+name+`"`), state[event.StreamOf("shop-db", "public."+name)]; !maps.Equal(want, got) || len(want) == 0 && name != "tree_log" {
+		if want, got := contents(t, r.db, name), state[event.StreamOf("shop-db", "public."+name)]; !maps.Equal(want, got) || len(want) == 0 && name != "tree_log" {
 			t.Errorf("%s: %d rows in the table, %d by replay, or others", name, len(want), len(got))
 		}
 	}
