@@ -201,7 +201,7 @@ func TestReplayedCleanIsTheTablesWhateverIsKilledOrCut(t *testing.T) {
 func (w *world) snapshotsEnded(databases []*modelled) error {
 	out, err := exec.CommandContext(w.t.Context(), w.programs["collector"], "status", "--config", w.config).CombinedOutput()
 	if n := strings.Count(string(out), "snapshot of everything: ended"); n < len(databases) {
-		return fmt.Errorf("%d snapshots ended (%v)\n%s", n, err, out)
+		return errors.Join(fmt.Errorf("%d snapshots ended\n%s", n, out), err)
 	}
 	return nil
 }

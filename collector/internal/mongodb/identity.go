@@ -72,8 +72,8 @@ func (r *reader) recognize(ctx context.Context, d deployment) (gap string, becau
 	switch {
 	case err != nil && lost(notOpened(err)) == "": // the cut of a connection, say
 		return "", err
-	case err != nil, ended: // the stream itself will tell
-		return "", nil
+	case err != nil, ended:
+		return "", nil //nolint:nilerr // the stream itself will tell
 	default:
 		return gapReplaced, errReplaced
 	}
