@@ -149,7 +149,7 @@ var orderCases = map[string]struct{ ddl, do string }{
 }
 
 func TestTheOrderOfStatementsAndTheirTriggersIsExact(t *testing.T) {
-	r := newRig(t, `set statement_timeout = '20s'`)
+	r := newRig(t, `set statement_timeout = '2min'`)
 	names := slices.Sorted(maps.Keys(orderCases))
 	for _, name := range names {
 		r.exec(orderCases[name].ddl)
