@@ -94,7 +94,7 @@ func TestWhoWaitsWithABatchIsReadForNoFurtherThanAnother(t *testing.T) {
 			}
 			s.fill(t, 1, 2_000)
 			in.awaitHeld(t, 50)
-			for n := 2_001; n < 12_000; n += 1_000 { // so that there would have been time to read it all
+			for n := 2_001; n < 6_000; n += 1_000 { // so that there would have been time to read it all
 				s.fill(t, n, 1_000)
 			}
 			first := 1
