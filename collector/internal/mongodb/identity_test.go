@@ -27,6 +27,7 @@ func TestAnotherDeploymentBehindTheSameAddressIsAGap(t *testing.T) {
 	c.await(t, 1)
 	_ = stop()
 	before := c.read(t)
+	_ = s.client.Disconnect(t.Context()) // it would wait for the server that goes
 	if err := first.Stop(context.WithoutCancel(t.Context())); err != nil {
 		t.Fatal(err)
 	}
