@@ -91,6 +91,7 @@ const (
 	NewerInstalled    Code = "postgres_newer_installed"
 	OlderInstalled    Code = "postgres_older_installed"
 	PostgresRewound   Code = "postgres_rewound"
+	PostgresUpgraded  Code = "postgres_upgraded"
 	WALVersion        Code = "wal_version"
 	WALStandby        Code = "wal_standby"
 	WALLevel          Code = "wal_level"

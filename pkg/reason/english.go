@@ -101,6 +101,7 @@ var english = map[Code]string{
 	NewerInstalled:    "the schema datawatch is of version {version}, and this program knows {known}: use the newer datawatch",
 	OlderInstalled:    "the schema datawatch is of version {version}, which nothing reads any more: `collector triggers remove`, then `collector triggers install`; what wasn't read is a gap",
 	PostgresRewound:   "the database was rewound while it was read",
+	PostgresUpgraded:  "the outbox was upgraded while it was read: what is left is read next",
 	WALVersion:        "capture from the WAL needs PostgreSQL 13 or later: use capture: triggers",
 	WALStandby:        "the server is a hot standby: publications are made on the primary, and a failover would end what was read here; name the primary in dsn",
 	WALLevel:          "wal_level isn't logical: set it and restart the server, or use capture: triggers",

@@ -89,6 +89,7 @@ var vietnamese = map[Code]string{
 	NewerInstalled:    "schema datawatch là phiên bản {version}, còn chương trình này chỉ biết {known}: hãy dùng bản datawatch mới hơn",
 	OlderInstalled:    "schema datawatch là phiên bản {version}, không còn được hỗ trợ: `collector triggers remove`, rồi `collector triggers install`; những gì chưa đọc sẽ thành khoảng thiếu",
 	PostgresRewound:   "cơ sở dữ liệu đã quay lại trạng thái cũ trong lúc đọc",
+	PostgresUpgraded:  "outbox đã được nâng cấp trong lúc đọc: phần chưa đọc sẽ được đọc tiếp",
 	WALVersion:        "thu nhận từ WAL cần PostgreSQL 13 trở lên: hãy dùng capture: triggers",
 	WALStandby:        "máy chủ này là hot standby: publication phải tạo trên primary, và khi failover thì không đọc tiếp được ở đây; hãy ghi primary trong dsn",
 	WALLevel:          "wal_level không phải logical: đặt lại rồi khởi động lại máy chủ, hoặc dùng capture: triggers",

@@ -12,6 +12,7 @@ import (
 
 	"datawatch/pkg/config"
 	"datawatch/pkg/testrig"
+	servers "datawatch/pkg/testrig/postgres"
 )
 
 // yard has two tables that are alike: plain, and captured, which has our triggers.
@@ -21,8 +22,10 @@ type yard struct {
 	db  *pgx.Conn
 }
 
-func newYard(b *testing.B) *yard {
-	y := &yard{b: b, dsn: testrig.Postgres(b).Database(b)}
+func newYard(b *testing.B) *yard { return newYardOn(b, testrig.Postgres(b).Database(b)) }
+
+func newYardOn(b *testing.B, dsn string) *yard {
+	y := &yard{b: b, dsn: dsn}
 	y.db = y.session()
 	for _, table := range []string{"plain", "captured"} {
 		y.exec("create table " + table + " (id int primary key, name text, email text, amount numeric(12,2), at timestamptz default now(), note text)")
@@ -126,9 +129,21 @@ func BenchmarkThousandStatements(b *testing.B) {
 	b.ReportMetric(best["captured"].Seconds()/best["plain"].Seconds(), "x-time")
 }
 
-// BenchmarkSingleRows is of updates of one row each by 8 clients: the rate with capture, as a part of that without.
+// BenchmarkSingleRows is of updates of one row each by 8 clients: the rate with capture, as a part of that without. A user's
+// server writes through to its disk; one that doesn't shows what the processor has to do.
 func BenchmarkSingleRows(b *testing.B) {
-	y := newYard(b)
+	for _, fsync := range []string{"on", "off"} {
+		b.Run("fsync="+fsync, func(b *testing.B) {
+			server := testrig.PrivatePostgres(b, servers.Options{Settings: map[string]string{"fsync": fsync, "shared_buffers": "256MB", "max_wal_size": "4GB"}})
+			if err := server.CreateDatabase(b.Context(), "shop"); err != nil {
+				b.Fatal(err)
+			}
+			benchSingleRows(b, newYardOn(b, server.DSN("shop")))
+		})
+	}
+}
+
+func benchSingleRows(b *testing.B, y *yard) {
 	for _, table := range []string{"plain", "captured"} {
 		y.exec("insert into " + table + rows100000)
 	}

@@ -134,11 +134,7 @@ func (b *batch) addMoves(ctx context.Context, p *pack, first int64) error {
 
 // changesOf reads a pack's rows from one on to another. A changed key gives two changes, the delete first.
 func changesOf(p *pack, s *shape, from, to int64) ([]change, error) {
-	before, err := rowsOf(p.before)
-	if err != nil {
-		return nil, err
-	}
-	after, err := rowsOf(p.after)
+	before, after, err := imagesOf(p, s, from, to)
 	if err != nil {
 		return nil, err
 	}
@@ -163,6 +159,20 @@ func changesOf(p *pack, s *shape, from, to int64) ([]change, error) {
 		}
 	}
 	return changes, nil
+}
+
+// imagesOf are the rows of a pack as JSON; of binary ones those outside of from and to are left out.
+func imagesOf(p *pack, s *shape, from, to int64) (before, after []json.RawMessage, err error) {
+	if p.sent() {
+		if before, err = s.sentRows(p.olds, from, to); err == nil {
+			after, err = s.sentRows(p.news, from, to)
+		}
+		return before, after, err
+	}
+	if before, err = rowsOf(p.before); err == nil {
+		after, err = rowsOf(p.after)
+	}
+	return before, after, err
 }
 
 func appendKeyed(changes []change, s *shape, c change) ([]change, error) {

@@ -18,6 +18,7 @@ var whereSQL string
 
 // whereabouts is what the database says of itself before reading begins.
 type whereabouts struct {
+	version  int
 	install  string
 	server   string // as it was when it was installed
 	timeline uint32
@@ -32,7 +33,7 @@ func readWhereabouts(ctx context.Context, db querier) (whereabouts, error) {
 	var w whereabouts
 	var told string
 	var timeline int64
-	err := db.QueryRow(ctx, whereSQL).Scan(&w.install, &w.server, &timeline, &w.database, &w.epoch, &w.tick, &told, &w.toldAt)
+	err := db.QueryRow(ctx, whereSQL).Scan(&w.version, &w.install, &w.server, &timeline, &w.database, &w.epoch, &w.tick, &told, &w.toldAt)
 	if err != nil {
 		return w, fmt.Errorf("read what is installed: %w", err)
 	}

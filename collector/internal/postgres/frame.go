@@ -97,7 +97,7 @@ func (r *reader) prefetch(ctx context.Context, path []frame, page []pack) error 
 	if numbers = slices.Compact(numbers); len(numbers) < 2 {
 		return nil // it is read when it is its turn
 	}
-	rows, err := r.db.Query(ctx, behindSQL, numbers, 0, 0, 0, r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes)
+	rows, err := r.db.Query(ctx, r.queries.behind, numbers, 0, 0, 0, r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes)
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (r *reader) prefetch(ctx context.Context, path []frame, page []pack) error 
 // take removes the first pack of a frame, which was told.
 func (s *shelf) take(behind int64) {
 	packs := s.packs[behind]
-	packs[0].before, packs[0].after = nil, nil
+	packs[0].before, packs[0].after, packs[0].olds, packs[0].news = nil, nil, nil, nil
 	s.packs[behind] = packs[1:]
 }
 

@@ -35,12 +35,16 @@ type installed struct {
 	code      string // a hash of the functions
 }
 
+// followed tells whether ALTER TABLE makes the functions anew in its own transaction, now or when the plan has been run. Only
+// then may packs leave out the names of columns.
+func (i installed) followed() bool { return i.follows || i.mayFollow }
+
 // readable tells whether this program can work with what is installed.
 func (i installed) readable() error {
 	switch {
 	case i.version > version:
 		return reason.New(reason.NewerInstalled.With(i.version, version))
-	case i.version > 0 && i.version < version:
+	case i.version > 0 && i.version < oldestVersion:
 		return reason.New(reason.OlderInstalled.With(i.version))
 	}
 	return nil
@@ -63,12 +67,13 @@ func serverIdentity(ctx context.Context, db querier) (string, error) {
 }
 
 // installedState looks at what is there; reader is the role that needs rights, "" where it is the installer.
-func installedState(ctx context.Context, db querier, reader string) (installed, error) {
+func (s *Source) installedState(ctx context.Context, db querier, reader string) (installed, error) {
 	var state installed
 	var there bool
 	if err := db.QueryRow(ctx, installedSQL).Scan(&there, &state.lz4, &state.follows, &state.mayFollow); err != nil {
 		return state, fmt.Errorf("find out what is installed: %w", err)
 	}
+	state.mayFollow = state.mayFollow && !s.unfollowed
 	var err error
 	if state.server, err = serverIdentity(ctx, db); err != nil {
 		return state, err

@@ -4,11 +4,13 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 var (
@@ -19,14 +21,28 @@ var (
 	//go:embed sql/behind.sql
 	behindTemplate string
 
-	pageSQL      = packSQL(pageTemplate, "$7", "o.behind is null")
-	unclaimedSQL = packSQL(pageTemplate, "$7", "o.behind is not null and not exists (select from datawatch.outbox s where abs(s.start) = o.behind)")
-	behindSQL    = packSQL(behindTemplate, "$6", "")
+	queriesNow = packQueries("$1")
+	// queriesBefore are for an outbox that wasn't upgraded from version 2, which has no rows in binary form.
+	queriesBefore = packQueries("null")
+
+	columnSent = regexp.MustCompile(`{{sent (\S+?)}}`)
 )
 
-func packSQL(template, largest, which string) string {
-	template = strings.NewReplacer("{{pack}}", strings.TrimSpace(packColumns), "{{which}}", which).Replace(template)
-	return strings.ReplaceAll(template, "{{largest}}", largest)
+// queries read packs.
+type queries struct{ page, unclaimed, behind string }
+
+// packQueries are made with what stands for the columns of rows in binary form.
+func packQueries(sent string) *queries {
+	complete := func(template, largest, which string) string {
+		template = strings.NewReplacer("{{pack}}", strings.TrimSpace(packColumns), "{{which}}", which).Replace(template)
+		return strings.ReplaceAll(columnSent.ReplaceAllString(template, sent), "{{largest}}", largest)
+	}
+	return &queries{
+		page: complete(pageTemplate, "$7", "o.behind is null"),
+		unclaimed: complete(pageTemplate, "$7",
+			"o.behind is not null and not exists (select from datawatch.outbox s where abs(s.start) = o.behind)"),
+		behind: complete(behindTemplate, "$6", ""),
+	}
 }
 
 // limits bound what is read and committed at a time.
@@ -61,6 +77,8 @@ type pack struct {
 	tag         string
 	before      []byte
 	after       []byte
+	olds        []byte // in their place, arrays of rows in PostgreSQL's binary form
+	news        []byte
 	size        int64
 	cut         bool // only the beginning of its rows was read: it is larger than a record may be
 }
@@ -93,15 +111,15 @@ func (r *reader) load(ctx context.Context, f *frame) ([]pack, bool, error) {
 	var err error
 	switch f.Behind {
 	case top, unclaimed:
-		sql := pageSQL
+		sql := r.queries.page
 		if f.Behind == unclaimed {
-			sql = unclaimedSQL
+			sql = r.queries.unclaimed
 		}
 		s1, s2 := r.p.Snapshot, r.p.Open.Snapshot
 		rows, err = r.db.Query(ctx, sql, f.Seq, f.Part, strconv.FormatUint(s1.xmax, 10), xidArray(s1.ended(s2)), s2.String(),
 			r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes)
 	default:
-		rows, err = r.db.Query(ctx, behindSQL, []int64{f.Behind}, f.Place, f.Seq, f.Part, r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes)
+		rows, err = r.db.Query(ctx, r.queries.behind, []int64{f.Behind}, f.Place, f.Seq, f.Part, r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes)
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("read the outbox: %w", err)
@@ -114,7 +132,7 @@ func (r *reader) collect(rows pgx.Rows) (packs []pack, last bool, err error) {
 	packs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (pack, error) {
 		var p pack
 		err := row.Scan(&p.seq, &p.part, &p.txid, &p.op, &p.shape, &p.at, &p.first, &p.rows, &p.total, &p.start, &p.behind, &p.place,
-			&p.application, &p.login, &p.client, &p.tag, &p.before, &p.after, &p.size, &p.cut)
+			&p.application, &p.login, &p.client, &p.tag, &p.before, &p.after, &p.size, &p.cut, (*pgtype.UndecodedBytes)(&p.olds), (*pgtype.UndecodedBytes)(&p.news))
 		return p, err
 	})
 	if err != nil {
@@ -122,7 +140,11 @@ func (r *reader) collect(rows pgx.Rows) (packs []pack, last bool, err error) {
 	}
 	var bytes int64
 	for i := range packs {
-		bytes += packs[i].size
+		p := &packs[i]
+		if r.queries == queriesBefore && p.ofRows() && p.before == nil && p.after == nil {
+			return nil, false, errUpgraded
+		}
+		bytes += p.size
 	}
 	return packs, len(packs) < r.limits.pagePacks && bytes < r.limits.pageBytes, nil
 }

@@ -32,11 +32,24 @@ var captureBodySQL string
 //go:embed sql/append.sql
 var appendSQL string
 
+//go:embed sql/send.sql
+var sendSQL string
+
 //go:embed sql/guard.sql
 var guardSQL string
 
-// version is that of what is installed in the database.
-const version = 2
+//go:embed sql/upgrade.sql
+var upgradeSQL string
+
+//go:embed sql/lz4.sql
+var lz4SQL string
+
+const (
+	// version is that of what is installed in the database.
+	version = 3
+	// oldestVersion is read as it is, and upgraded in place.
+	oldestVersion = 2
+)
 
 // Statement is one step of an installation. Statements of one Table (empty: the schema datawatch) run in one transaction.
 type Statement struct {
@@ -71,7 +84,7 @@ func (s *Source) Plan(ctx context.Context) ([]Statement, error) {
 
 // plan needs the name of the role that reads, "" where that is the installer itself.
 func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Statement, error) {
-	state, err := installedState(ctx, db, reader)
+	state, err := s.installedState(ctx, db, reader)
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +104,7 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 		steps = append(steps, gone...)
 	}
 	for _, t := range tables {
+		t.sent = state.followed() && sendableShape(t.shape)
 		installs, err := s.planTable(t)
 		if err != nil {
 			return nil, err
@@ -148,9 +162,7 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 	if state.version == 0 {
 		add(schemaSQL)
 		if state.lz4 {
-			add("alter table datawatch.outbox_0 alter before set compression lz4, alter after set compression lz4;\n" +
-				"alter table datawatch.outbox_1 alter before set compression lz4, alter after set compression lz4;\n" +
-				"alter table datawatch.outbox_2 alter before set compression lz4, alter after set compression lz4;")
+			add(lz4SQL)
 		}
 		add(functions)
 		add(fmt.Sprintf("insert into datawatch.meta (version, server, code) values (%d, %s, %s);\n"+
@@ -159,6 +171,12 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 			"insert into datawatch.slots (slot) values (0), (1), (2);\n"+
 			"insert into datawatch.progress default values;", version, quote(state.server), quote(code), s.room(), s.expires()))
 	} else if state.code != code {
+		if state.version < version {
+			add(upgradeSQL)
+			if state.lz4 {
+				add(lz4SQL)
+			}
+		}
 		add(functions)
 		add("update datawatch.meta set code = " + quote(code) + ";")
 	}
@@ -180,7 +198,7 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 func installedFunctions() string {
 	return strings.NewReplacer(
 		"{{describe}}", describeSQLFunction(), "{{tracked}}", strings.TrimSpace(trackedSQL),
-		"{{settings}}", allSettings.String(),
+		"{{settings}}", allSettings.String(), "{{sendable}}", sendableList(),
 		"{{open.name}}", triggerOpen, "{{open.fires}}", firesWhen[triggerOpen],
 		"{{rows.name}}", triggerRows, "{{rows.fires}}", firesWhen[triggerRows],
 		"{{gone.name}}", triggerGone, "{{gone.fires}}", firesWhen[triggerGone],
@@ -257,7 +275,10 @@ func captureFunction(function string, pinned settings, body string) string {
 func (s *Source) captureBody(t *table) string {
 	_, rest, _ := strings.Cut(captureSQL, "$capture$")
 	source, _, _ := strings.Cut(rest, "$capture$")
-	capture := strings.ReplaceAll(strings.TrimSpace(captureBodySQL), "{{append}}", indent(strings.TrimSpace(appendSQL), "    "))
+	capture := strings.NewReplacer(
+		"{{append}}", indent(strings.TrimSpace(appendSQL), "    "),
+		"{{send}}", indent(strings.TrimSpace(sendSQL), "        "), "{{send.rest}}", indent(strings.TrimSpace(sendSQL), "    "),
+	).Replace(strings.TrimSpace(captureBodySQL))
 	declare, body := "", indent(capture, "  ")
 	if s.config.OnError == onErrorFailOpen {
 		declare, body, _ = strings.Cut(guardSQL, "begin\n")
@@ -266,17 +287,20 @@ func (s *Source) captureBody(t *table) string {
 	source = strings.NewReplacer("{{guard.declare}}", declare, "{{body}}", body).Replace(source)
 	return strings.NewReplacer(
 		"{{table}}", strings.NewReplacer("\n", " ", "$", "").Replace(t.ident()),
-		"{{closed}}", closedSQL, "{{counted}}", countedSQL,
-		"{{shape}}", strconv.FormatInt(t.shapeID, 10),
+		"{{closed}}", closedSQL, "{{closed.looked}}", closedLookedSQL, "{{counted}}", countedSQL,
+		"{{shape}}", strconv.FormatInt(t.shapeID, 10), "{{sent}}", strconv.FormatBool(t.sent),
 		"{{row datawatch_new}}", rowSQL("datawatch_new", t.drop),
 		"{{row datawatch_old}}", rowSQL("datawatch_old", t.drop),
 	).Replace(source)
 }
 
-// closedSQL tells whether nothing is captured: true where there is no room or no collector came, null where somebody
-// switched capture off.
-const closedSQL = "case when queue.off is null then moment > queue.expires or\n" +
-	"    coalesce(pg_relation_size(queue.main), 0) + coalesce(pg_relation_size(queue.toast), 0) > queue.room end"
+// These tell whether nothing is captured: true where there is no room or no collector came, null where somebody switched
+// capture off. The first is for statements of a single row, which needn't look each time: see datawatch.is_full.
+const (
+	closedSQL = "case when off is null then clock_timestamp() > expires or\n" +
+		"      (drawn & 63 = 0 or room < 134217728 or pg_sequence_last_value('datawatch.filled') is not distinct from 2) and datawatch.is_full() end"
+	closedLookedSQL = "case when queue.off is null then moment > queue.expires or datawatch.is_full() end"
+)
 
 // countedSQL is how many rows of the transaction were captured before this one, which it counts.
 const countedSQL = "set_config('datawatch.written',\n" +

@@ -32,6 +32,9 @@ const (
 // errRewound ends a run whose database was rewound under it; the next run begins a new epoch.
 var errRewound = reason.New(reason.PostgresRewound.With())
 
+// errUpgraded ends a run whose outbox was upgraded under it; the next run reads what is new there.
+var errUpgraded = reason.New(reason.PostgresUpgraded.With())
+
 // reader reads the outbox, tick by tick, on a session of its own.
 type reader struct {
 	*Source
@@ -39,6 +42,7 @@ type reader struct {
 	emit     source.Emit
 	shapes   *shapes
 	database string
+	queries  *queries
 	p        progress
 
 	shelf    shelf
@@ -87,7 +91,10 @@ func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, em
 			return nil, err
 		}
 	}
-	r := &reader{Source: s, db: db, emit: emit, database: w.database}
+	r := &reader{Source: s, db: db, emit: emit, database: w.database, queries: queriesNow}
+	if w.version < version {
+		r.queries = queriesBefore
+	}
 	r.shapes = &shapes{source: s.name, database: w.database, db: db, byID: map[int64]*shape{}}
 	if r.last, err = r.poll(ctx, false); err != nil {
 		return nil, err

@@ -29,6 +29,8 @@ type rig struct {
 	opts   Options
 	limits limits
 	dones  int // how often drained asked
+	// unfollowed: the installer may have no event trigger, as most roles.
+	unfollowed bool
 
 	mu        sync.Mutex
 	committed source.Progress
@@ -76,7 +78,7 @@ func (r *rig) exec(sql string) {
 
 func (r *rig) source() *Source {
 	s := New("shop-db", r.config, r.opts)
-	s.limits = r.limits
+	s.limits, s.unfollowed = r.limits, r.unfollowed
 	requests := make(chan source.SnapshotRequest, 100)
 	for _, request := range r.open() {
 		requests <- request
@@ -182,6 +184,15 @@ func (r *rig) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.events)
+}
+
+// number is what a query of one number gives.
+func (r *rig) number(sql string) (n int64) {
+	r.t.Helper()
+	if err := r.db.QueryRow(r.t.Context(), sql).Scan(&n); err != nil {
+		r.t.Fatalf("%s: %v", sql, err)
+	}
+	return n
 }
 
 func (r *rig) await(n int) {

@@ -14,6 +14,7 @@ type shape struct {
 	stream        event.Stream
 	columns       []event.Column
 	key           []string
+	sent          []sentColumn // nil where a type isn't known in its binary form
 
 	head []byte // the members of a RowChange from "database" to "key_columns"
 }
@@ -51,7 +52,7 @@ func parseShape(source, database string, text []byte) (*shape, error) {
 	if err := json.Unmarshal(text, &d); err != nil {
 		return nil, fmt.Errorf("read shape: %w", err)
 	}
-	s := &shape{schema: d.RootSchema, table: d.RootTable, key: d.Key, columns: d.columns(d.Columns, 0)}
+	s := &shape{schema: d.RootSchema, table: d.RootTable, key: d.Key, columns: d.columns(d.Columns, 0), sent: d.sent()}
 	return s.complete(source, database)
 }
 

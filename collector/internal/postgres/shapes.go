@@ -24,6 +24,13 @@ func (c *shapes) of(ctx context.Context, p *pack) (*shape, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.sent() {
+		types, err := typesOf(p)
+		if err != nil || named.fitsTypes(types) {
+			return named, nil //nolint:nilerr // who reads the rows says so
+		}
+		return c.mend(ctx, p.shape, named, nil, types)
+	}
 	image := p.after
 	if len(image) == 0 {
 		image = p.before
@@ -39,7 +46,7 @@ func (c *shapes) of(ctx context.Context, p *pack) (*shape, error) {
 	if err != nil || named.fits(names) {
 		return named, nil //nolint:nilerr // who reads the rows says so
 	}
-	return c.mend(ctx, p.shape, named, names)
+	return c.mend(ctx, p.shape, named, names, nil)
 }
 
 func (c *shapes) load(ctx context.Context, id int64) (*shape, error) {
@@ -62,9 +69,10 @@ func (c *shapes) load(ctx context.Context, id int64) (*shape, error) {
 	return s, nil
 }
 
-// mend looks for a shape of the same table with these names: as the table is now, else as it was, else what is known.
-func (c *shapes) mend(ctx context.Context, id int64, named *shape, names []string) (*shape, error) {
-	cached := fmt.Sprintf("%d\x00%s", id, strings.Join(names, "\x00"))
+// mend looks for a shape of the same table with these names, or of binary rows these types: as the table is now, else as it
+// was, else what is known.
+func (c *shapes) mend(ctx context.Context, id int64, named *shape, names []string, types []uint32) (*shape, error) {
+	cached := fmt.Sprintf("%d\x00%s%v", id, strings.Join(names, "\x00"), types)
 	if s := c.mended[cached]; s != nil {
 		return s, nil
 	}
@@ -90,11 +98,14 @@ func (c *shapes) mend(ctx context.Context, id int64, named *shape, names []strin
 		if err != nil {
 			return nil, err
 		}
-		if s.fits(names) {
+		if types == nil && s.fits(names) || types != nil && s.fitsTypes(types) {
 			s.stream, s.schema, s.table = named.stream, named.schema, named.table
 			c.mended[cached] = s
 			return s, nil
 		}
+	}
+	if types != nil {
+		return named, nil // who reads the rows says so
 	}
 	s, err := named.named(c.source, c.database, names)
 	if err != nil {

@@ -35,6 +35,8 @@ type Source struct {
 	metrics *metrics
 	now     func() time.Time
 	limits  limits
+	// unfollowed: no event trigger is made, as where the installer may have none.
+	unfollowed bool
 
 	requests <-chan source.SnapshotRequest // nil where nobody asks
 	told     chan told                     // the latest progress that was committed; one place

@@ -45,7 +45,7 @@ func (s *Source) Status(ctx context.Context) (*Status, error) {
 }
 
 func (s *Source) status(ctx context.Context, db querier) (*Status, error) {
-	state, err := installedState(ctx, db, "")
+	state, err := s.installedState(ctx, db, "")
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +68,7 @@ func (s *Source) status(ctx context.Context, db querier) (*Status, error) {
 		if err != nil {
 			return nil, err
 		}
+		t.sent = state.followed() && sendableShape(t.shape)
 		one := TableStatus{
 			Table: t.ident(), Stream: parsed.stream, Key: parsed.key, Disabled: t.disabled,
 			Outdated: t.function != "" && t.functionBody != s.captureBody(t),

@@ -44,6 +44,7 @@ type table struct {
 	shapeID       int64 // as it is now
 	shape         []byte
 	drop          []string
+	sent          bool   // its rows are captured in PostgreSQL's binary form
 	freshFunction string // the name that a new function gets
 }
 

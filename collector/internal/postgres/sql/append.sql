@@ -1,5 +1,5 @@
 if rows = 200 or rows > 0 and bytes + size > 1048576 then
-  perform datawatch.write_pack(slot, number, done, tg_op, shape, moment, started + done, rows, total, spot, old_rows, new_rows);
+  perform datawatch.write_pack(slot, number, done, tg_op, {{shape}}, moment, started + done, rows, total, spot, old_rows, new_rows);
   done := done + rows;
   rows := 0;
   bytes := 0;

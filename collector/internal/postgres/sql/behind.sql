@@ -4,7 +4,7 @@
 from (
   select found.*, size > {{largest}} * case when rows = 1 then 1 else 4 end + 2097152 as cut, sum(size) over (order by behind, place, seq, part) as running
   from (
-    select o.*, coalesce(octet_length(o.before), 0) + coalesce(octet_length(o.after), 0)::bigint as size
+    select o.*, coalesce(octet_length(o.before), 0) + coalesce(octet_length(o.after), 0) + coalesce({{sent o.bytes}}, 0)::bigint as size
     from unnest($1::bigint[]) statement(number)
     cross join lateral (
       select * from datawatch.outbox o

@@ -5,17 +5,20 @@ as $capture$
 #variable_conflict use_variable
 -- Names below may be those of the table's columns too; they mean the variables. Rows are taken whole.
 -- Captures what a statement did to {{table}}. Written by datawatch; replaced when the table changes.
+-- shape constant bigint := {{shape}};
 declare
-  shape constant bigint := {{shape}};
-  moment constant timestamptz := clock_timestamp();
+  way text;
+  nothing record;
+  moment timestamptz;
+  op "char";
   total bigint;
   slot smallint;
   closed boolean;
   started bigint;
   number bigint;
-  done bigint := 0;
-  rows integer := 0;
-  bytes bigint := 0;
+  done bigint;
+  rows integer;
+  bytes bigint;
   size bigint;
   spot datawatch.spot;
   olds refcursor;
@@ -24,6 +27,10 @@ declare
   new_row text;
   old_rows text[];
   new_rows text[];
+  old_sent bytea;
+  new_sent bytea;
+  olds_sent bytea[];
+  news_sent bytea[];
   ignored text;
 {{guard.declare}}begin
 {{body}}

@@ -147,6 +147,30 @@ language sql stable set search_path = pg_catalog, pg_temp as $body$
   select c.relhassubclass or coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)) > 0, false) from pg_class c where c.oid = relation
 $body$;
 
+-- Whether the outbox has reached its cap. To look costs nearly as much as to write a row. So of the statements that write a
+-- single row, 100 kB at most, every 64th looks, and every one where there is little room or none was found: a sequence says
+-- so, which needs no lock that others would wait for.
+create or replace function datawatch.is_full() returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
+declare
+  filled boolean;
+begin
+  select coalesce(pg_relation_size(main), 0) + coalesce(pg_relation_size(nullif(toast, 0)), 0) > room into filled from datawatch.queue;
+  if filled <> (coalesce(pg_sequence_last_value('datawatch.filled'), 1) = 2) then
+    perform setval('datawatch.filled', case when filled then 2 else 1 end);
+  end if;
+  return filled;
+end
+$body$;
+
+-- Whether the collector reads all of a shape's types in PostgreSQL's binary form.
+create or replace function datawatch.sendable(shape jsonb) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $body$
+  select shape -> 'drop' = '[]' and not exists (
+    select from jsonb_array_elements(shape -> 'columns') c
+    where (c ->> 'oid')::bigint <> all ('{{{sendable}}}'::bigint[]) and shape -> 'types' -> (c ->> 'oid') ->> 'kind' is distinct from 'e')
+$body$;
+
 -- TRUNCATE of a table, or of the root of a partition tree, is one pack 't'. PostgreSQL calls the root's BEFORE trigger
 -- before those of its partitions: they see its mark and say nothing. Of a partition alone, it is a delete of its rows.
 create or replace function datawatch.capture_truncate(slot smallint, number bigint, shape bigint, moment timestamptz, started bigint, relation oid, spot datawatch.spot)
@@ -302,7 +326,8 @@ begin
   end if;
   insert into datawatch.shapes (id, shape) values (described.id, described.shape) on conflict (id) do nothing;
   perform datawatch.tell_moved(old_id, described.id, relation);
-  execute regexp_replace(pg_get_functiondef(capture), 'shape constant bigint := -?\d+;', 'shape constant bigint := ' || described.id || ';');
+  execute regexp_replace(replace(pg_get_functiondef(capture), old_id::text, described.id::text),
+    '/\* sent \*/ \w+', '/* sent */ ' || datawatch.sendable(described.shape), 'g');
   -- What the new columns' text depends on is known to whoever installs; here all of it is pinned.
   execute format('alter function %s', capture::regprocedure) || $settings${{settings}}$settings$;
   return true;

@@ -26,6 +26,8 @@ create sequence datawatch.seq cache 1;
 -- and survive a rollback.
 create sequence datawatch.failed cache 1;
 create sequence datawatch.skipped cache 1;
+-- 2 where the outbox was full when somebody looked last: see datawatch.is_full.
+create sequence datawatch.filled cache 1;
 
 -- One row: where triggers write now, and how long and how much they may.
 create table datawatch.queue (
@@ -55,8 +57,8 @@ create table datawatch.progress (
   told_at  timestamptz not null default clock_timestamp()
 ) with (fillfactor = 50);
 
--- The outbox. A row is a pack: up to 200 rows of one statement, as JSON arrays. It is partitioned so that old packs go
--- by TRUNCATE of a table that nobody writes to.
+-- The outbox. A row is a pack: up to 200 rows of one statement, as JSON arrays or as record_send gives them. It is
+-- partitioned so that old packs go by TRUNCATE of a table that nobody writes to.
 create table datawatch.outbox (
   slot        smallint not null,
   seq         bigint not null,          -- one number a statement, in the order in which statements end
@@ -79,7 +81,10 @@ create table datawatch.outbox (
   client      inet default inet_client_addr(),
   tag         text default nullif(current_setting('datawatch.tag', true), ''),
   before      text,                     -- a JSON array of rows
-  after       text
+  after       text,
+  bytes       integer,                  -- in the place of these two: the rows in PostgreSQL's binary form, which depends on
+  olds        bytea[],                  -- no setting and costs a third of JSON, and how many bytes they are
+  news        bytea[]
 ) partition by list (slot);
 create table datawatch.outbox_0 partition of datawatch.outbox for values in (0);
 create table datawatch.outbox_1 partition of datawatch.outbox for values in (1);

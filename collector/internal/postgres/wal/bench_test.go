@@ -80,9 +80,18 @@ func BenchmarkBacklog(b *testing.B) {
 
 // BenchmarkUpdates has 8 clients update single rows, in turns with and without a reader of the slot on the same host, and
 // gives the ratio: the median of the turns, since others may be at work there. PostgreSQL's own pg_recvlogical, which throws
-// away what it reads, is the bound.
+// away what it reads, is the bound; a slot that nobody reads shows what the writers themselves pay, the rest being what
+// decodes and reads beside them.
 func BenchmarkUpdates(b *testing.B) {
 	b.Run("datawatch", func(b *testing.B) { benchRatio(b, benchCapture) })
+	b.Run("nobody", func(b *testing.B) {
+		benchRatio(b, func(b *testing.B, s *Source) func() {
+			if err := s.Install(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			return func() {}
+		})
+	})
 	program, err := exec.LookPath("pg_recvlogical")
 	if err != nil {
 		installed, _ := filepath.Glob("/usr/lib/postgresql/*/bin/pg_recvlogical") // the pattern is well-formed

@@ -98,7 +98,7 @@ func (c *catalog) describe(ctx context.Context, r *relation, columns []*pglogrep
 
 func columnOf(c *pglogrepl.RelationMessageColumn, types codecs) column {
 	return column{
-		name: c.Name, head: append(appendText(nil, []byte(c.Name)), ':'), identity: c.Flags&1 != 0,
+		name: c.Name, head: append(postgres.AppendJSONText(nil, []byte(c.Name)), ':'), identity: c.Flags&1 != 0,
 		codec: types.of(fmt.Sprint(c.DataType), 0),
 	}
 }
@@ -110,7 +110,7 @@ func (c *catalog) cast(ctx context.Context, typeName, text string) ([]byte, erro
 		if ctx.Err() != nil || c.db.IsClosed() {
 			return nil, fmt.Errorf("print a value of %s: %w", typeName, err)
 		}
-		return appendText(nil, []byte(text)), nil // the type was altered or dropped since
+		return postgres.AppendJSONText(nil, []byte(text)), nil // the type was altered or dropped since
 	}
 	return value, nil
 }

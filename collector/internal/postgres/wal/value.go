@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"datawatch/collector/internal/postgres"
 )
 
 // form is what to_json makes of a type (json_categorize_type in src/backend/utils/adt/json.c).
@@ -58,7 +60,7 @@ func (c *codec) append(dst, text []byte) ([]byte, error) {
 		if isNumber(text) {
 			return append(dst, text...), nil
 		}
-		return appendText(dst, text), nil // NaN and the infinities
+		return postgres.AppendJSONText(dst, text), nil // NaN and the infinities
 	case asTimestamp:
 		return appendTime(dst, text, false), nil
 	case asTimestamptz:
@@ -76,7 +78,7 @@ func (c *codec) append(dst, text []byte) ([]byte, error) {
 		}
 		return append(dst, value...), nil
 	default:
-		return appendText(dst, text), nil
+		return postgres.AppendJSONText(dst, text), nil
 	}
 }
 
@@ -93,7 +95,7 @@ func isNumber(text []byte) bool {
 func appendTime(dst, text []byte, zone bool) []byte {
 	day, rest, timed := bytes.Cut(text, []byte{' '})
 	if !timed {
-		return appendText(dst, text)
+		return postgres.AppendJSONText(dst, text)
 	}
 	dst = append(dst, '"')
 	dst = append(append(append(dst, day...), 'T'), bytes.TrimSuffix(rest, []byte(" BC"))...)
@@ -104,38 +106,6 @@ func appendTime(dst, text []byte, zone bool) []byte {
 		dst = append(dst, " BC"...)
 	}
 	return append(dst, '"')
-}
-
-// appendText writes a JSON string as PostgreSQL's escape_json does. Bytes that aren't UTF-8 pass, for whoever reads the row
-// to refuse, as with to_json.
-func appendText(dst, text []byte) []byte {
-	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
-	start := 0
-	for i, c := range text {
-		if c >= 0x20 && c != '"' && c != '\\' {
-			continue
-		}
-		dst = append(dst, text[start:i]...)
-		start = i + 1
-		switch c {
-		case '\b':
-			dst = append(dst, `\b`...)
-		case '\f':
-			dst = append(dst, `\f`...)
-		case '\n':
-			dst = append(dst, `\n`...)
-		case '\r':
-			dst = append(dst, `\r`...)
-		case '\t':
-			dst = append(dst, `\t`...)
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		}
-	}
-	return append(append(dst, text[start:]...), '"')
 }
 
 // walType is a type as sql/types.sql tells it.
@@ -178,7 +148,7 @@ func (m codecs) of(oid string, depth int) *codec {
 	case t.Kind == "c":
 		c.form = asComposite
 		for _, f := range t.Fields {
-			c.fields = append(c.fields, codecField{append(appendText(nil, []byte(f.Name)), ':'), m.of(f.OID, depth+1)})
+			c.fields = append(c.fields, codecField{append(postgres.AppendJSONText(nil, []byte(f.Name)), ':'), m.of(f.OID, depth+1)})
 		}
 	case t.Cast:
 		c.form, c.cast = asCast, m.cast

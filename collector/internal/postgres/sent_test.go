@@ -1,0 +1,150 @@
+package postgres
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// sentDDL has each type that is captured in binary form.
+const sentDDL = `create table t (id int primary key, b boolean, i2 smallint, i8 bigint, n numeric, n2 numeric(38,18), s text, vc varchar(20), bc char(6), nm name,
+	u uuid, by bytea, j json, jb jsonb, d date, tm time, ts timestamp, tz timestamptz, e mood, ba boolean[], i2a smallint[], ia int[], i8a bigint[], na numeric[],
+	sa text[], va varchar[], ua uuid[], da date[], tsa timestamp[], tza timestamptz[], jba jsonb[])`
+
+// sentRandom makes rows of whatever size and sign, from the beginning of the calendar to its end.
+const sentRandom = `insert into t select g, random() < 0.5, (random() * 65535 - 32768)::int::smallint, ((random() - 0.5) * 1.8e19)::numeric(19,0)::bigint %% 9000000000000000000,
+	((random() - 0.5) * 10 ^ (random() * 20 - 10))::numeric * (10::numeric ^ (g %% 60 - 30)), ((random() - 0.5) * 1e6)::numeric(38,18),
+	chr(1 + g %% 31) || '"\' || repeat(chr(g %% 5000 + 32), g %% 3) || E'\b\f\n\r\t\x7f', 'đồng 💸' || g, left(g::text, 3), 'n' || g, gen_random_uuid(), decode(md5(g::text), 'hex'),
+	('{ "a" : [1.10, ' || g || '] }')::json, jsonb_build_object('k', g, 'x', 1.10), '2000-01-01'::date + ((random() - 0.45) * 4000000)::int, time '00:00' + random() * interval '24 hours',
+	'2000-01-01'::timestamp + (random() - 0.05) * 1000000 * interval '1 day', '2000-01-01'::timestamptz + (random() - 0.05) * 1000000 * interval '1 day',
+	(array['sad', 'happy'])[1 + g %% 2]::mood, array[true, null], array[g %% 100, -1]::smallint[], array[[g, 1], [2, null]], array[g, null]::bigint[], array[1.10 * g, 'NaN'],
+	array['a,b', 'NULL', null, '"', '\'], array['x']::varchar[], array[gen_random_uuid()], array['2026-01-01'::date, 'infinity'], array[now()::timestamp], array[now()], array['{"a": 1}'::jsonb]
+	from generate_series(%d, %d) g`
+
+// sentExtremes are ends of types, and what is shown by a word.
+const sentExtremes = `insert into t (id, n, d, tm, ts, tz, ia, sa, jb, s, by) values
+	(100001, 'NaN', 'infinity', '24:00', 'infinity', '-infinity', '{}', '{}', 'null', '', ''),
+	(100002, 0, '4713-11-24 BC', '00:00', '4713-11-24 00:00:00 BC', '4713-11-24 00:00:00+00 BC', '[5:6]={1,2}', '{{{a}}}', '"x"', 'null', '\x00'),
+	(100003, 0.0000, '5874897-12-31', '23:59:59.999999', '294276-12-31 23:59:59.999999', '294276-12-31 23:59:59.999999+00', null, null, '1e5', null, null),
+	(100004, -0.00001, '0001-12-31 BC', '00:00:00.000001', '0001-12-31 23:59:59.999999 BC', '1999-12-31 23:59:59.999999+00', null, null, null, null, null),
+	(100005, 1e131000, '0001-01-01', '01:02:03.1', '0001-01-01 00:00:00', '2000-01-01 00:00:00+00', null, null, null, null, null),
+	(100006, 1e-16383, '2000-02-29', null, '1900-02-28 00:00:00.1', '1900-03-01 00:00:00+00', null, null, null, null, null),
+	(100007, -12345678901234567890.123400, '1600-02-29', null, '9999-12-31 23:59:59', null, null, null, null, null, null),
+	(100008, 100000000, '10000-01-01', null, null, null, null, null, null, null, null)`
+
+// TestRowsInBinaryFormAreWhatToJSONPrints: byte for byte, of every type, whatever the settings of the session that writes
+// them, of single rows as of many.
+func TestRowsInBinaryFormAreWhatToJSONPrints(t *testing.T) {
+	r := newRig(t, `create type mood as enum ('sad', 'happy')`, sentDDL)
+	r.install()
+	r.exec(hostile)
+	r.exec(fmt.Sprintf(sentRandom, 1, 500) + "; " + sentExtremes)
+	for id := 501; id < 520; id++ {
+		r.exec(fmt.Sprintf(sentRandom, id, id))
+	}
+	r.exec(`reset all; set timezone = 'UTC'`)
+	if n := r.number(`select count(*) from datawatch.outbox where olds is null and news is null`); n != 0 {
+		t.Fatalf("%d packs aren't in binary form", n)
+	}
+	want := map[string]string{}
+	rows, err := r.db.Query(t.Context(), `select id::text, to_json(t.*)::text from t`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		var id, row string
+		if err := rows.Scan(&id, &row); err != nil {
+			t.Fatal(err)
+		}
+		want[`{"id":`+id+`}`] = row
+	}
+	if rows.Err() != nil || len(want) != 527 {
+		t.Fatalf("%d rows, %v", len(want), rows.Err())
+	}
+	for _, e := range r.wait(len(want)) {
+		if got := string(rowChange(t, e).After); got != want[string(e.Key)] {
+			t.Fatalf("captured\n%.3000s\nnot\n%.3000s", got, want[string(e.Key)])
+		}
+	}
+}
+
+// Text is sent in the client's encoding: where that isn't UTF-8, rows are JSON.
+func TestTheClientsEncodingDoesNotLeak(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`)
+	r.install()
+	r.exec(`set client_encoding = 'LATIN1'; insert into t values (1, U&'\00e9'); insert into t select g, U&'\00e8' from generate_series(2, 3) g; reset client_encoding`)
+	expect(t, r.wait(3),
+		`public.t insert {"id":1} after {"id":1,"v":"é"}`,
+		`public.t insert {"id":2} after {"id":2,"v":"è"}`,
+		`public.t insert {"id":3} after {"id":3,"v":"è"}`)
+}
+
+// A column whose type isn't known in binary form has the function write JSON, in the transaction that adds it, and one that
+// goes has it write binary again.
+func TestAColumnOfAnotherTypeChangesTheForm(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`)
+	r.install()
+	r.exec(`insert into t values (1, 'a'); alter table t add f float8; insert into t values (2, 'b', 0.1); alter table t drop f; insert into t values (3, 'c')`)
+	if n := r.number(`select sum(seq * (news is not null)::int) from (select row_number() over (order by seq) as seq, news from datawatch.outbox where op = 'i') o`); n != 1+3 {
+		t.Errorf("the packs' forms give %d", n)
+	}
+	expect(t, r.wait(3),
+		`public.t insert {"id":1} after {"id":1,"v":"a"}`,
+		`public.t insert {"id":2} after {"id":2,"v":"b","f":0.1}`,
+		`public.t insert {"id":3} after {"id":3,"v":"c"}`)
+	if steps, err := r.source().Plan(t.Context()); err != nil || len(steps) != 0 {
+		t.Errorf("a plan of %v, %v", steps, err)
+	}
+}
+
+// TestStatementsOfSingleRowsKeepToTheCap: the trigger stops by itself, also where not every statement looks at the size, and
+// goes on as soon as there is room.
+func TestStatementsOfSingleRowsKeepToTheCap(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	r.exec(`create table large (v text); alter table large alter v set storage external; insert into large select repeat('x', 1000000) from generate_series(1, 140)`)
+	r.exec(`update datawatch.queue set room = 134217728, toast = (select reltoastrelid from pg_class where oid = 'large'::regclass)`)
+	insert := `do $$ begin for i in 1..200 loop insert into t select coalesce(max(id), 0) + 1 from t; end loop; end $$`
+	r.exec(insert)
+	captured := r.number(`select count(*) from datawatch.outbox`)
+	if skipped := r.number(`select last_value from datawatch.skipped`); captured > 64 || captured+skipped != 200 {
+		t.Errorf("%d statements were captured, and %d left out", captured, skipped)
+	}
+	r.exec(`update datawatch.queue set room = 1000000000`)
+	r.exec(insert)
+	if n := r.number(`select count(*) from datawatch.outbox`) - captured; n != 200 {
+		t.Errorf("of 200 statements %d were captured when there was room", n)
+	}
+}
+
+func FuzzRowsInBinaryForm(f *testing.F) {
+	s := &shape{}
+	text, err := sentShape()
+	if err != nil {
+		f.Fatal(err)
+	}
+	s.sent = text
+	f.Add(binary.BigEndian.AppendUint32(nil, 1))
+	f.Fuzz(func(t *testing.T, row []byte) {
+		if b, err := s.appendSentRow(nil, row); err != nil && !errors.Is(err, errSent) {
+			t.Errorf("%q: %v", b, err)
+		}
+		array := append([]byte{0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 17, 0, 0, 0, 1, 0, 0, 0, 1}, row...)
+		_, _ = s.sentRows(array, 0, 1)
+		_, _ = typesOf(&pack{op: packInsert, news: array})
+	})
+}
+
+// sentShape has a column of each type.
+func sentShape() ([]sentColumn, error) {
+	d := described{}
+	for _, oid := range strings.Split(sendableList(), ",") {
+		d.Columns = append(d.Columns, describedColumn{Name: "c" + oid, OID: oid})
+	}
+	if columns := d.sent(); columns != nil {
+		return columns, nil
+	}
+	return nil, errSent
+}
