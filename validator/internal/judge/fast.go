@@ -38,8 +38,8 @@ type followed struct {
 	program *accept.Program // nil: there is no schema
 }
 
-// newFastPaths are one for each core but one. That one is for the rest of the stage: where all are busy, Go's scheduler looks
-// for what the network brought every 10 ms only, and a transaction waits for five answers in turn.
+// newFastPaths are one for each core but one, which is left to the rest of the stage: with one more, on two cores, no more events
+// a second were committed, and each took more of the processors.
 func newFastPaths() []*fastPath {
 	all := make([]*fastPath, max(1, runtime.GOMAXPROCS(0)-1))
 	for i := range all {
@@ -115,8 +115,8 @@ func (f *fastPath) look(ctx context.Context, r *broker.Record) glance {
 // share is how many records are worth a goroutine.
 const share = 256
 
-// look asks the acceptor about a batch, on all cores: it depends on nothing but the record and the schemas. The result is
-// good until the next batch.
+// look asks the acceptor about a batch, on as many cores as there are fast paths: it depends on nothing but the record and the
+// schemas. The result is good until the next batch.
 func (j *Judge) look(ctx context.Context, set *schemas.Set, batch []broker.Record) []glance {
 	j.glances = slices.Grow(j.glances[:0], len(batch))[:len(batch)]
 	each := max(share, (len(batch)+len(j.fast)-1)/len(j.fast))
