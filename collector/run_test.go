@@ -263,7 +263,7 @@ func TestRecordOverTheBrokersSizeIsADeadLetterThatSaysWhereItIsFrom(t *testing.T
 			if size, err := strconv.Atoi(header(l, deadletter.HeaderSize)); err != nil || size < len(value) || size > len(value)+1024 {
 				t.Errorf("the letter of offset %s says that it had %d bytes, %v", offset, size, err)
 			}
-			if reason := header(l, deadletter.HeaderReason); !strings.HasSuffix(reason, "allows 65536") {
+			if reason := header(l, deadletter.HeaderReason); !strings.HasSuffix(reason, "allows 65,536") {
 				t.Errorf("the letter of offset %s says %s", offset, reason)
 			}
 			for name, want := range map[string]string{
