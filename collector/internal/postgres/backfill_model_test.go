@@ -44,6 +44,7 @@ func keyWriter(ctx context.Context, db *pgx.Conn, rng *rand.Rand) error {
 // collector is killed and its broker fails at random. No image that is read is older than one before it, and replaying all
 // gives each table exactly, also rows that were there before capture.
 func TestSnapshotUnderWritesGivesTheTables(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, append(slices.Clone(model.DDL), model.Swaps, model.StockSwaps,
 		`create table c (k text, n int, v text, primary key (k, n))`,
 		`insert into a select g, 'old' from generate_series(0, 99) g`, `insert into b select g, 'old' from generate_series(0, 99) g`,

@@ -84,3 +84,50 @@ func TestTheReaderHoldsNoSnapshotWhileItWaits(t *testing.T) {
 	cancel()
 	_ = <-ended // its context's error, or what that made of a question under way
 }
+
+// TestGuardsUseFewTransactionIds: each guard is a subtransaction, and a transaction with more than 64 of them slows every
+// session of the server.
+func TestGuardsUseFewTransactionIds(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	next := func() (id int64) {
+		t.Helper()
+		if err := r.db.QueryRow(t.Context(), `select pg_snapshot_xmax(pg_current_snapshot())::text::bigint`).Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	before := next()
+	r.exec(`do $$ begin for i in 1 .. 300 loop execute 'insert into t values (' || i || ')'; end loop; end $$`)
+	if used := next() - before; used > 60 {
+		t.Errorf("a transaction of 300 statements used %d transaction ids", used)
+	}
+	r.wait(300)
+}
+
+// TestAnIdleDatabaseIsSeldomAsked: where nothing comes, polls become rare.
+func TestAnIdleDatabaseIsSeldomAsked(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	r.exec(`insert into t values (1)`)
+	stop := r.start()
+	r.await(1)
+	count := func() (polls int64, at time.Time) {
+		t.Helper()
+		err := r.db.QueryRow(t.Context(), `select xact_commit, clock_timestamp() from pg_stat_database where datname = current_database()`).Scan(&polls, &at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return polls, at
+	}
+	before, from := count()
+	testrig.Eventually(t, 60*time.Second, func() error {
+		n, at := count()
+		took := at.Sub(from).Seconds()
+		if rate := float64(n-before) / took; took < 4 || rate > 0.5/shortestPause.Seconds() {
+			return fmt.Errorf("%.0f transactions a second in %.1f s", rate, took)
+		}
+		return nil
+	})
+	_ = stop()
+}

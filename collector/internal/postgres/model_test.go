@@ -69,6 +69,7 @@ func (r *rig) holds(state map[event.Stream]map[string]string, tables ...string) 
 // TestKilledCollectorLosesNothing: several sessions write whatever they like while the collector is stopped and its broker
 // fails at random; replaying the events then gives each table exactly, and each change once.
 func TestKilledCollectorLosesNothing(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, append(slices.Clone(model.DDL), model.Swaps)...)
 	r.install()
 	r.exec(model.StockSwaps)

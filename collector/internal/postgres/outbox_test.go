@@ -23,7 +23,7 @@ func TestALargeTickIsResumedInTheMiddle(t *testing.T) {
 	defer stop()
 	emit := func(ctx context.Context, b source.Batch) error {
 		err := r.emit(ctx, b)
-		if len(r.captured()) >= n {
+		if r.count() >= n {
 			stop()
 		}
 		return err
