@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"datawatch/pkg/event"
@@ -192,7 +193,7 @@ func (w writer) incidentWhere(lines []line, c *life.Card) []telegram.Block {
 	case len(streams) == 1:
 		text = place(g.Stream) + " · " + text
 	default:
-		text = g.Stream.Source() + " · " + text
+		text = sourcesOf(lines) + " · " + text
 	}
 	blocks := []telegram.Block{telegram.Line(telegram.Plain(text))}
 	switch c.Incident {
@@ -210,6 +211,17 @@ func (w writer) incidentWhere(lines []line, c *life.Card) []telegram.Block {
 		}
 	}
 	return blocks
+}
+
+// sourcesOf names the sources of groups, each once, in the groups' order.
+func sourcesOf(lines []line) string {
+	var sources []string
+	for _, l := range lines {
+		if source := l.group.Stream.Source(); !slices.Contains(sources, source) {
+			sources = append(sources, source)
+		}
+	}
+	return strings.Join(sources, ", ")
 }
 
 func (w writer) incidentLine(l line) telegram.Block {

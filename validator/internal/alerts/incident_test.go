@@ -59,6 +59,9 @@ func TestIncidentsAndDigestsReadAsPeopleAreUsedTo(t *testing.T) {
 			lead.Incident = incident
 			show("incident of a "+string(incident), s.message("fp0"))
 		}
+		lead.Incident, s.groups["fp2"].Stream = life.Burst, "shop-kafka/payments.captured"
+		show("incident of a burst in two sources", s.message("fp0"))
+		s.groups["fp2"].Stream = "shop-db/public.wallets"
 		lead.Incident, lead.Share = life.Stream, life.Share{Invalid: 4074, Total: 4200, Since: now}
 		show("most of a stream", s.message("fp0"))
 		show("reminder", s.signal("fp0", life.Reminder))
