@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -25,6 +26,7 @@ const (
 // chunk is what a fetch brought for one partition.
 type chunk struct {
 	partition partition
+	topicID   string // the broker's after the fetch, empty where it has none
 	from      int64
 	end       int64 // behind everything that is committed in the cluster
 	read
@@ -106,14 +108,15 @@ func (f *fetcher) fetch(ctx context.Context, due map[partition]int64, maxBytes i
 	if err != nil {
 		return nil, err
 	}
-	var bytes int
+	var chunks []chunk
+	came := map[string]bool{}
 	for p, from := range due {
 		block := response.GetBlock(p.topic, p.id)
 		if block == nil {
 			return nil, fmt.Errorf("fetch %s from broker %d: %w", p, f.broker, sarama.ErrIncompleteResponse)
 		}
 		got := committed(block, from)
-		if errors.Is(block.Err, sarama.ErrNoError) && got.next == from {
+		if isOK(block.Err) && got.next == from {
 			if block.LastStableOffset > from && response.ThrottleTime == 0 {
 				starved = append(starved, p)
 			} else {
@@ -121,10 +124,19 @@ func (f *fetcher) fetch(ctx context.Context, due map[partition]int64, maxBytes i
 			}
 			continue
 		}
-		for i := range got.records {
-			bytes += got.records[i].size()
+		if isOK(block.Err) {
+			came[p.topic] = true
 		}
-		c := chunk{partition: p, from: from, end: block.LastStableOffset, read: got, err: block.Err}
+		chunks = append(chunks, chunk{partition: p, from: from, end: block.LastStableOffset, read: got, err: block.Err})
+	}
+	if err := f.identify(chunks, came); err != nil {
+		return nil, err
+	}
+	var bytes int
+	for _, c := range chunks {
+		for i := range c.records {
+			bytes += c.records[i].size()
+		}
 		if err := f.hand(ctx, c); err != nil {
 			return nil, err
 		}
@@ -133,6 +145,18 @@ func (f *fetcher) fetch(ctx context.Context, due map[partition]int64, maxBytes i
 		return nil, err
 	}
 	return starved, nil
+}
+
+// identify notes whose topics' records came.
+func (f *fetcher) identify(chunks []chunk, topics map[string]bool) error {
+	if len(topics) == 0 {
+		return nil
+	}
+	ids, err := f.cluster.topicIDs(f.broker, slices.Collect(maps.Keys(topics)))
+	for i := range chunks {
+		chunks[i].topicID = ids[chunks[i].partition.topic]
+	}
+	return err
 }
 
 func (f *fetcher) ask(due map[partition]int64, maxBytes int32) (*sarama.FetchResponse, error) {

@@ -182,6 +182,9 @@ func (r *reader) take(ctx context.Context, c chunk) error {
 	if !ok || r.from(c.partition, at) != c.from {
 		return nil // fetched before the partition was set elsewhere
 	}
+	if isAnother(c.topicID, at.TopicID) {
+		c.err = sarama.ErrUnknownTopicOrPartition // as a broker says where one isn't followed by another
+	}
 	if !isOK(c.err) {
 		return r.refused(ctx, c)
 	}

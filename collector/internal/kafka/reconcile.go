@@ -26,10 +26,6 @@ var (
 
 // reconcile brings what is read in line with what the cluster has: new topics and partitions, other leaders, topics that
 // were recreated or are gone. first is the source's very first run.
-//
-// A topic that is deleted and created again between two fetches of its partition could have given records under its
-// former epoch; partitions of a deleted topic are refused by their broker and held until the cluster is described again,
-// so the two would have to follow each other within a fetch.
 func (r *reader) reconcile(ctx context.Context, topics map[string]topic, first bool) error {
 	now := time.Now()
 	leaders := map[partition]int32{} // of everything that is to be read
@@ -87,11 +83,11 @@ func (r *reader) place(ctx context.Context, topics map[string]topic, unplaced ma
 			fromStart[p] = leader
 		}
 	}
-	ends, err := r.offsets(ctx, fromEnd, newest, first)
+	ends, err := r.offsets(ctx, topics, fromEnd, newest, first)
 	if err != nil {
 		return err
 	}
-	starts, err := r.offsets(ctx, fromStart, oldest, first)
+	starts, err := r.offsets(ctx, topics, fromStart, oldest, first)
 	if err != nil {
 		return err
 	}
@@ -124,8 +120,12 @@ func (r *reader) place(ctx context.Context, topics map[string]topic, unplaced ma
 
 // offsets asks for offsets. A leader that can't tell is asked again soon; only at the first run it is an error, since
 // what is written before it can tell would be lost.
-func (r *reader) offsets(ctx context.Context, leaders map[partition]int32, at int64, first bool) (map[partition]int64, error) {
-	found, err := r.cluster.offsets(ctx, leaders, at, readCommitted)
+func (r *reader) offsets(ctx context.Context, topics map[string]topic, leaders map[partition]int32, at int64, first bool) (map[partition]int64, error) {
+	serving := r.cluster.serving(leaders, topics)
+	found, err := r.cluster.offsets(ctx, serving, at, readCommitted)
+	if err == nil && len(serving) < len(leaders) {
+		err = sarama.ErrUnknownTopicOrPartition
+	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
