@@ -19,17 +19,11 @@ func (w *world) assertCanary() {
 	w.t.Helper()
 	for _, service := range []string{"validator", "collector"} {
 		testrig.Eventually(w.t, 30*time.Second, func() error {
-			text, err := w.get(service, "/readyz")
+			parts, err := w.dependencies(service)
 			if err != nil {
 				return err
 			}
-			var ready struct {
-				Dependencies map[string]struct{ Status, Reason string }
-			}
-			if err := json.Unmarshal([]byte(text), &ready); err != nil {
-				return err
-			}
-			if c := ready.Dependencies["canary"]; c.Status != "ready" || !strings.HasSuffix(c.Reason, " s old") {
+			if c := parts["canary"]; c.Status != "ready" || !strings.HasSuffix(c.Reason, " s old") {
 				return fmt.Errorf("%s: canary %+v", service, c)
 			}
 			return nil
@@ -47,6 +41,20 @@ func (w *world) assertCanary() {
 			w.t.Error("no metric of the canary's age")
 		}
 	}
+}
+
+// dependency is one in /readyz.
+type dependency struct{ Status, Reason string }
+
+// dependencies are what /readyz says, by name.
+func (w *world) dependencies(service string) (map[string]dependency, error) {
+	text, err := w.get(service, "/readyz")
+	if err != nil {
+		return nil, err
+	}
+	var ready struct{ Dependencies map[string]dependency }
+	err = json.Unmarshal([]byte(text), &ready)
+	return ready.Dependencies, err
 }
 
 // get asks a service's HTTP address.

@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -81,6 +82,7 @@ type world struct {
 	sim       *telegramsim.Server
 	folder    string
 	config    string
+	configs   map[string]string // of the processes that have one of their own, by name
 	programs  map[string]string // path by service
 	processes map[string]*program.Process
 }
@@ -97,7 +99,7 @@ func newWorldOf(t testing.TB, servers, via places, limits telegramsim.Limits) *w
 	t.Helper()
 	w := &world{
 		places: servers, Via: via, Prefix: testrig.Prefix(t),
-		Listen: map[string]string{}, t: t, folder: t.TempDir(), programs: map[string]string{}, processes: map[string]*program.Process{},
+		Listen: map[string]string{}, t: t, folder: t.TempDir(), configs: map[string]string{}, programs: map[string]string{}, processes: map[string]*program.Process{},
 	}
 	w.sim = telegramsim.New(telegramsim.Options{Limits: limits, Chats: []telegramsim.Chat{
 		{ID: feedChat, Type: telegramsim.Private}, {ID: alertsChat, Type: telegramsim.Supergroup, Title: "alerts"}, {ID: strangersChat, Title: "another team"},
@@ -160,7 +162,7 @@ func (w *world) start(names ...string) {
 func (w *world) launch(names ...string) {
 	w.t.Helper()
 	for _, name := range names {
-		p, err := program.Start(w.programs[name], w.config, filepath.Join(w.folder, name+".log"))
+		p, err := program.Start(w.programs[name], cmp.Or(w.configs[name], w.config), filepath.Join(w.folder, name+".log"))
 		if err != nil {
 			w.t.Fatal(err)
 		}
