@@ -4,7 +4,8 @@
 // It disturbs nothing: no consumer group and so no rebalance, no topic created, read_committed, the client id
 // "datawatch", fetches of bounded size. It keeps no state in the cluster (the offsets in a consumer group, where they are
 // wanted, are for people and tools that look there, and are never read back); progress is one entry a partition, which names
-// the topic's id, so that a deleted and recreated topic is never taken for the old one, and the leader epoch of the last batch.
+// the topic's id, so that a deleted and recreated topic is never taken for the old one (identity.go), and the leader epoch of
+// the last batch.
 //
 // Order is a partition's own order. A record is handed over once; what can't be (expired before it was read, lost with a
 // recreated or truncated partition) is a gap event in the topic's stream, never silence. A log that lost what was read of it
