@@ -173,12 +173,19 @@ func TestImagesBuildAsTheDockerfileSays(t *testing.T) {
 			command := strings.NewReplacer("${SERVICE}", name, "/out", out).Replace(c.command)
 			build := exec.CommandContext(t.Context(), "sh", "-c", command)
 			build.Dir = filepath.Join(src, c.folder)
-			build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-buildvcs=false")
+			build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-buildvcs=false", "VERSION=v1.2.3")
 			if text, err := build.CombinedOutput(); err != nil {
 				t.Fatalf("%s: %v\n%s", command, err, text)
 			}
 			if runtime.GOOS == "linux" {
 				assertStatic(t, out)
+			}
+			if name == "shop" {
+				return
+			}
+			text, err := exec.CommandContext(t.Context(), filepath.Join(out, "datawatch"), "version").CombinedOutput()
+			if err != nil || string(text) != name+" v1.2.3\n" {
+				t.Errorf("it says that it is %q (%v)", text, err)
 			}
 		})
 	}

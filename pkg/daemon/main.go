@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -236,20 +237,23 @@ func envOr(name, fallback string) string {
 	return fallback
 }
 
-// Version is the program's version as the build recorded it: the module's version, or the commit.
+// version is what a build without a repository is told by -ldflags "-X datawatch/pkg/daemon.version=v1.2.3".
+var version string
+
+// Version is the program's version: what the build was told, else what it recorded, the module's version or the commit.
 func Version() string {
+	if version != "" {
+		return version
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
 	}
-	version := info.Main.Version
+	recorded := info.Main.Version
 	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" && len(setting.Value) >= 12 && (version == "" || version == "(devel)") {
-			version = setting.Value[:12]
+		if setting.Key == "vcs.revision" && len(setting.Value) >= 12 && (recorded == "" || recorded == "(devel)") {
+			recorded = setting.Value[:12]
 		}
 	}
-	if version == "" {
-		version = "(devel)"
-	}
-	return version
+	return cmp.Or(recorded, "(devel)")
 }
