@@ -65,7 +65,12 @@ func (r *reader) recognize(ctx context.Context, d deployment) (gap string, becau
 			return "", nil
 		}
 	}
-	if !known && len(r.listed) > 0 {
+	// One that the configuration takes no more is neither listed nor told of: of those that are left, some must be gone.
+	judged := slices.DeleteFunc(slices.Clone(p.Witnesses), func(w witness) bool { return !r.selection.includes(w.namespace()) })
+	if !known && len(r.listed) > 0 || len(judged) == 0 {
+		return "", nil
+	}
+	if len(judged) < len(p.Witnesses) && r.stillThere(ctx) {
 		return "", nil
 	}
 	ended, err := r.tellsOfTheEnd(ctx, d)
@@ -77,6 +82,22 @@ func (r *reader) recognize(ctx context.Context, d deployment) (gap string, becau
 	default:
 		return gapReplaced, errReplaced
 	}
+}
+
+// stillThere tells whether a witness is there that the configuration takes no more. Where it may not be looked for, nobody knows.
+func (r *reader) stillThere(ctx context.Context) bool {
+	return slices.ContainsFunc(r.p.Witnesses, func(w witness) bool {
+		found, err := r.client.Database(w.Database).ListCollectionSpecifications(ctx, bson.D{{Key: "name", Value: w.Collection}})
+		return err == nil && slices.ContainsFunc(found, func(c *mongo.CollectionSpecification) bool { return uuidOf(c) == w.UUID })
+	})
+}
+
+// uuidOf is a collection's UUID, "" where the server tells none.
+func uuidOf(c *mongo.CollectionSpecification) string {
+	if c.UUID == nil {
+		return ""
+	}
+	return hex.EncodeToString(c.UUID.Data)
 }
 
 // tellsOfTheEnd looks whether the change stream, from the token to the present, drops or renames one of the witnesses.
@@ -137,11 +158,7 @@ func (s *Source) list(ctx context.Context, client *mongo.Client, database string
 		if !s.selection.includes(n) {
 			continue
 		}
-		l := listing{namespace: n}
-		if c.UUID != nil {
-			l.uuid = hex.EncodeToString(c.UUID.Data)
-		}
-		found = append(found, l)
+		found = append(found, listing{n, uuidOf(c)})
 	}
 	return found, nil
 }

@@ -110,6 +110,30 @@ func TestCollectionsThatAreMadeAnewAreNoOtherDeployment(t *testing.T) {
 	}
 }
 
+// Whoever has other collections captured than before has the same deployment, and loses nothing of what both take, nor of
+// what only the present ones do.
+func TestOtherCollectionsInTheConfigurationAreNoOtherDeployment(t *testing.T) {
+	for name, change := range map[string]func(s *shop, cfg *Config){
+		"another collection": func(s *shop, cfg *Config) { cfg.Collections = []string{s.db.Name() + ".orders"} },
+		"one excluded":       func(s *shop, cfg *Config) { cfg.Exclude = []string{s.db.Name() + ".c*"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, c := newShop(t, testrig.MongoDB(t)), newCapture()
+			s.insert(t, "carts", doc("_id", 0))
+			cfg := s.config("*")
+			stop := c.run(t, cfg)
+			s.insert(t, "carts", doc("_id", 1))
+			c.await(t, 1)
+			_ = stop()
+			s.insert(t, "orders", doc("_id", 2))
+			change(s, &cfg)
+			c.run(t, cfg)
+			s.insert(t, "orders", doc("_id", 3))
+			expect(t, c.await(t, 3), `insert carts {"_id":1}  -> {"_id":1}`, `insert orders {"_id":2}  -> {"_id":2}`, `insert orders {"_id":3}  -> {"_id":3}`)
+		})
+	}
+}
+
 // end takes carts away.
 func (s *shop) end(t *testing.T, how string) {
 	t.Helper()
