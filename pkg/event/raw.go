@@ -2,6 +2,7 @@ package event
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -58,7 +59,9 @@ type Raw struct {
 
 	// TimestampType is "create" or "append" for Kafka records, else empty.
 	TimestampType string
-	CapturedAt    time.Time
+	// Timestamp is a Kafka record's own, in milliseconds, where Time can't be it, for no calendar has it; else 0.
+	Timestamp  int64
+	CapturedAt time.Time
 }
 
 // Position is the event's place in the order of its source.
@@ -107,7 +110,7 @@ func (r *Raw) RecordHeaders() []Header {
 		h = append(h, Header{Name: headerKey, Value: r.Key})
 	}
 	if r.TimestampType != "" {
-		values = strconv.AppendInt(values, r.Time.UnixMilli(), 10)
+		values = strconv.AppendInt(values, cmp.Or(r.Timestamp, r.Time.UnixMilli()), 10)
 		end(headerTimestamp)
 		add(headerTimestampType, r.TimestampType)
 	}

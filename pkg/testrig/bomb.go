@@ -20,31 +20,41 @@ type Repeated struct {
 	Value   byte
 	Times   int
 	Headers []kmsg.Header
+	Later   int64 // than the batch, in milliseconds
 }
 
 // SendUnfolding writes records to a partition as one batch, compressed by zstd to very little: clients that look at sizes
 // before they compress never send the like. Nowhere is the batch held unfolded.
 func SendUnfolding(t testing.TB, addr, topic string, partition int32, records ...Repeated) {
 	t.Helper()
+	SendAt(t, addr, topic, partition, time.Now().UnixMilli(), records...)
+}
+
+// SendAt writes records as SendUnfolding does, with a timestamp in milliseconds that clients may have no time for.
+func SendAt(t testing.TB, addr, topic string, partition int32, millis int64, records ...Repeated) {
+	t.Helper()
 	var data bytes.Buffer
 	z, err := zstd.NewWriter(&data, zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		t.Fatal(err)
 	}
+	latest := millis
 	for i, r := range records {
 		if err := r.write(z, i); err != nil {
 			t.Fatal(err)
 		}
+		latest = max(latest, millis+r.Later)
 	}
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	sendBatch(t, addr, topic, partition, batchOf(data.Bytes(), len(records)))
+	sendBatch(t, addr, topic, partition, batchOf(data.Bytes(), len(records), millis, latest))
 }
 
 // write is the record in the format of version 2 (https://kafka.apache.org/documentation/#record).
 func (r *Repeated) write(w io.Writer, delta int) error {
-	head := binary.AppendVarint([]byte{0, 0}, int64(delta))
+	head := binary.AppendVarint([]byte{0}, r.Later)
+	head = binary.AppendVarint(head, int64(delta))
 	head = append(binary.AppendVarint(head, int64(len(r.Key))), r.Key...)
 	head = binary.AppendVarint(head, int64(r.Times))
 	tail := binary.AppendVarint(nil, int64(len(r.Headers)))
@@ -70,12 +80,11 @@ func (r *Repeated) write(w io.Writer, delta int) error {
 	return err
 }
 
-func batchOf(data []byte, records int) []byte {
+func batchOf(data []byte, records int, first, latest int64) []byte {
 	const zstdCodec, beforeLength, head, sumAt, summed = 4, 12, 61, 17, 21
-	now := time.Now().UnixMilli()
 	b := kmsg.RecordBatch{
 		Length: int32(head - beforeLength + len(data)), PartitionLeaderEpoch: -1, Magic: 2, Attributes: zstdCodec, LastOffsetDelta: int32(records - 1),
-		FirstTimestamp: now, MaxTimestamp: now, ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1, NumRecords: int32(records), Records: data,
+		FirstTimestamp: first, MaxTimestamp: latest, ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1, NumRecords: int32(records), Records: data,
 	}
 	all := b.AppendTo(nil)
 	binary.BigEndian.PutUint32(all[sumAt:], crc32.Checksum(all[summed:], crc32.MakeTable(crc32.Castagnoli)))

@@ -2,8 +2,6 @@ package kafka
 
 import (
 	"context"
-	"fmt"
-	"runtime/debug"
 	"time"
 
 	"datawatch/collector/internal/source"
@@ -22,16 +20,7 @@ type emitter struct {
 func (e *emitter) start(ctx context.Context, batch source.Batch, oldest time.Time, then func()) {
 	ended := make(chan error, 1)
 	e.ended, e.then, e.oldest = ended, then, oldest
-	go func() {
-		var err error
-		defer func() {
-			if p := recover(); p != nil {
-				err = fmt.Errorf("emit: panic: %v\n%s", p, debug.Stack())
-			}
-			ended <- err
-		}()
-		err = e.emit(ctx, batch)
-	}()
+	go func() { ended <- sheltered(func() error { return e.emit(ctx, batch) }) }()
 }
 
 // end takes in how the emit ended.

@@ -16,6 +16,9 @@ const (
 	appendTime = "append"
 )
 
+// lastYear is the last that RFC 3339, and so an event's time, can say.
+const lastYear = 9999
+
 // toRaw is the record as an event.
 func toRaw(source string, p partition, stream event.Stream, epoch event.Epoch, r *record, now time.Time) event.Raw {
 	raw := event.Raw{
@@ -26,6 +29,9 @@ func toRaw(source string, p partition, stream event.Stream, epoch event.Epoch, r
 	raw.RecordKey = event.KeylessRecordKey(stream, p.id)
 	if r.key != nil {
 		raw.RecordKey = event.SourceRecordKey(stream, r.key)
+	}
+	if r.time.UTC().Year() > lastYear { // who takes microseconds for milliseconds comes there
+		raw.Time, raw.Timestamp = now, r.time.UnixMilli()
 	}
 	switch {
 	case r.time.IsZero(): // formats before Kafka 0.10 have none
@@ -64,7 +70,7 @@ type gap struct {
 
 func (g gap) toRaw(source string, p partition, now time.Time) event.Raw {
 	body := event.Gap{From: g.position.Time, To: g.to}.Because(g.why).Advising(g.do)
-	if body.From.IsZero() {
+	if body.From.IsZero() || body.From.After(g.to) { // as a producer's clock may have it
 		body.From = g.to
 	}
 	body.From, body.To = body.From.UTC(), body.To.UTC()

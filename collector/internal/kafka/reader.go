@@ -208,7 +208,7 @@ func (r *reader) take(ctx context.Context, c chunk) error {
 			e.Size = int64(record.size())
 		}
 		r.add(e)
-		at.Offset, at.Time = record.offset+1, record.time
+		at.Offset, at.Time = record.offset+1, e.Time
 		at.reached(record.epoch)
 		if len(r.events) >= batchRecords || r.bytes >= batchBytes {
 			r.move(c.partition, at)

@@ -105,7 +105,7 @@ func appendBatch(records []record, batch *sarama.RecordBatch, from int64) []reco
 		switch {
 		case batch.LogAppendTime:
 			own.time = batch.MaxTimestamp
-		case !batch.FirstTimestamp.IsZero():
+		case !batch.FirstTimestamp.IsZero() && r.TimestampDelta%time.Millisecond == 0: // else it overflowed, in the client
 			own.time = batch.FirstTimestamp.Add(r.TimestampDelta)
 		}
 		for _, h := range r.Headers {

@@ -79,10 +79,10 @@ func (s *Source) Run(ctx context.Context, progress source.Progress, emit source.
 	r := newReader(s, cluster, positions, emit)
 	if s.Config.ConsumerGroup != noGroup {
 		r.group = &group{name: cmp.Or(s.Config.ConsumerGroup, "datawatch-"+s.Name), cluster: cluster, log: s.Log, every: s.groupEvery, reached: map[partition]int64{}}
-		all.Go(func() error { return r.group.run(running) })
+		all.Go(func() error { return sheltered(func() error { return r.group.run(running) }) })
 	}
-	r.fetchers = func(f *fetcher) { all.Go(func() error { return f.run(running) }) }
-	all.Go(func() error { return r.run(running, first) })
+	r.fetchers = func(f *fetcher) { all.Go(func() error { return sheltered(func() error { return f.run(running) }) }) }
+	all.Go(func() error { return sheltered(func() error { return r.run(running, first) }) })
 	err = all.Wait()
 	if ctx.Err() != nil {
 		return ctx.Err()
