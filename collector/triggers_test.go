@@ -91,14 +91,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 
 // TestCheckExplainsAHotStandby: an address that leads to a standby, for either way of capture.
 func TestCheckExplainsAHotStandby(t *testing.T) {
-	dir, err := os.MkdirTemp("", "standby") // t.TempDir is closed to the server's user
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	dir := testrig.PostgresDir(t)
 	options := servers.Options{Dir: dir, Settings: map[string]string{"fsync": "off"}}
 	primary, err := servers.Start(t.Context(), options)
 	if err != nil {

@@ -27,6 +27,9 @@ type whereabouts struct {
 	tick     int64
 	snapshot snapshot
 	toldAt   time.Time
+	holds    bool // the outbox has the last pack that was told; see progress.last
+	// dumped: the installation came with a dump, which isn't older than this.
+	dumped time.Time
 }
 
 func readWhereabouts(ctx context.Context, db querier) (whereabouts, error) {
@@ -72,6 +75,10 @@ func begin(from *progress, w whereabouts, present snapshot, now time.Time) (prog
 		return &gap{Gap: event.Gap{From: since, To: now, Cause: cause}.Advising(do.With())}
 	}
 	switch {
+	case from == nil && !w.dumped.IsZero():
+		// Whatever was written since the dump was brought here went with the other server's outbox.
+		fresh.Epoch = event.NewEpoch(now, w.epoch)
+		return fresh, told(w.dumped, causeReinstalled, reason.DoReinstalled)
 	case from == nil && w.tick == 0:
 		fresh.Epoch = event.NewEpoch(now, "")
 		return fresh, nil
@@ -87,16 +94,52 @@ func begin(from *progress, w whereabouts, present snapshot, now time.Time) (prog
 		fresh.Epoch, fresh.Snapshot = event.NewEpoch(now, from.Epoch), present
 		return fresh, told(from.At, causeRestored, reason.DoRestored)
 	default:
-		return *from, nil
+		p := *from
+		p.Timeline = w.timeline
+		return p, nil
 	}
 }
 
-// rewound tells whether the database isn't the one, or is earlier, than progress has seen.
+// rewound tells whether the database is earlier than what progress has seen of it. Its transaction ids alone don't tell: it may
+// have used as many again before it is looked at.
 func (p *progress) rewound(w whereabouts, present snapshot) bool {
+	if p.Snapshot.xmax > present.xmax || p.Open != nil && p.Open.Snapshot.xmax > present.xmax {
+		return true
+	}
+	told := int64(-1)
+	if w.epoch == p.Epoch {
+		told = w.tick
+	}
+	if told >= p.Tick && p.Open == nil {
+		return false // what the database was told is behind all that was read, and so nothing of it was undone
+	}
 	if p.Timeline != 0 && w.timeline != 0 && p.Timeline != w.timeline {
 		return true
 	}
-	return p.Snapshot.xmax > present.xmax || p.Open != nil && p.Open.Snapshot.xmax > present.xmax
+	last := p.last()
+	return last != nil && told < last.Tick && !w.holds
+}
+
+// last is the last pack that was told, nil where that isn't known.
+func (p *progress) last() *lastPack {
+	if p.Open != nil && p.Open.Last != nil {
+		return p.Open.Last
+	}
+	return p.Last
+}
+
+// holdsLast looks for the last pack that was told.
+func holdsLast(ctx context.Context, db querier, from *progress) (holds bool, err error) {
+	if from == nil || from.last() == nil {
+		return false, nil
+	}
+	last := from.last()
+	err = db.QueryRow(ctx, `select exists (select from datawatch.outbox where behind is null and seq = $1 and part = $2 and at = $3)`,
+		last.Seq, last.Part, last.At).Scan(&holds)
+	if err != nil {
+		return false, fmt.Errorf("look for what was read last: %w", err)
+	}
+	return holds, nil
 }
 
 // sameServer compares identities; where one lacks the cluster's part, the database's has to do.

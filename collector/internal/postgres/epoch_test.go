@@ -50,21 +50,6 @@ func TestADatabaseThatWentBackIsANewEpochWithAGap(t *testing.T) {
 	expect(t, r.captured()[1:], `public.t gap restored`, `public.t insert {"id":2} after {"id":2}`)
 }
 
-func TestADumpOnAnotherServerIsNotTakenForItsOwn(t *testing.T) {
-	r := newRig(t, `create table t (id int primary key)`)
-	r.install()
-	r.exec(`insert into t values (1)`)
-	r.wait(1)
-	r.exec(`insert into t values (2)`)
-	r.exec(`update datawatch.meta set server = '1/1'`) // as in a dump of another server's database
-	stop := r.start()
-	r.await(2)
-	r.exec(`insert into t values (3)`)
-	r.await(3)
-	_ = stop()
-	expect(t, r.captured()[1:], `public.t gap reinstalled`, `public.t insert {"id":3} after {"id":3}`)
-}
-
 func TestLostProgressGoesOnWhereTheDatabaseWasTold(t *testing.T) {
 	r := newRig(t, `create table t (id int primary key)`)
 	r.install()
@@ -81,4 +66,35 @@ func TestLostProgressGoesOnWhereTheDatabaseWasTold(t *testing.T) {
 	r.exec(`insert into t values (2)`)
 	r.committed = source.Progress{}
 	expect(t, r.wait(3)[1:], `public.t gap progress_lost`, `public.t insert {"id":2} after {"id":2}`)
+}
+
+// TestWhatTheDatabaseWasToldTellsWhetherItIsEarlier: the last pack that was told is in the outbox until the database was told of
+// its tick; ticks without packs don't count, nor does what another epoch was told.
+func TestWhatTheDatabaseWasToldTellsWhetherItIsEarlier(t *testing.T) {
+	const epoch, other event.Epoch = "20261122T101500Z", "20261121T101500Z"
+	for name, one := range map[string]struct {
+		p    progress
+		w    whereabouts
+		want bool
+	}{
+		"told of all":                 {progress{Tick: 7, Last: &lastPack{Tick: 7}}, whereabouts{tick: 7}, false},
+		"not told, and it is there":   {progress{Tick: 7, Last: &lastPack{Tick: 7}}, whereabouts{tick: 6, holds: true}, false},
+		"not told, and it is gone":    {progress{Tick: 7, Last: &lastPack{Tick: 7}}, whereabouts{tick: 6}, true},
+		"told of its tick, reclaimed": {progress{Tick: 9, Last: &lastPack{Tick: 7}}, whereabouts{tick: 7}, false},
+		"told in another epoch":       {progress{Tick: 7, Last: &lastPack{Tick: 7}}, whereabouts{tick: 8, epoch: other}, true},
+		"of an earlier program":       {progress{Tick: 7}, whereabouts{tick: 6}, false},
+		"in an open tick, and there":  {progress{Tick: 7, Last: &lastPack{Tick: 7}, Open: &openTick{Last: &lastPack{Tick: 8}}}, whereabouts{tick: 7, holds: true}, false},
+		"in an open tick, and gone":   {progress{Tick: 7, Last: &lastPack{Tick: 7}, Open: &openTick{Last: &lastPack{Tick: 8}}}, whereabouts{tick: 7}, true},
+		"another timeline":            {progress{Tick: 7, Timeline: 1, Last: &lastPack{Tick: 7}}, whereabouts{tick: 6, timeline: 2, holds: true}, true},
+		"another timeline, told":      {progress{Tick: 7, Timeline: 1, Last: &lastPack{Tick: 7}}, whereabouts{tick: 7, timeline: 2}, false},
+		"earlier transaction ids":     {progress{Tick: 7, Snapshot: snapshot{xmax: 11}}, whereabouts{tick: 7}, true},
+	} {
+		one.p.Epoch = epoch
+		if one.w.epoch == "" {
+			one.w.epoch = epoch
+		}
+		if got := one.p.rewound(one.w, snapshot{xmax: 10}); got != one.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
 }

@@ -118,6 +118,9 @@ func (r *reader) tellPack(ctx context.Context, b *batch, i int, p *pack, to int6
 			b.open.Nested++
 		}
 		f.passed(p)
+		if f.Behind == top {
+			b.open.Last = &lastPack{Tick: r.p.Tick + 1, Seq: p.seq, Part: p.part, At: p.at}
+		}
 		r.shelf.take(f.Behind)
 	}
 	if b.full() {

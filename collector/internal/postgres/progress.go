@@ -25,7 +25,17 @@ type progress struct {
 	Failed   int64       `json:"failed"`  // statements whose capture failed, and
 	Skipped  int64       `json:"skipped"` // that were left out for want of room, as far as told
 	At       time.Time   `json:"at"`      // when Snapshot was taken
+	Last     *lastPack   `json:"last,omitempty"`
 	Open     *openTick   `json:"open,omitempty"`
+}
+
+// lastPack is the last pack that was told which is behind no other's statement. It is in the outbox until the database was
+// told of its tick: where it isn't, the database is an earlier one than was read.
+type lastPack struct {
+	Tick int64     `json:"tick"`
+	Seq  int64     `json:"seq"`
+	Part int64     `json:"part"`
+	At   time.Time `json:"at"` // a restored database gives numbers of before again, but not their moment
 }
 
 // openTick is a tick that was read in part.
@@ -37,6 +47,7 @@ type openTick struct {
 	N        int64     `json:"n"`      // events so far
 	Nested   int64     `json:"nested"` // packs so far that are behind a statement
 	Indexes  indexes   `json:"indexes,omitempty"`
+	Last     *lastPack `json:"last,omitempty"`
 }
 
 // index is the place in a transaction that its next event gets.

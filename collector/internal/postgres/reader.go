@@ -87,9 +87,11 @@ func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, em
 		if err := s.adopt(ctx, db, server); err != nil {
 			return nil, err
 		}
+		dumped := w.toldAt
 		if w, err = readWhereabouts(ctx, db); err != nil {
 			return nil, err
 		}
+		w.dumped = dumped
 	}
 	r := &reader{Source: s, db: db, emit: emit, database: w.database, queries: queriesNow}
 	if w.version < version {
@@ -99,8 +101,11 @@ func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, em
 	if r.last, err = r.poll(ctx, false); err != nil {
 		return nil, err
 	}
+	if w.holds, err = holdsLast(ctx, db, from); err != nil {
+		return nil, err
+	}
 	p, missing := begin(from, w, r.last.snapshot, r.last.at)
-	if missing != nil && missing.Cause != causeReinstalled { // the gap tells of what was counted so far
+	if missing != nil && (missing.Cause != causeReinstalled || !w.dumped.IsZero()) { // the gap tells of what was counted so far
 		p.Failed, p.Skipped = r.last.failed, r.last.skipped
 	}
 	r.p, r.cleanAt = p, p.At
@@ -216,6 +221,9 @@ func (r *reader) close(ctx context.Context, b *batch) error {
 	next := r.p
 	next.Open, next.Snapshot, next.At = nil, b.open.Snapshot, b.open.At
 	next.Marks = next.Marks.prune(b.open.Snapshot.xmin)
+	if b.open.Last != nil {
+		next.Last = b.open.Last
+	}
 	if r.chunk != nil {
 		if err := r.chunk.add(b); err != nil {
 			return err

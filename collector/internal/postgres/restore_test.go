@@ -1,0 +1,220 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"datawatch/collector/internal/source"
+	"datawatch/pkg/event"
+	"datawatch/pkg/testrig"
+	"datawatch/pkg/testrig/postgres"
+)
+
+// awaitTold waits until the database was told of all that was committed.
+func (r *rig) awaitTold() {
+	r.t.Helper()
+	p, err := parseProgress(r.progress())
+	if err != nil || p == nil {
+		r.t.Fatalf("no progress, %v", err)
+	}
+	testrig.Eventually(r.t, time.Minute, func() error {
+		if told := r.number(`select tick from datawatch.progress`); told < p.Tick {
+			return fmt.Errorf("tick %d is told, not %d", told, p.Tick)
+		}
+		return nil
+	})
+}
+
+// moved is a rig on another address that goes on where this one is.
+func (r *rig) moved(t *testing.T, dsn string) *rig {
+	t.Helper()
+	other := newRigOn(t, dsn)
+	other.committed, other.events = maps.Clone(r.committed), r.captured()
+	return other
+}
+
+// expectGap checks that behind what was told before come a gap, which covers the moment of what wasn't captured, and an event, in
+// a later epoch.
+func (r *rig) expectGap(before []event.Raw, cause string, lost time.Time, behind string) {
+	r.t.Helper()
+	got := r.captured()[len(before):]
+	expect(r.t, got, `public.t gap `+cause, behind)
+	if g := gapOf(r.t, got[0]); g.From.After(lost) || g.To.Before(lost) {
+		r.t.Errorf("the gap is from %v to %v, and what wasn't captured was written at %v", g.From, g.To, lost)
+	}
+	if last := before[len(before)-1]; epochOf(got[0]) <= epochOf(last) || got[1].Position() <= last.Position() {
+		r.t.Errorf("positions %s, %s, %s", last.Position(), got[0].Position(), got[1].Position())
+	}
+}
+
+// now is the database's clock.
+func (r *rig) now() (at time.Time) {
+	r.t.Helper()
+	if err := r.db.QueryRow(r.t.Context(), `select clock_timestamp()`).Scan(&at); err != nil {
+		r.t.Fatal(err)
+	}
+	return at
+}
+
+// TestAServerWithoutItsLastChangesIsANewEpochWithAGap: a server restored from an earlier copy of its files, and a standby that
+// is promoted without the last changes, before the collector looks again; in the meantime the application has used as many
+// transaction ids as were lost, and more. A standby that has everything goes on where the other one was.
+func TestAServerWithoutItsLastChangesIsANewEpochWithAGap(t *testing.T) {
+	dir := testrig.PostgresDir(t)
+	primary := testrig.PrivatePostgres(t, postgres.Options{Dir: dir})
+	if err := primary.CreateDatabase(t.Context(), "shop"); err != nil {
+		t.Fatal(err)
+	}
+	r := newRigOn(t, primary.DSN("shop"), `create table t (id int primary key)`)
+	r.install()
+	stop := r.start()
+	r.exec(`insert into t values (1)`)
+	r.await(1)
+	r.awaitTold()
+	_ = stop()
+	if err := primary.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	earlier := testrig.CopyPostgres(t, dir, false)
+	earlierStandby := testrig.CopyPostgres(t, dir, true)
+	if err := primary.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.db = r.session()
+	stop = r.start()
+	r.exec(`insert into t values (2)`)
+	r.await(2)
+	r.awaitTold()
+	r.exec(`insert into t values (3)`)
+	r.await(3)
+	seen := r.number(`select pg_snapshot_xmax(pg_current_snapshot())::text::bigint`)
+	r.awaitTold()
+	_ = stop()
+	if err := primary.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	complete := testrig.CopyPostgres(t, dir, true)
+	before := r.captured()
+
+	start := func(t *testing.T, dir string, promote bool) *rig {
+		server := testrig.PrivatePostgres(t, postgres.Options{Dir: dir})
+		r := r.moved(t, server.DSN("shop"))
+		if promote {
+			r.exec(`select pg_promote()`)
+		}
+		return r
+	}
+	for name, one := range map[string]struct {
+		dir     string
+		promote bool
+	}{"restore": {earlier, false}, "failover": {earlierStandby, true}} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, one.dir, one.promote)
+			lost := r.now()
+			for id := 100; r.number(`select pg_snapshot_xmax(pg_current_snapshot())::text::bigint`) <= seen; id++ {
+				r.exec(fmt.Sprintf(`insert into t values (%d)`, id))
+			}
+			stop := r.start()
+			r.await(len(before) + 1)
+			r.exec(`insert into t values (4)`)
+			r.await(len(before) + 2)
+			_ = stop()
+			r.expectGap(before, causeRestored, lost, `public.t insert {"id":4} after {"id":4}`)
+		})
+	}
+	t.Run("failover that lost nothing", func(t *testing.T) {
+		r := start(t, complete, true)
+		r.exec(`insert into t values (4)`)
+		got := r.wait(len(before) + 1)
+		expect(t, got[len(before):], `public.t insert {"id":4} after {"id":4}`)
+		if epochOf(got[len(before)]) != epochOf(before[0]) {
+			t.Errorf("another epoch: %s", got[len(before)].Position())
+		}
+	})
+}
+
+// TestADumpBroughtToAnotherServerIsANewEpochWithAGap: the dump has the schema datawatch with what production's outbox held.
+// Nothing of that is told as the new server's changes; what is written there is, before the collector comes by a gap.
+func TestADumpBroughtToAnotherServerIsANewEpochWithAGap(t *testing.T) {
+	r := newRig(t, `create type mood as enum ('sad', 'happy')`, `create table t (id int primary key, m mood)`)
+	r.install()
+	stop := r.start()
+	r.exec(`insert into t values (1, 'sad')`)
+	r.await(1)
+	r.awaitTold()
+	_ = stop()
+	before := r.captured()
+	r.exec(`insert into t values (2, 'sad'), (3, 'sad'); update t set m = 'happy' where id = 2`)
+	if n := r.number(`select count(*) from datawatch.outbox`); n != 3 {
+		t.Fatalf("production's outbox holds %d packs", n)
+	}
+	plain, custom := filepath.Join(t.TempDir(), "dump.sql"), filepath.Join(t.TempDir(), "dump")
+	r.clientProgram("pg_dump", "--file", plain, "--dbname", r.dsn)
+	r.clientProgram("pg_dump", "--format", "custom", "--file", custom, "--dbname", r.dsn)
+
+	staging := testrig.PrivatePostgres(t, postgres.Options{})
+	for name, restore := range map[string]func(dsn string){
+		"psql": func(dsn string) {
+			r.clientProgram("psql", "-v", "ON_ERROR_STOP=1", "--quiet", "--file", plain, "--dbname", dsn)
+		},
+		"pg_restore": func(dsn string) { r.clientProgram("pg_restore", "--exit-on-error", custom, "--dbname", dsn) },
+	} {
+		for _, state := range []string{"kept", "none"} {
+			t.Run(name+", progress "+state, func(t *testing.T) {
+				database := name + "_" + state
+				if err := staging.CreateDatabase(t.Context(), database); err != nil {
+					t.Fatal(err)
+				}
+				restore(staging.DSN(database))
+				r, known := r.moved(t, staging.DSN(database)), before
+				if n := r.number(`select count(*) from datawatch.outbox`); n != 3 {
+					t.Fatalf("the dump has %d packs of production", n)
+				}
+				if state == "none" {
+					r.committed, r.events, known = source.Progress{}, nil, nil
+				}
+				lost := r.now()
+				r.exec(`insert into t values (4, 'sad')`)
+				stop := r.start()
+				r.await(len(known) + 1)
+				r.exec(`insert into t values (5, 'happy')`)
+				r.await(len(known) + 2)
+				_ = stop()
+				if known == nil {
+					expect(t, r.captured(), `public.t gap reinstalled`, `public.t insert {"id":5} after {"id":5,"m":"happy"}`)
+				} else {
+					r.expectGap(known, causeReinstalled, lost, `public.t insert {"id":5} after {"id":5,"m":"happy"}`)
+				}
+				if status, err := r.source().Status(t.Context()); err != nil || !status.Complete {
+					t.Errorf("status %+v, %v", status, err)
+				}
+			})
+		}
+	}
+}
+
+// clientProgram runs one of PostgreSQL's programs. Where the machine has none that fits the server, the test is skipped.
+func (r *rig) clientProgram(name string, args ...string) {
+	r.t.Helper()
+	program, err := exec.LookPath(name)
+	if err != nil {
+		r.t.Skipf("no %s here", name)
+	}
+	out, err := exec.CommandContext(r.t.Context(), program, args...).CombinedOutput()
+	var failed *exec.ExitError
+	if strings.Contains(string(out), "server version mismatch") {
+		r.t.Skipf("%s and the server don't fit together: %s", name, out)
+	}
+	if errors.As(err, &failed) {
+		r.t.Fatalf("%s: %v: %s", name, err, out)
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
