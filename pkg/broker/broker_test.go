@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/IBM/sarama"
+
 	"datawatch/pkg/config"
 	"datawatch/pkg/testrig"
 )
@@ -229,14 +231,20 @@ func TestPartitionsAreThoseOfJavasClients(t *testing.T) {
 	p := newPartitioner("topic")
 	for key, hash := range hashes {
 		want := (hash & 0x7fffffff) % 6
-		if got, err := p.Partition(toSarama(&Record{Key: []byte(key)}), 6); err != nil || got != want {
+		if got, err := p.Partition(given(Record{Key: []byte(key)}), 6); err != nil || got != want {
 			t.Errorf("%q goes to %d, want %d (%v)", key, got, want, err)
 		}
-		beside := toSarama(&Record{Key: []byte("another"), PartitionBy: []byte(key)})
+		beside := given(Record{Key: []byte("another"), PartitionBy: []byte(key)})
 		if got, err := p.Partition(beside, 6); err != nil || got != want {
 			t.Errorf("beside %q goes to %d, want %d (%v)", key, got, want, err)
 		}
 	}
+}
+
+func given(r Record) *sarama.ProducerMessage {
+	var m sarama.ProducerMessage
+	r.give(&m)
+	return &m
 }
 
 // copying is a stage that writes what it reads from raw to clean.

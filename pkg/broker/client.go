@@ -20,6 +20,15 @@ const transactionTimeout = 10 * time.Second
 // recordSlack is what the internal topics take beyond max_record_bytes: the headers and the envelope of the largest record.
 const recordSlack = 256 << 10
 
+const (
+	// gather is how long records wait for more of their transaction before they are sent. Else the client sends the first one
+	// or two at once and the others behind the answer: twice the requests, and twice two waits for the broker's disk, for the
+	// transaction's partitions are told to its coordinator as they come.
+	gather = time.Millisecond
+	// gatherBytes are not waited with.
+	gatherBytes = 1 << 20
+)
+
 // RecordLimit is the most bytes that a record of an internal topic may have, by Record.Size; a larger one is ErrTooLarge.
 func RecordLimit(c config.Broker) int { return int(c.MaxRecordBytes) + recordSlack }
 
@@ -89,6 +98,7 @@ func producerConfig(c config.Broker, clientID, transactionalID string) (*sarama.
 	s.Producer.Partitioner = newPartitioner
 	s.Producer.Compression = sarama.CompressionLZ4
 	s.Producer.MaxMessageBytes = RecordLimit(c)
+	s.Producer.Flush.Frequency, s.Producer.Flush.Bytes = gather, gatherBytes
 	s.Producer.Return.Successes = true
 	s.Producer.Return.Errors = true
 	s.Producer.Retry.Max = 10

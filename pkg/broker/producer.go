@@ -17,6 +17,7 @@ type producer struct {
 	patience patience
 	maxBytes int
 	pending  []*sarama.ProducerMessage
+	names    map[string][]byte // of headers, which are nearly always the same
 }
 
 // openProducer opens one whose records have limit bytes at most.
@@ -33,7 +34,7 @@ func openProducer(ctx context.Context, c config.Broker, clientID, transactionalI
 		p.lose()
 		return nil, fmt.Errorf("open producer %s: %w", transactionalID, classify(err))
 	}
-	return &producer{async: async, patience: p, maxBytes: s.Producer.MaxMessageBytes}, nil
+	return &producer{async: async, patience: p, maxBytes: s.Producer.MaxMessageBytes, names: map[string][]byte{}}, nil
 }
 
 // transact writes the records in one transaction; offsets, where given, adds a group's offsets to it.
@@ -74,10 +75,8 @@ func (p *producer) transactPatiently(records []Record, offsets func(sarama.Async
 
 // send hands the records over in order and waits for every answer; patience bounds each.
 func (p *producer) send(records []Record) error {
-	p.pending = p.pending[:0]
-	for i := range records {
-		p.pending = append(p.pending, toSarama(&records[i]))
-	}
+	p.fill(records)
+	defer clear(p.pending) // else what was sent is held until the next transaction
 	var failed error
 	next := 0
 	for answered := 0; answered < len(p.pending); {
@@ -99,6 +98,41 @@ func (p *producer) send(records []Record) error {
 		}
 	}
 	return failed
+}
+
+// fill makes the client's messages of the records.
+func (p *producer) fill(records []Record) {
+	n := 0
+	for i := range records {
+		n += len(records[i].Headers)
+	}
+	messages, headers := make([]sarama.ProducerMessage, len(records)), make([]sarama.RecordHeader, n)
+	p.pending = p.pending[:0]
+	for i := range records {
+		r, m := &records[i], &messages[i]
+		r.give(m)
+		m.Headers, headers = headers[:len(r.Headers):len(r.Headers)], headers[len(r.Headers):]
+		for k, h := range r.Headers {
+			m.Headers[k] = sarama.RecordHeader{Key: p.nameOf(h.Name), Value: h.Value}
+		}
+		p.pending = append(p.pending, m)
+	}
+}
+
+// mostNames bounds the names of headers that are kept.
+const mostNames = 1000
+
+// nameOf is the name of a header as the client takes it, which never changes it.
+func (p *producer) nameOf(name string) []byte {
+	known, ok := p.names[name]
+	if !ok {
+		if len(p.names) >= mostNames {
+			clear(p.names)
+		}
+		known = []byte(name)
+		p.names[name] = known
+	}
+	return known
 }
 
 // close ends the producer; what it left open in a transaction is aborted by the next one with its id, or by time.

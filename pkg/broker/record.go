@@ -62,8 +62,9 @@ func fromSarama(m *sarama.ConsumerMessage) Record {
 	return r
 }
 
-func toSarama(r *Record) *sarama.ProducerMessage {
-	m := &sarama.ProducerMessage{Topic: r.Topic}
+// give makes the client's message of the record, but for its headers.
+func (r *Record) give(m *sarama.ProducerMessage) {
+	m.Topic = r.Topic
 	if r.Key != nil {
 		m.Key = sarama.ByteEncoder(r.Key)
 	}
@@ -73,20 +74,6 @@ func toSarama(r *Record) *sarama.ProducerMessage {
 	if r.PartitionBy != nil {
 		m.Metadata = r.PartitionBy
 	}
-	if len(r.Headers) > 0 {
-		n := 0
-		for _, h := range r.Headers {
-			n += len(h.Name)
-		}
-		names := make([]byte, 0, n) // of all, in one piece
-		m.Headers = make([]sarama.RecordHeader, len(r.Headers))
-		for i, h := range r.Headers {
-			begin := len(names)
-			names = append(names, h.Name...)
-			m.Headers[i] = sarama.RecordHeader{Key: names[begin:len(names):len(names)], Value: h.Value}
-		}
-	}
-	return m
 }
 
 // partitioner is murmur2 over the record's key, or over what Record.PartitionBy names.
