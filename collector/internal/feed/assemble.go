@@ -62,11 +62,17 @@ func (a *assembler) regard(stream event.Stream) regard {
 // take reads one event. Where nobody is shown rows of it, changes are only counted.
 func (a *assembler) take(ctx context.Context, r *event.Raw) {
 	regard := a.regard(r.Stream)
-	if s := glance(r); s.op != "" && regard.counted(a.pressed) {
+	s := glance(r)
+	if s.op != "" && regard.counted(a.pressed) {
 		t := a.transaction(placeOf(r), s.transaction)
 		t.see(r.Stream, s)
 		t.show(regard.all)
 		a.finishAlone(t)
+		return
+	}
+	if t := a.full(r, s, regard); t != nil {
+		t.table(r.Stream).tally.count(s.op, s.movedTo, false)
+		t.show(regard.all)
 		return
 	}
 	cleans, err := a.normalizer.Events(ctx, r)
@@ -78,6 +84,20 @@ func (a *assembler) take(ctx context.Context, r *event.Raw) {
 		wanted := regard.matching(ctx, c)
 		a.takeClean(placeOf(r), c, wanted, regard.all)
 	}
+}
+
+// full is the transaction of an event that it counts without its row, for it has more rows of the table than are shown; nil
+// where the row may be needed: by somebody who picks rows, to end a move, to tell the tag.
+func (a *assembler) full(r *event.Raw, s sight, regard regard) *transaction {
+	at := placeOf(r)
+	t := a.index[name{at.source, s.transaction}]
+	switch {
+	case t == nil || a.ticks[at.source] != at.tick:
+		return nil
+	case len(regard.picky) > 0, s.movedFrom, s.tagged && t.tag == "", len(t.table(r.Stream).rows) < maxRows:
+		return nil
+	}
+	return a.transaction(at, s.transaction)
 }
 
 // takeClean takes one event as clean holds it: wanted follow it, and all are shown its transaction anyway.

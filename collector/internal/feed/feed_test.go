@@ -406,7 +406,7 @@ func TestGlanceSeesWhatNormalizingSees(t *testing.T) {
 	for _, c := range cases {
 		c.tick, c.table = 1, "t"
 		r := c.raw()
-		if got, want := glance(&r), (sight{c.op, "5", c.from, c.to}); got != want {
+		if got, want := glance(&r), (sight{c.op, "5", c.from, c.to, c.tag != ""}); got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 	}

@@ -12,6 +12,7 @@ type sight struct {
 	transaction string
 	movedFrom   bool // an insert that only ends a move
 	movedTo     bool
+	tagged      bool
 }
 
 // The ends of a row change as encoding/json writes it: the op stands near its beginning, the transaction behind the rows.
@@ -20,6 +21,7 @@ var (
 	transactionMark = []byte(`"transaction":"`)
 	movedToMark     = []byte(`"moved_to":true,`)
 	movedFromMark   = []byte(`"moved_from":true,`)
+	tagMark         = []byte(`"tag":"`)
 )
 
 const opWithin = 32 // bytes from the beginning
@@ -43,6 +45,7 @@ func glance(r *event.Raw) sight {
 		transaction: until(r.Value[tail+len(transactionMark):]),
 		movedTo:     bytes.HasSuffix(r.Value[:tail], movedToMark),
 		movedFrom:   bytes.HasSuffix(r.Value[:tail], movedFromMark),
+		tagged:      bytes.Contains(r.Value[tail:], tagMark),
 	}
 }
 

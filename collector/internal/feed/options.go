@@ -40,7 +40,7 @@ type Options struct {
 	// Linger is how long the changes of a transaction may lie apart when nothing else tells that it is complete.
 	// Default 150 ms.
 	Linger time.Duration
-	// MaxEvents and MaxBytes bound what is offered and not read yet. Default 20,000 and 16 MiB.
+	// MaxEvents and MaxBytes bound what is offered and not read yet. Default 10,000 and 8 MiB.
 	MaxEvents int
 	MaxBytes  int
 }
@@ -70,10 +70,10 @@ func (o *Options) validate() error {
 		o.Linger = 150 * time.Millisecond
 	}
 	if o.MaxEvents <= 0 {
-		o.MaxEvents = 20_000
+		o.MaxEvents = 10_000
 	}
 	if o.MaxBytes <= 0 {
-		o.MaxBytes = 16 << 20
+		o.MaxBytes = 8 << 20
 	}
 	return nil
 }
