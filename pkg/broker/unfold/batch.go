@@ -77,6 +77,11 @@ func (b *budget) batch(in batch, from int64) (goOn bool) {
 		b.take(in, records)
 		return true
 	}
+	if in.codec() == codecLZ4 {
+		if done, goOn := b.folded(in); done {
+			return goOn
+		}
+	}
 	start := len(b.arena)
 	err := b.whole(in)
 	if err == nil {
