@@ -135,6 +135,7 @@ const (
 	KafkaHungUp       Code = "kafka_hung_up"
 	KafkaNotConnected Code = "kafka_not_connected"
 	KafkaNoLeader     Code = "kafka_no_leader"
+	KafkaDenied       Code = "kafka_denied"
 	KafkaUndecided    Code = "kafka_undecided"
 	KafkaNotBegun     Code = "kafka_not_begun"
 	KafkaPartition    Code = "kafka_partition"

@@ -145,6 +145,7 @@ var english = map[Code]string{
 	KafkaHungUp:       "connect to {broker}: it hung up on {user}: wrong password, an unknown user, or a port that wants TLS",
 	KafkaNotConnected: "connect to {broker}",
 	KafkaNoLeader:     "the partition has no leader: its brokers are down",
+	KafkaDenied:       "the cluster doesn't let the user read it: grant DESCRIBE and READ on the topic, or exclude it",
 	KafkaUndecided:    "where to begin can't be told yet",
 	KafkaNotBegun:     "the source has never run: its first shard finds out where the partitions begin, and hasn't yet",
 	KafkaPartition:    "{partition} can't be read: {why}",

@@ -133,6 +133,7 @@ var vietnamese = map[Code]string{
 	KafkaHungUp:       "kết nối {broker}: bị ngắt với người dùng {user}: sai mật khẩu, không có người dùng này, hoặc cổng này cần TLS",
 	KafkaNotConnected: "không kết nối được {broker}",
 	KafkaNoLeader:     "partition không có leader: các broker của nó đang dừng",
+	KafkaDenied:       "cụm không cho người dùng đọc topic này: cấp quyền DESCRIBE và READ trên topic, hoặc loại nó bằng exclude",
 	KafkaUndecided:    "chưa xác định được chỗ bắt đầu đọc",
 	KafkaNotBegun:     "nguồn chưa chạy lần nào: shard đầu tiên phải xác định chỗ bắt đầu của các partition, và chưa làm xong",
 	KafkaPartition:    "không đọc được {partition}: {why}",

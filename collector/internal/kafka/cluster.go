@@ -120,8 +120,14 @@ func (k *cluster) known() []*sarama.Broker {
 	return append(all, k.seeds...)
 }
 
-// topics describes every topic that the client may see, by the first broker that answers.
+// topics describes every topic that the client may see.
 func (k *cluster) topics(ctx context.Context) (map[string]topic, error) {
+	metadata, err := k.describe(ctx, nil)
+	return described(metadata), err
+}
+
+// describe asks the first broker that answers for topics, all that the client may see where none is named.
+func (k *cluster) describe(ctx context.Context, names []string) ([]*sarama.TopicMetadata, error) {
 	var failed []error
 	for _, b := range k.known() {
 		if err := ctx.Err(); err != nil {
@@ -131,13 +137,13 @@ func (k *cluster) topics(ctx context.Context) (map[string]topic, error) {
 			failed = append(failed, err)
 			continue
 		}
-		response, err := b.GetMetadata(sarama.NewMetadataRequest(k.config.Version, nil))
+		response, err := b.GetMetadata(sarama.NewMetadataRequest(k.config.Version, names))
 		if err != nil {
 			failed = append(failed, fmt.Errorf("describe the cluster by %s: %w", b.Addr(), err))
 			continue
 		}
 		k.keep(response.Brokers)
-		return described(response.Topics), nil
+		return response.Topics, nil
 	}
 	return nil, unanswered(failed)
 }

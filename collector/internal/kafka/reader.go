@@ -226,11 +226,16 @@ func (r *reader) take(ctx context.Context, c chunk) error {
 
 // refused handles a partition that its broker doesn't give.
 func (r *reader) refused(ctx context.Context, c chunk) error {
-	r.board.hold(c.partition, c.err, time.Now())
-	if errors.Is(c.err, sarama.ErrOffsetOutOfRange) {
+	var why error = c.err
+	denied := errors.Is(why, sarama.ErrTopicAuthorizationFailed)
+	if denied {
+		why = errDenied
+	}
+	r.board.hold(c.partition, why, time.Now())
+	if errors.Is(why, sarama.ErrOffsetOutOfRange) {
 		return r.outOfRange(ctx, c.partition)
 	}
-	if !errors.Is(c.err, sarama.ErrTopicAuthorizationFailed) { // a grant takes effect when the cluster is next described
+	if !denied { // a grant takes effect when the cluster is next described
 		r.refreshSoon()
 	}
 	return nil
@@ -270,9 +275,6 @@ func (r *reader) flushWithin(d time.Duration) {
 	}
 }
 
-// stalledAfter keeps what mends itself, as a change of leaders does, from being told.
-const stalledAfter = 10 * time.Second
-
 // report tells lag and state.
 func (r *reader) report(now time.Time) {
 	var lag time.Duration
@@ -290,7 +292,7 @@ func (r *reader) report(now time.Time) {
 	if now.Sub(r.refreshed) > 2*r.refresh {
 		return // the cluster doesn't answer: due tells
 	}
-	if p, more, err := r.board.stalled(now.Add(-stalledAfter)); err != nil {
+	if p, more, err := r.board.stalled(now.Add(-r.stalledAfter)); err != nil {
 		r.tell(source.Stalled, unread(p, err, more))
 		return
 	}

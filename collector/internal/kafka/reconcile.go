@@ -67,6 +67,7 @@ func (r *reader) reconcile(ctx context.Context, topics map[string]topic, first b
 			r.fetch(leader)
 		}
 	}
+	r.withhold(ctx, topics, leaders)
 	r.board.removeExcept(leaders)
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/IBM/sarama"
 	"golang.org/x/sync/errgroup"
 
 	"datawatch/collector/internal/source"
@@ -35,7 +36,9 @@ type Source struct {
 	selection selection
 	// refresh is how often the cluster is asked for new topics and partitions; patience, for how long it may not answer.
 	refresh, patience time.Duration
-	groupEvery        time.Duration
+	// stalledAfter keeps what mends itself, as a change of leaders does, from being told.
+	stalledAfter time.Duration
+	groupEvery   time.Duration
 }
 
 var _ source.Source = (*Source)(nil)
@@ -52,7 +55,8 @@ func New(o Options) *Source {
 		refresh:   5 * time.Second,
 		patience:  15 * time.Second,
 
-		groupEvery: groupEvery,
+		stalledAfter: 10 * time.Second,
+		groupEvery:   groupEvery,
 	}
 }
 
@@ -139,10 +143,16 @@ func (s *Source) checkTopics(ctx context.Context, cluster *cluster, topics map[s
 		finding.Detail = fmt.Sprintf("none of the %d topics that the cluster shows matches yet", len(topics))
 	}
 	findings := []daemon.Finding{finding}
+	const remedy = "grant DESCRIBE and READ on the topic, or exclude it"
 	for p, why := range mayRead(ctx, cluster, leaders) {
-		findings = append(findings, daemon.Finding{
-			What: fmt.Sprintf("source %s: read %s", s.Name, p), Err: why, Remedy: "grant DESCRIBE and READ on the topic, or exclude it",
-		})
+		findings = append(findings, daemon.Finding{What: fmt.Sprintf("source %s: read %s", s.Name, p), Err: why, Remedy: remedy})
+	}
+	denied, err := cluster.denied(ctx, s.unseen(topics, nil))
+	if err != nil {
+		findings = append(findings, daemon.Finding{What: fmt.Sprintf("source %s: topics by name", s.Name), Err: err, Remedy: reason.DoKafkaUnanswered.With().String()})
+	}
+	for _, name := range denied {
+		findings = append(findings, daemon.Finding{What: fmt.Sprintf("source %s: describe %s", s.Name, name), Err: sarama.ErrTopicAuthorizationFailed, Remedy: remedy})
 	}
 	return findings
 }
