@@ -95,7 +95,9 @@ func (m *metrics) hideLag(name string) {
 // forget takes a source away that is in the configuration no more.
 func (m *metrics) forget(name string) {
 	m.hideLag(name)
-	m.state.DeletePartialMatch(prometheus.Labels{"source": name})
+	for _, of := range []*prometheus.GaugeVec{m.state, m.snapshotRows, m.snapshotOf, m.snapshotsOpen} {
+		of.DeletePartialMatch(prometheus.Labels{"source": name})
+	}
 }
 
 // seen counts what came from a source.

@@ -71,8 +71,10 @@ func (u Unit) part() string {
 // Watcher is told in which state each source is. It must not block.
 type Watcher interface {
 	State(source string, state source.State, why, do reason.Text)
-	// Gone says that this collector runs the source no more.
+	// Gone says that another collector runs the source.
 	Gone(source string)
+	// Removed says that the configuration has no such source any more; one that is split anew has other names.
+	Removed(source string, split bool)
 }
 
 // Options are what a Supervisor works with.
@@ -176,15 +178,28 @@ func Group(prefix string) string { return prefix + "-collector" }
 func (s *Supervisor) Change(units []Unit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, old := range s.units {
-		if !slices.ContainsFunc(units, func(u Unit) bool { return u.part() == old.part() }) {
-			s.Health.Forget(old.part())
-			s.metrics.forget(old.label())
-		}
-	}
+	before := s.units
 	s.units, s.since = units, time.Now()
+	for _, old := range before {
+		s.dismiss(old)
+	}
 	s.reconcile()
 	s.reorder()
+}
+
+// dismiss lets go of what was told of a unit, where it is one no more; the caller holds mu.
+func (s *Supervisor) dismiss(old Unit) {
+	if slices.ContainsFunc(s.units, func(u Unit) bool { return u.part() == old.part() }) {
+		return
+	}
+	s.Health.Forget(old.part())
+	if old.Do != nil {
+		return
+	}
+	s.metrics.forget(old.label())
+	if s.Watch != nil {
+		s.Watch.Removed(old.label(), slices.ContainsFunc(s.units, func(u Unit) bool { return u.Do == nil && u.Name == old.Name }))
+	}
 }
 
 // reorder has the group put in order once more.
@@ -276,6 +291,7 @@ func (s *Supervisor) start(u Unit) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.running, u.seat())
+		s.dismiss(u) // it may have told something of itself meanwhile
 		s.reconcile()
 		s.reorder() // somebody may be waiting for it
 	})
@@ -291,7 +307,7 @@ func (s *Supervisor) standBy(u Unit) {
 	if u.Do == nil {
 		s.metrics.setState(u.label(), source.Standby)
 		s.metrics.hideLag(u.label())
-		if s.Watch != nil {
+		if s.Watch != nil && s.lost.IsZero() { // else nobody may run it
 			s.Watch.Gone(u.label())
 		}
 	}

@@ -31,7 +31,7 @@ func TestMessagesReadAsTheGoldenFilesSay(t *testing.T) {
 			w := teller.words
 			var messages []string
 			for _, m := range []telegram.Message{
-				teller.message(failed), w.over(failed), w.elsewhere(failed), teller.message(unknown), w.over(unknown), teller.message(file), w.over(file),
+				teller.message(failed), w.over(failed), w.elsewhere(failed), w.unconfigured(failed), teller.message(unknown), w.over(unknown), teller.message(file), w.over(file),
 			} {
 				messages = append(messages, m.HTML())
 			}

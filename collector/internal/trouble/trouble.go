@@ -58,7 +58,7 @@ type Teller struct {
 
 	mu    sync.Mutex
 	cases map[string]*matter
-	gone  []*matter // told, and not this collector's any more
+	left  []telegram.Message // of troubles that were told, and aren't this collector's any more
 }
 
 // matter is one subject's trouble.
@@ -102,11 +102,23 @@ func (t *Teller) State(name string, state source.State, why, do reason.Text) {
 }
 
 // Gone implements supervise.Watcher.
-func (t *Teller) Gone(name string) {
+func (t *Teller) Gone(name string) { t.leave(name, t.words.elsewhere) }
+
+// Removed implements supervise.Watcher. What a source is split into is told of by itself.
+func (t *Teller) Removed(name string, split bool) {
+	if split {
+		t.leave(name, nil)
+		return
+	}
+	t.leave(name, t.words.unconfigured)
+}
+
+// leave ends a source's trouble here, with a message where it was told; nil is none.
+func (t *Teller) leave(name string, message func(*matter) telegram.Message) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if m := t.cases[name]; m != nil && m.told {
-		t.gone = append(t.gone, m)
+	if m := t.cases[name]; m != nil && m.told && message != nil {
+		t.left = append(t.left, message(m))
 	}
 	delete(t.cases, name)
 }
@@ -161,11 +173,8 @@ func (t *Teller) Run(ctx context.Context) error {
 func (t *Teller) due(now time.Time) []telegram.Message {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var messages []telegram.Message
-	for _, m := range t.gone {
-		messages = append(messages, t.words.elsewhere(m))
-	}
-	t.gone = nil
+	messages := t.left
+	t.left = nil
 	for _, name := range slices.Sorted(maps.Keys(t.cases)) {
 		m := t.cases[name]
 		switch {

@@ -98,6 +98,21 @@ func TestASourceThatMovedIsNotLeftInTrouble(t *testing.T) {
 	})
 }
 
+func TestASourceThatTheConfigurationHasNoMoreIsNotLeftInTrouble(t *testing.T) {
+	tell(t, "en", func(teller *Teller, sent func() []string) {
+		for _, name := range []string{"shop-db", "shop-kafka"} {
+			teller.State(name, source.Failed, reason.Quote("x"), reason.Quote(""))
+		}
+		time.Sleep(2 * time.Minute)
+		teller.State("shop-mongo", source.Failed, reason.Quote("x"), reason.Quote(""))
+		teller.Removed("shop-db", false)
+		teller.Removed("shop-kafka", true) // its shards are told of
+		teller.Removed("shop-mongo", false)
+		time.Sleep(2 * time.Minute)
+		expect(t, sent(), "shop-db is not being read", "shop-kafka is not being read", "shop-db is no longer in the configuration")
+	})
+}
+
 func TestAWrongConfigurationIsToldAtOnceAndOnce(t *testing.T) {
 	tell(t, "en", func(teller *Teller, sent func() []string) {
 		wrong := errors.New("datawatch.yaml:14: topcs: unknown key (topics?)")

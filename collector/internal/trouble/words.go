@@ -12,7 +12,7 @@ import (
 // words are the messages in one language.
 type words struct {
 	notRead, since, waits, do, check    string
-	again, after, moved                 string
+	again, after, moved, removed        string
 	notLoadedYet, inForce, mended, file string
 	date                                string // Go's layout of a day
 	language                            string
@@ -24,7 +24,7 @@ func wordsIn(language string) words {
 			notRead: "%s hiện không được đọc", since: "từ %s",
 			waits: "Chưa mất gì: khi đọc lại sẽ tiếp tục từ chỗ đã dừng, miễn là nguồn còn giữ dữ liệu.",
 			do:    "Cần làm:", check: "chạy collector check",
-			again: "%s đã được đọc lại", after: "sau %s", moved: "%s: một collector khác đang đọc",
+			again: "%s đã được đọc lại", after: "sau %s", moved: "%s: một collector khác đang đọc", removed: "%s không còn trong cấu hình",
 			notLoadedYet: "%s chưa được nạp", inForce: "Cấu hình của %s vẫn có hiệu lực.", mended: "%s đã được nạp", file: "sửa tệp rồi gửi lại SIGHUP",
 			date: "02/01", language: "vi",
 		}
@@ -33,7 +33,7 @@ func wordsIn(language string) words {
 		notRead: "%s is not being read", since: "since %s",
 		waits: "Nothing is lost yet: reading goes on where it stopped, as long as the source still holds what came since.",
 		do:    "Do:", check: "run collector check",
-		again: "%s is being read again", after: "after %s", moved: "%s: another collector reads it now",
+		again: "%s is being read again", after: "after %s", moved: "%s: another collector reads it now", removed: "%s is no longer in the configuration",
 		notLoadedYet: "%s not loaded", inForce: "The configuration of %s stays in force.", mended: "%s is loaded", file: "mend the file and send SIGHUP again",
 		date: "2 Jan", language: "en",
 	}
@@ -69,6 +69,10 @@ func (w words) over(m *matter) telegram.Message {
 
 func (w words) elsewhere(m *matter) telegram.Message {
 	return telegram.NewMessage(telegram.Line(telegram.Plain("🟢 "), telegram.Bold(fmt.Sprintf(w.moved, m.subject))))
+}
+
+func (w words) unconfigured(m *matter) telegram.Message {
+	return telegram.NewMessage(telegram.Line(telegram.Plain("🟢 "), telegram.Bold(fmt.Sprintf(w.removed, m.subject))))
 }
 
 func (w words) notLoaded(m *matter, loaded time.Time) telegram.Message {
