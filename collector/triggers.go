@@ -7,13 +7,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"datawatch/collector/internal/postgres"
 	"datawatch/collector/internal/postgres/wal"
-	"datawatch/pkg/config"
 )
 
 // installed is a PostgreSQL source with what it has in the watched database: triggers and an outbox, or publications and a
@@ -81,24 +79,18 @@ func triggersCommand(load func() (Config, error)) *cobra.Command {
 			return err
 		}
 		answer := map[string]any{"source": s.Name, "statements": plan}
-		var reckoned string
+		var estimate *postgres.Estimate
 		if !s.Postgres.CapturesWAL() {
-			estimate, err := openPostgres(c, s, nowhere()).Estimate(ctx)
+			reckoned, err := openPostgres(c, s, nowhere()).Estimate(ctx)
 			if err != nil {
 				return err
 			}
-			answer["estimate"] = estimate
-			reckoned = fmt.Sprintf("\n-- By the server's statistics since %s these tables write about %d rows an hour: %s an hour in the outbox, before compression.\n",
-				estimate.Since.UTC().Format(time.RFC3339), estimate.RowsPerHour, config.Bytes(estimate.BytesPerHour))
+			estimate, answer["estimate"] = &reckoned, reckoned
 		}
 		if output == "json" {
 			return writeJSON(w, answer)
 		}
-		if err := writePlan(w, s.Name, plan); err != nil {
-			return err
-		}
-		_, err = io.WriteString(w, reckoned)
-		return err
+		return writePlan(w, s.Name, plan, estimate)
 	})
 	add("install", "Install what is missing; installing twice changes nothing", func(ctx context.Context, c Config, s Source, w io.Writer) error {
 		if err := openInstalled(c, s).Install(ctx); err != nil {
@@ -157,29 +149,6 @@ func postgresSources(c Config, name string) ([]Source, error) {
 		return nil, errors.New("the configuration has no PostgreSQL source")
 	}
 	return found, nil
-}
-
-// writePlan prints SQL that can be run as it is: statements of one table in one transaction.
-func writePlan(w io.Writer, name string, plan []postgres.Statement) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "-- source %s", name)
-	if len(plan) == 0 {
-		b.WriteString(": nothing is missing\n")
-	} else {
-		b.WriteString("\n")
-	}
-	for _, group := range postgres.Groups(plan) {
-		b.WriteString("\nbegin;\n")
-		for _, s := range group {
-			if s.Optional {
-				b.WriteString("-- optional: needs rights that the rest doesn't\n")
-			}
-			fmt.Fprintf(&b, "-- lock: %s\n%s;\n", s.Lock, strings.TrimSuffix(s.SQL, ";"))
-		}
-		b.WriteString("commit;\n")
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 func writeStatus(w io.Writer, name string, status *postgres.Status) error {

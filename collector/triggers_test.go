@@ -2,14 +2,18 @@ package collector
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/testrig"
@@ -51,10 +55,35 @@ func TestTriggersArePlannedInstalledToldAndRemoved(t *testing.T) {
 	if !strings.Contains(plan, "-- lock:") || !strings.Contains(plan, "orders") {
 		t.Errorf("plan: %s", plan)
 	}
+	contains(t, plan, `Tables of yours that are locked, each in a transaction of its own: "public"."orders".`, "rows an hour: that takes ", "an hour in the\n-- outbox")
 	if status := ok("status"); !strings.Contains(status, "isn't installed") {
 		t.Errorf("status: %s", status)
 	}
-	if _, err := db.Exec(t.Context(), plan); err != nil {
+	holder, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Close(t.Context()) }()
+	if _, err := holder.Exec(t.Context(), "begin; insert into orders values (1, 1)"); err != nil {
+		t.Fatal(err)
+	}
+	var refused *pgconn.PgError
+	soon, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := db.Exec(soon, plan); !errors.As(err, &refused) || refused.Code != "55P03" {
+		t.Errorf("the plan, run by a DBA while a long transaction holds the table: %v", err)
+	}
+	if _, err := db.Exec(t.Context(), "rollback"); err != nil { // psql comes to the plan's commit, which is one then
+		t.Fatal(err)
+	}
+	if _, err := holder.Exec(t.Context(), "commit"); err != nil {
+		t.Fatal(err)
+	}
+	rest := ok("plan")
+	if len(rest) >= len(plan) || strings.Contains(rest, "create schema") {
+		t.Errorf("what is left after that: %s", rest)
+	}
+	if _, err := db.Exec(t.Context(), rest); err != nil {
 		t.Fatalf("the plan, run by a DBA: %v", err)
 	}
 	if again := ok("plan"); !strings.Contains(again, "nothing is missing") {

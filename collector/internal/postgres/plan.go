@@ -57,9 +57,16 @@ type Statement struct {
 	SQL   string `json:"sql"`
 	// Lock is the strongest lock that the statement takes on something of the application's.
 	Lock string `json:"lock"`
-	// Optional statements need rights that the rest doesn't; what they would do is done otherwise where they fail.
-	Optional bool `json:"optional,omitempty"`
+	// Optional statements may fail: Why says what they need, or are for, and what is done otherwise.
+	Optional bool   `json:"optional,omitempty"`
+	Why      string `json:"why,omitempty"`
 }
+
+// Locks tells whether the statement takes a lock that others of the application's wait for.
+func (s Statement) Locks() bool { return s.Table != "" && !strings.HasPrefix(s.Lock, lockNone) }
+
+// LockTimeout is how long an installation may hold up the writes of a table at a time, as PostgreSQL's setting.
+const LockTimeout = lockTimeout
 
 // Locks of statements.
 const (
@@ -76,6 +83,9 @@ func (s *Source) Plan(ctx context.Context) ([]Statement, error) {
 	}
 	defer closeConn(ctx, db)
 	reader, err := s.readerRole(ctx, db)
+	if err == nil && reader == "" && !s.config.ManageTriggers { // whoever runs it may be another role than reads
+		err = db.QueryRow(ctx, "select current_user").Scan(&reader)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +155,7 @@ func orphans(ctx context.Context, db querier) ([]Statement, error) {
 		if dropped && shape != nil {
 			sql = fmt.Sprintf("select datawatch.tell_moved(%d, null, null); -- its table was dropped\ndrop function %s;", *shape, function)
 		}
-		steps = append(steps, Statement{SQL: sql, Lock: lockNone, Optional: true})
+		steps = append(steps, Statement{SQL: sql, Lock: lockNone, Optional: true, Why: "tidies up; what is captured doesn't depend on it"})
 		return nil
 	})
 	if err != nil {
@@ -189,7 +199,10 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 			"grant truncate on datawatch.outbox_0, datawatch.outbox_1, datawatch.outbox_2 to " + role + ";")
 	}
 	if state.mayFollow && (!state.follows || state.code != code) {
-		steps = append(steps, Statement{Lock: lockNone, Optional: true, SQL: strings.TrimSpace(followSQL)})
+		steps = append(steps, Statement{
+			Lock: lockNone, Optional: true, SQL: strings.TrimSpace(followSQL),
+			Why: "needs a superuser; without it the collector sees within seconds what ALTER TABLE did",
+		})
 	}
 	return steps
 }

@@ -53,8 +53,8 @@ func (r *rig) expectGap(before []event.Raw, cause string, lost time.Time, behind
 	}
 }
 
-// now is the database's clock.
-func (r *rig) now() (at time.Time) {
+// clock is the database's clock.
+func (r *rig) clock() (at time.Time) {
 	r.t.Helper()
 	if err := r.db.QueryRow(r.t.Context(), `select clock_timestamp()`).Scan(&at); err != nil {
 		r.t.Fatal(err)
@@ -116,7 +116,7 @@ func TestAServerWithoutItsLastChangesIsANewEpochWithAGap(t *testing.T) {
 	}{"restore": {earlier, false}, "failover": {earlierStandby, true}} {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, one.dir, one.promote)
-			lost := r.now()
+			lost := r.clock()
 			for id := 100; r.number(`select pg_snapshot_xmax(pg_current_snapshot())::text::bigint`) <= seen; id++ {
 				r.exec(fmt.Sprintf(`insert into t values (%d)`, id))
 			}
@@ -179,7 +179,7 @@ func TestADumpBroughtToAnotherServerIsANewEpochWithAGap(t *testing.T) {
 				if state == "none" {
 					r.committed, r.events, known = source.Progress{}, nil, nil
 				}
-				lost := r.now()
+				lost := r.clock()
 				r.exec(`insert into t values (4, 'sad')`)
 				stop := r.start()
 				r.await(len(known) + 1)
