@@ -14,6 +14,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"datawatch/collector/internal/kafka"
 	"datawatch/collector/internal/postgres"
@@ -39,8 +40,9 @@ func configuration(t testing.TB, internal, company, prefix string) Config {
 
 // running is a collector at work.
 type running struct {
-	health *daemon.Health
-	stop   func()
+	health  *daemon.Health
+	metrics prometheus.Gatherer
+	stop    func()
 }
 
 func start(t testing.TB, c Config) *running { return startLogging(t, c, t.Output()) }
@@ -81,7 +83,7 @@ func startLogging(t testing.TB, c Config, log io.Writer) *running {
 		}
 		return nil
 	})
-	return &running{env.Health, stop}
+	return &running{env.Health, env.Metrics, stop}
 }
 
 func produce(t *testing.T, addr string, messages ...*sarama.ProducerMessage) {

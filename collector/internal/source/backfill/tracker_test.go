@@ -3,6 +3,8 @@ package backfill_test
 import (
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -119,5 +121,47 @@ func TestAPartThatCameIsReadOnceAndIsNotTheStream(t *testing.T) {
 	}
 	if account.Read(stream, func(time.Time) bool { return true }) {
 		t.Error("a part is taken for the stream")
+	}
+}
+
+// said are the lines of a log, and the states that were reported.
+type said struct {
+	quiet
+	lines  strings.Builder
+	states []string
+}
+
+func (s *said) State(state source.State, why reason.Text) {
+	s.states = append(s.states, fmt.Sprint(state, " ", why))
+}
+
+// TestHowFarASnapshotIsIsToldEveryTenSeconds: in the log and to whoever asks for the source's state, not at each chunk.
+func TestHowFarASnapshotIsIsToldEveryTenSeconds(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	var s said
+	tr, err := backfill.NewTracker(nil, backfill.Options{
+		Initial: true, Reporter: &s, Log: slog.New(slog.NewTextHandler(&s.lines, nil)), Now: func() time.Time { return now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.Planned([]*backfill.Part{{Stream: "shop-db/public.a", Estimate: 100}})
+	for i := range 21 { // a chunk a second
+		now = now.Add(time.Second)
+		tr.Read(2, 100, nil, i == 20)
+	}
+	var told []string
+	for line := range strings.Lines(s.lines.String()) {
+		if _, progress, ok := strings.Cut(line, "msg=snapshot progress="); ok {
+			told = append(told, strings.TrimSpace(progress))
+		}
+	}
+	const ten, twenty = `"reading shop-db/public.a: 20 of about 100 rows, 20%"`, `"reading shop-db/public.a: 40 of about 100 rows, 40%"`
+	if fmt.Sprint(told) != fmt.Sprint([]string{ten, twenty}) {
+		t.Errorf("the log tells %q", told)
+	}
+	want := []string{"snapshot reading shop-db/public.a: 0 of about 100 rows, 0%", "snapshot " + strings.Trim(ten, `"`), "snapshot " + strings.Trim(twenty, `"`), "streaming "}
+	if !slices.Equal(s.states, want) {
+		t.Errorf("states %q", s.states)
 	}
 }
