@@ -164,8 +164,11 @@ func retryLocked(ctx context.Context, tries int, do func() error) error {
 	for i := 1; ; i++ {
 		err := do()
 		var server *pgconn.PgError
-		if err == nil || i >= tries || !errors.As(err, &server) || server.Code != codeLockNotAvailable {
+		if err == nil || !errors.As(err, &server) || server.Code != codeLockNotAvailable {
 			return err
+		}
+		if i >= tries {
+			return fmt.Errorf("a long transaction holds it; run this again when that has ended: %w", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -172,6 +172,46 @@ func TestOthersDoNotQueueBehindAnInstallation(t *testing.T) {
 	}
 }
 
+// TestOthersDoNotQueueBehindARemoval: neither writers nor readers, while a long transaction holds a table.
+func TestOthersDoNotQueueBehindARemoval(t *testing.T) {
+	r := newRig(t, `create table busy (id int primary key)`, `create table idle (id int primary key)`)
+	r.install()
+	holder := r.session()
+	tx, err := holder.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `insert into busy values (1)`); err != nil {
+		t.Fatal(err)
+	}
+	removed := make(chan error, 1)
+	go func() { removed <- r.source().Remove(context.WithoutCancel(t.Context())) }()
+	for i := range 40 {
+		started := time.Now()
+		r.exec(fmt.Sprintf(`insert into busy values (%d); select count(*) from busy`, 10+i))
+		if took := time.Since(started); took > 10*time.Second { // without a lock_timeout they would wait until the other has ended
+			t.Fatalf("others waited %v behind the removal", took)
+		}
+		time.Sleep(5 * time.Millisecond) // a pace
+	}
+	if n := r.number(`select count(*) from pg_trigger where tgrelid = 'busy'::regclass and tgname like '\_datawatch%'`); n != 4 {
+		t.Errorf("busy has %d triggers while it is held", n)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	err = <-removed
+	if err != nil && strings.Contains(err.Error(), "run this again") { // the table was held too long
+		err = r.source().Remove(t.Context())
+	}
+	if err != nil {
+		t.Errorf("removal after the table was free: %v", err)
+	}
+	if n := r.number(`select count(*) from pg_trigger where tgname like '\_datawatch%'`) + r.number(`select count(*) from pg_namespace where nspname = 'datawatch'`); n > 0 {
+		t.Errorf("%d things are left", n)
+	}
+}
+
 func TestNewTablesAreFollowedAndDeselectedOnesLeft(t *testing.T) {
 	r := newRig(t, `create table a (id int primary key)`, `create table tmp_b (id int primary key)`)
 	r.install()
