@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pglogrepl"
 
+	"datawatch/collector/internal/postgres"
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
 	"datawatch/pkg/testrig"
@@ -91,6 +92,29 @@ func TestALostPlaceIsANewEpochWithAGap(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestCaptureByTriggersIsFollowedByTheWAL goes on from what triggers' own source committed.
+func TestCaptureByTriggersIsFollowedByTheWAL(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	triggers := r.config
+	triggers.Capture = "triggers"
+	before := postgres.New(r.sourceName(), triggers, postgres.Options{})
+	if err := before.Install(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.exec(`insert into t values (1)`)
+	stop := startOther(t, before, r)
+	r.await(1)
+	stop()
+	if err := before.Remove(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	r.await(2)
+	r.exec(`insert into t values (2)`)
+	r.await(3)
+	expect(t, r.captured(), `public.t insert {"id":1} after {"id":1}`, `public.t gap capture_changed`, `public.t insert {"id":2} after {"id":2}`)
 }
 
 func TestLostProgressGoesOnWhereTheSlotIs(t *testing.T) {

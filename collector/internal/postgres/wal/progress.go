@@ -94,12 +94,12 @@ func parseProgress(p source.Progress) (stored, error) {
 	if err := json.Unmarshal(text, &head); err != nil {
 		return s, fmt.Errorf("read progress: %w", err)
 	}
-	if head.Version != progressVersion {
-		return s, reason.New(reason.NewerProgress.With(head.Version))
-	}
-	if head.Capture != captureName {
+	if head.Capture != captureName { // with versions of its own
 		s.otherEpoch, s.otherAt, s.tables = head.Epoch, head.At, nil
 		return s, nil
+	}
+	if head.Version != progressVersion {
+		return s, reason.New(reason.NewerProgress.With(head.Version))
 	}
 	s.read = new(progress)
 	if err := json.Unmarshal(text, s.read); err != nil {
