@@ -1,11 +1,8 @@
 package e2e_test
 
 import (
-	"context"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"datawatch/deploy/telegramsim"
 	"datawatch/pkg/testrig"
@@ -14,17 +11,17 @@ import (
 // BenchmarkPostgresToRaw is of 200,000 rows of 200 bytes that one statement writes: what a collector captures a second from
 // its commit on, and the most memory that it takes.
 func BenchmarkPostgresToRaw(b *testing.B) {
+	for _, capture := range []string{"triggers", "wal"} {
+		b.Run(capture, func(b *testing.B) { benchPostgresToRaw(b, capture) })
+	}
+}
+
+func benchPostgresToRaw(b *testing.B, capture string) {
 	const rows = 200_000
 	servers := places{DSN: testrig.Postgres(b).Database(b), Company: testrig.Embedded(b), Internal: benchKafka(b).Addr()}
 	w := newWorldOf(b, servers, servers, telegramsim.Limits{})
-	db, err := pgx.Connect(b.Context(), servers.DSN)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = db.Close(context.Background()) }()
-	if _, err := db.Exec(b.Context(), `create table bulk (id int primary key, customer text, total numeric(12,2), at timestamptz default now(), note text)`); err != nil {
-		b.Fatal(err)
-	}
+	db := newBulk(b, w)
+	w.configure(`tables: ["public.*"]`, bulkCapture(capture))
 	w.start("collector")
 	_, topics := w.broker()
 	var count int64
@@ -32,11 +29,7 @@ func BenchmarkPostgresToRaw(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		already := w.sum(topics.Raw)
-		c, t := capturing(b, w, topics.Raw, already, rows, func() {
-			if _, err := db.Exec(b.Context(), `insert into bulk select g, 'customer ' || g, g * 1.01, now(), repeat('x', 140) from generate_series($1::int, $2::int) g`, n+1, n+rows); err != nil {
-				b.Fatal(err)
-			}
-		})
+		c, t := capturing(b, w, topics.Raw, already, rows, func() { db.write(n, n+rows, 140) })
 		count, took, n = count+c, took+t, n+rows
 	}
 	b.ReportMetric(0, "ns/op")

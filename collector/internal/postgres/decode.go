@@ -201,25 +201,35 @@ func appendKeyed(changes []change, s *shape, c change) ([]change, error) {
 	return append(changes, c), nil
 }
 
+// keptBytes is how large the memory is that is kept for what is written next.
+const keptBytes = 1 << 20
+
 // shownOfLarge is how much of a row that is too large goes into its dead letter.
 const shownOfLarge = 1 << 20
 
 // row appends an event. What is larger than a record may be is cut, and becomes a dead letter.
 func (b *batch) row(p *pack, s *shape, index int64, c change) {
-	value := appendRowChange(nil, s, p, index, c)
+	written := appendRowChange(b.r.written[:0], s, p, index, c)
+	if b.r.written = nil; cap(written) <= keptBytes {
+		b.r.written = written
+	}
 	key := event.RecordKey(s.stream, c.key)
-	size := int64(len(value) + len(key))
+	size := int64(len(written) + len(key))
 	if p.cut {
 		size = max(size, p.size)
 	}
 	position := b.position()
 	e := event.Raw{
 		Type: event.RawType, Kind: event.Postgres, ID: event.ID(b.r.name, position), Stream: s.stream, Time: p.at.UTC(),
-		RecordKey: key, Key: c.key, Value: value, CapturedAt: b.now,
+		RecordKey: key, Key: c.key, CapturedAt: b.now,
 	}
 	if size > b.r.options.MaxRecordBytes {
 		e.Size = size
-		e.Value = bytes.Clone(value[:min(int64(len(value)), shownOfLarge, b.r.options.MaxRecordBytes)])
+		written = written[:min(int64(len(written)), shownOfLarge, b.r.options.MaxRecordBytes)]
+	}
+	e.Value = bytes.Clone(written) // no larger than it is: it is held until it is committed
+	if b.events == nil {
+		b.events = make([]event.Raw, 0, b.r.usual)
 	}
 	b.events = append(b.events, e)
 	b.bytes += len(e.Value)

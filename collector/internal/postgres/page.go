@@ -57,7 +57,7 @@ type limits struct {
 	chunkBytes int64
 }
 
-var defaultLimits = limits{pagePacks: 5000, pageBytes: 4 << 20, batchEvents: 5000, batchBytes: 16 << 20}
+var defaultLimits = limits{pagePacks: 5000, pageBytes: 2 << 20, batchEvents: 5000, batchBytes: 4 << 20}
 
 // pack is a row of the outbox: up to 200 rows of one statement.
 type pack struct {

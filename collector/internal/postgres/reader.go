@@ -51,7 +51,9 @@ type reader struct {
 	gapTold  time.Time
 	cleanAt  time.Time // when nothing was known to be missing
 	lastRead time.Time
-	events   int64 // of the last tick
+	events   int64  // of the last tick
+	usual    int    // how many events the last batch had: the next one has as many, mostly
+	written  []byte // the last event's value; its memory is the next one's
 
 	snapshots *backfill.Tracker
 	chunk     *chunk // that ends the open tick; nil where none does
@@ -251,7 +253,7 @@ func (r *reader) commit(ctx context.Context, next progress, b *batch) error {
 	if err := r.emit(ctx, out); err != nil {
 		return fmt.Errorf("commit events: %w", err)
 	}
-	r.p = next
+	r.p, r.usual = next, len(out.Events)
 	if n := len(out.Events); n > 0 {
 		r.lastRead = time.Now()
 		r.report.Lag(max(0, r.now().Sub(out.Events[n-1].Time).Seconds()))

@@ -127,26 +127,32 @@ func (r *reader) takeTruncate(ctx context.Context, m *pglogrepl.TruncateMessage)
 	return nil
 }
 
+// keptBytes is how large the memory is that is kept for what is written next.
+const keptBytes = 1 << 20
+
 // add appends an event.
 func (r *reader) add(rel *relation, c change) {
-	value := r.appendRowChange(nil, rel, c)
+	written := r.appendRowChange(r.written[:0], rel, c)
+	if r.written = nil; cap(written) <= keptBytes {
+		r.written = written
+	}
 	key := event.RecordKey(rel.stream, c.key)
-	if int64(len(value)+len(key)) > r.options.MaxRecordBytes {
+	if int64(len(written)+len(key)) > r.options.MaxRecordBytes {
 		r.tooLarge(rel, reason.DoKeyTooLarge.With(string(c.key)))
 		return
 	}
 	b := r.open()
 	b.events = append(b.events, event.Raw{
 		Type: event.RawType, Kind: event.Postgres, ID: event.ID(r.name, r.position()), Stream: rel.stream, Time: r.time(),
-		RecordKey: key, Key: c.key, Value: value, CapturedAt: b.now,
+		RecordKey: key, Key: c.key, Value: bytes.Clone(written), CapturedAt: b.now, // no larger than it is: it is held until it is committed
 	})
-	b.bytes += len(value)
+	b.bytes += len(written)
 }
 
 // open is the batch that events are appended to.
 func (r *reader) open() *batch {
 	if len(r.batch.events) == 0 {
-		r.batch.now = r.now().UTC()
+		r.batch.now, r.batch.events = r.now().UTC(), make([]event.Raw, 0, r.usual)
 	}
 	return r.batch
 }

@@ -29,7 +29,7 @@ type limits struct {
 	chunkRows int
 }
 
-var defaultLimits = limits{batchEvents: 5000, batchBytes: 8 << 20, heartbeat: 10 * time.Second}
+var defaultLimits = limits{batchEvents: 3000, batchBytes: 3 << 20, heartbeat: 10 * time.Second}
 
 // reader turns the stream into batches and commits them. One goroutine reads ahead by a batch while another one waits for
 // the broker.
@@ -52,12 +52,14 @@ type reader struct {
 	unseen    int      // how often in a row a chunk was read in vain
 	recent    []uint64 // transactions that were told, or may have been, and that no look has seen yet
 
-	tx     *transaction
-	row    rowMessage
-	batch  *batch
-	look   *look // to be compared when reading has reached it
-	beaten time.Time
-	sent   pglogrepl.LSN // progress that was handed to the broker
+	tx      *transaction
+	row     rowMessage
+	written []byte // the last event's value; its memory is the next one's
+	batch   *batch
+	usual   int   // how many events the last batch had: the next one has as many, mostly
+	look    *look // to be compared when reading has reached it
+	beaten  time.Time
+	sent    pglogrepl.LSN // progress that was handed to the broker
 }
 
 // batch is what is committed together.
@@ -118,7 +120,7 @@ func (r *reader) read(ctx context.Context) error {
 			return ctx.Err()
 		case out <- r.batch:
 			r.sent, r.beaten = r.batch.p.LSN, time.Now()
-			r.batch = &batch{}
+			r.usual, r.batch = len(r.batch.events), &batch{}
 		case chunk := <-in:
 			for i := range chunk {
 				if err := r.take(ctx, &chunk[i]); err != nil {

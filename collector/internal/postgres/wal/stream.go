@@ -77,7 +77,7 @@ func openStream(ctx context.Context, dsn config.Secret) (*stream, error) {
 	c.RuntimeParams["replication"] = "database"
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	s := &stream{chunks: make(chan []message, 4), asked: make(chan struct{}, 1)}
+	s := &stream{chunks: make(chan []message, 2), asked: make(chan struct{}, 1)}
 	c.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
 		s.buffer = bufio.NewReaderSize(r, chunkBytes)
 		return pgproto3.NewFrontend(s.buffer, w)
@@ -150,7 +150,8 @@ func (s *stream) receive(ctx context.Context) error {
 		if err := s.hand(ctx, chunk, more); err != nil {
 			return err
 		}
-		chunk, slab = nil, nil
+		// The next one is as large, mostly.
+		chunk, slab = make([]message, 0, len(chunk)), make([]byte, 0, len(slab))
 	}
 }
 
