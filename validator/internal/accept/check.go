@@ -42,6 +42,9 @@ func (w *walk) check(n *node, i int32) answer {
 	}
 	k := &w.tokens[i]
 	bit := k.kind.bit()
+	if n.sure&bit != 0 {
+		return yes
+	}
 	if n.types&bit == 0 || n.integers && k.kind == number && !isWhole(w.span(i), k.flags) {
 		return no
 	}
@@ -133,6 +136,11 @@ func (w *walk) format(f *format, i int32) answer {
 }
 
 func (w *walk) number(n *numberRules, i int32) answer {
+	if k := &w.tokens[i]; k.flags&exact != 0 && int(k.decimals) < len(n.limits) {
+		if l := &n.limits[k.decimals]; l.known {
+			return is(k.sum >= l.least && k.sum <= l.most && (l.step == 1 || k.sum%l.step == 0))
+		}
+	}
 	f := w.figure(i)
 	return is((n.minimum == nil || n.minimum.compare(&f) >= 0) && (n.above == nil || n.above.compare(&f) > 0) &&
 		(n.maximum == nil || n.maximum.compare(&f) <= 0) && (n.below == nil || n.below.compare(&f) < 0) &&

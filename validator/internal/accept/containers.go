@@ -3,10 +3,22 @@ package accept
 // maxUnique is up to how many elements are compared with each other.
 const maxUnique = 64
 
+// fits tells whether there may be so many elements.
+func (n *listRules) fits(count int) bool {
+	return (n.least == -1 || count >= n.least) && (n.most == -1 || count <= n.most) && (!n.none || count <= len(n.first))
+}
+
+// of is what an element has to be; nil: whatever.
+func (n *listRules) of(at int) *node {
+	if at < len(n.first) {
+		return n.first[at]
+	}
+	return n.rest
+}
+
 func (w *walk) list(n *listRules, i int32) answer {
 	k := &w.tokens[i]
-	count := k.count()
-	if n.least != -1 && count < n.least || n.most != -1 && count > n.most || n.none && count > len(n.first) {
+	if !n.fits(k.count()) {
 		return no
 	}
 	result := yes
@@ -16,10 +28,7 @@ func (w *walk) list(n *listRules, i int32) answer {
 	if n.first != nil || n.rest != nil {
 		at := 0
 		for e := i + 1; e < k.next && result > no; e = w.tokens[e].next {
-			element := n.rest
-			if at < len(n.first) {
-				element = n.first[at]
-			}
+			element := n.of(at)
 			at++
 			if element == nil {
 				break
@@ -104,10 +113,14 @@ func (w *walk) same(a, b int32) bool {
 	return true
 }
 
+// fits tells whether there may be so many members.
+func (o *objectRules) fits(count int) bool {
+	return (o.least == -1 || count >= o.least) && (o.most == -1 || count <= o.most)
+}
+
 func (w *walk) object(n *objectRules, i int32) answer {
 	k := &w.tokens[i]
-	count := k.count()
-	if n.least != -1 && count < n.least || n.most != -1 && count > n.most {
+	if !n.fits(k.count()) {
 		return no
 	}
 	var seen set

@@ -109,7 +109,7 @@ func choices(random *rand.Rand) []byte {
 	return b
 }
 
-type tally struct{ pairs, valid, accepted, invalid, rejected int }
+type tally struct{ pairs, valid, accepted, invalid, rejected, planned int }
 
 // agree compares as many values of one schema as the choices make.
 func agree(t *testing.T, data []byte) (sum tally) {
@@ -128,6 +128,9 @@ func agree(t *testing.T, data []byte) (sum tally) {
 		value := c.value(made, made, 4)
 		got, valid := compare(t, schema, s, p, []byte(value))
 		sum.pairs++
+		if planAgrees(t, NewReader(), p, []byte(value)) {
+			sum.planned++
+		}
 		switch {
 		case valid:
 			if sum.valid++; got == yes {
@@ -157,9 +160,10 @@ func TestAcceptorAgreesWithTheLibraryOnGeneratedSchemas(t *testing.T) {
 		all.accepted += one.accepted
 		all.invalid += one.invalid
 		all.rejected += one.rejected
+		all.planned += one.planned
 	}
 	t.Logf("%+v", all)
-	if all.accepted*10 < all.valid*7 || all.rejected*10 < all.invalid*7 || all.valid < 10_000 || all.invalid < 5000 {
+	if all.accepted*10 < all.valid*7 || all.rejected*10 < all.invalid*7 || all.valid < 10_000 || all.invalid < 5000 || all.planned < 10_000 {
 		t.Errorf("%+v: too little is certain for the comparison to mean anything", all)
 	}
 }
@@ -220,7 +224,9 @@ func TestAcceptorAgreesWithTheLibraryOnRealSchemas(t *testing.T) {
 		p := Compile(&schemas.File{Schema: s})
 		for range 200 {
 			c := &chooser{choices(random)}
-			compare(t, text, s, p, []byte(c.value(made, made, 5)))
+			value := []byte(c.value(made, made, 5))
+			compare(t, text, s, p, value)
+			planAgrees(t, NewReader(), p, value)
 			compared++
 		}
 	}

@@ -3,17 +3,17 @@
 //
 // A record of clean is indexed once, from the first byte to the last, into a flat list of tokens; no tree is built. A
 // Program, made once of each schema file, then goes through the tokens of the row; rules decode just the members that they
-// read.
+// read. Of a record with the names and the nesting of one before, only the scalars are indexed and checked anew.
 //
 // # Why a yes can be trusted
 //
-// Accepts says yes only where verdict.Judge would find an event valid. That rests on five things:
+// Accepts says yes only where verdict.Judge would find an event valid. That rests on six things:
 //
 // One reading. The tape takes a text only if it means the same to everybody: strictly JSON, UTF-8, no name twice in an
 // object, no escapes in names, nesting and numbers within less than the judge's own limits. The envelope takes an event
 // only if it has nothing that encoding/json would read otherwise: names differing by case, a text where a number belongs.
-// Everything else is asked. What a reader keeps from one record to the next, which
-// names stood at which places, is compared with the bytes before it is used.
+// Everything else is asked. What a reader keeps from one record to the next, which names stood at which places, or all of a
+// record but its scalars (its form), is compared with the bytes before it is used.
 //
 // Three answers. A check gives no, unknown or yes, and both no and yes are claims about the library: no means that the
 // library rejects this value at this place. That is why "not", "oneOf" and "if" may be decided here. A conjunction is the
@@ -27,6 +27,9 @@
 //
 // The library never gives up behind our back: a schema that may refer to itself without going down in the value makes the
 // library fail at run, so that no part of such a file is decided here. The rest of the library's course has no effects.
+//
+// A plan says nothing of its own. Of a value whose form is known it leaves out what the form alone decides, and the rest is asked
+// of the same nodes; where the form decides against the value, or leaves too much open, there is none.
 //
 // Rules are not reimplemented. They run in package cel, on the same values in another wrapping: objects and lists that
 // look up and decode in the tape what a rule reads. The places are those at which the judge asks rules, which follow from

@@ -42,30 +42,107 @@ func (a *actor) value() cel.Value {
 // with escapes or a field of an unexpected form are not read.
 type envelope struct {
 	*tape
-	event  *Event
-	kind   string // the type
-	inside int32  // the token of data
+	event   *Event
+	kind    string // the type
+	inside  int32  // the token of data
+	subject int32
 	// unavailable: the source says that it can't give the before image. Nothing is accepted that has one all the same.
 	unavailable bool
+
+	fields []field // that were read, in memory that is used again
+	known  bool    // the record is of a known form: of what has members, these follow as fields of their own
 }
 
-// members calls each for every member of an object, until one isn't as expected.
-func (e *envelope) members(i int32, each func(e *envelope, name string, value int32) bool) bool {
-	if e.tokens[i].kind != object {
-		return false
+// meaning is what the envelope makes of a field.
+type meaning uint8
+
+const (
+	foreignField meaning = iota
+	anyField
+	textField      // a text, or null
+	partitionField // a number
+	numberField
+	sourceField
+	typeField
+	subjectField
+	timeField
+	dataField
+	opField
+	keyField
+	beforeField
+	afterField
+	changedField
+	incompleteField
+	missingField
+	capturedField
+	originField
+	headersField
+	actorField
+	tagField
+	applicationField
+	userField
+	clientField
+)
+
+// field is a member of the envelope.
+type field struct {
+	meaning meaning
+	token   int32
+}
+
+// level is an object of the envelope: what its members' names mean.
+type level map[string]meaning
+
+var (
+	topLevel = level{"id": textField, "source": sourceField, "type": typeField, "subject": subjectField, "time": timeField, "data": dataField}
+
+	dataLevel = level{
+		"op": opField, "key": keyField, "before": beforeField, "after": afterField, "changed": changedField, "moved_to": anyField,
+		"moved_from": anyField, "encoding": textField, "incomplete": incompleteField, "captured_at": capturedField, "origin": originField,
 	}
-	for m := i + 1; m < e.tokens[i].next; m = e.tokens[m+1].next {
-		if !each(e, e.inner(m), m+1) {
+	// That the before image can't be had is accepted: no field of after is left out.
+	incompleteLevel = level{"before": missingField}
+
+	originLevel = level{
+		"kind": textField, "database": textField, "schema": textField, "table": textField, "collection": textField, "topic": textField,
+		"content_type": textField, "transaction": textField, "position": textField, "reason": textField, "partition": partitionField,
+		"offset": numberField, "transaction_index": numberField, "headers": headersField, "actor": actorField, "tag": tagField,
+	}
+	actorLevel = level{"application": applicationField, "user": userField, "client": clientField, "traceparent": textField}
+)
+
+// foreign tells whether a name that isn't known is surely none of those that are, in whatever case they are written.
+func foreign(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; (c < 'a' || c > 'z') && c != '_' && !isDigit(c) {
 			return false
 		}
 	}
 	return true
 }
 
-// foreign tells whether a name that isn't known is surely none of those that are, in whatever case they are written.
-func foreign(name string) bool {
-	for i := range len(name) {
-		if c := name[i]; (c < 'a' || c > 'z') && c != '_' && !isDigit(c) {
+// members reads every member of an object, until one isn't as expected. A strange one is of no level's: incomplete has no
+// other fields.
+func (e *envelope) members(i int32, of level, strange bool) bool {
+	if e.known {
+		return e.tokens[i].kind == object
+	}
+	if e.tokens[i].kind != object {
+		return false
+	}
+	for m := i + 1; m < e.tokens[i].next; m = e.tokens[m+1].next {
+		name := e.inner(m)
+		meaning := of[name]
+		if meaning == foreignField {
+			if !strange || !foreign(name) {
+				return false
+			}
+			continue
+		}
+		if meaning != anyField {
+			e.fields = append(e.fields, field{meaning, m + 1})
+		}
+		if !e.take(meaning, m+1) {
 			return false
 		}
 	}
@@ -112,59 +189,95 @@ func (e *envelope) present(i int32) int32 {
 	return i
 }
 
-func (e *envelope) read() bool {
-	*e.event = Event{key: -1, before: -1, after: -1}
-	return e.members(0, (*envelope).top) && e.kind == event.ChangeType && e.inside > 0 && e.members(e.inside, (*envelope).data) &&
-		!(e.unavailable && e.event.before >= 0)
+// begin is for a record that the tape holds.
+func (e *envelope) begin(t *tape, event *Event) {
+	*e = envelope{tape: t, event: event, inside: -1, subject: -1, fields: e.fields[:0]}
+	*event = Event{key: -1, before: -1, after: -1}
 }
 
-func (e *envelope) top(name string, i int32) bool {
-	switch name {
-	case "id":
-		return e.isText(i)
-	case "source":
-		return e.plain(i, &e.event.Source)
-	case "type":
-		return e.plain(i, &e.kind)
-	case "subject":
-		return e.plain(i, &e.event.Subject)
-	case "time":
-		return e.plain(i, &e.event.Time)
-	case "data":
-		e.inside = i
-		return true
+// read reads an event whose form isn't known.
+func (e *envelope) read() bool { return e.members(0, topLevel, true) && e.isChange() }
+
+// readKnown reads one by the fields that events of its form have.
+func (e *envelope) readKnown(fields []field) bool {
+	e.known = true
+	for i := range fields {
+		if !e.take(fields[i].meaning, fields[i].token) {
+			return false
+		}
 	}
-	return foreign(name)
+	return e.isChange()
 }
 
-func (e *envelope) data(name string, i int32) bool {
-	switch name {
-	case "op":
-		return e.op(i)
-	case "key":
-		e.event.key = e.present(i)
-		return true
-	case "before":
-		e.event.before = e.present(i)
-		return true
-	case "after":
-		e.event.after = e.present(i)
-		return true
-	case "changed":
-		return e.tokens[i].kind == null || e.isTexts(i)
-	case "moved_to", "moved_from":
-		return true
-	case "encoding":
+func (e *envelope) isChange() bool {
+	return e.kind == event.ChangeType && e.inside > 0 && !(e.unavailable && e.event.before >= 0)
+}
+
+// take reads a field.
+func (e *envelope) take(m meaning, i int32) bool {
+	switch m {
+	case textField:
 		return e.isText(i)
-	case "incomplete":
-		return e.tokens[i].kind == null || e.members(i, (*envelope).incomplete)
-	case "captured_at":
+	case sourceField:
+		return e.plain(i, &e.event.Source)
+	case typeField:
+		return e.plain(i, &e.kind)
+	case subjectField:
+		e.subject = i
+		return e.plain(i, &e.event.Subject)
+	case timeField:
+		return e.plain(i, &e.event.Time)
+	case dataField:
+		e.inside = i
+		return e.members(i, dataLevel, true)
+	case opField:
+		return e.op(i)
+	case keyField:
+		e.event.key = e.present(i)
+	case beforeField:
+		e.event.before = e.present(i)
+	case afterField:
+		e.event.after = e.present(i)
+	case changedField:
+		return e.tokens[i].kind == null || e.isTexts(i)
+	case incompleteField:
+		return e.tokens[i].kind == null || e.members(i, incompleteLevel, false)
+	case missingField:
+		e.unavailable = true
+		return e.tokens[i].kind == text
+	case capturedField:
 		at := ""
 		return e.plain(i, &at) && isTimestamp(at)
-	case "origin":
-		return e.tokens[i].kind == null || e.members(i, (*envelope).origin)
+	case originField:
+		return e.tokens[i].kind == null || e.members(i, originLevel, true)
+	default:
+		return e.takeOrigin(m, i)
 	}
-	return foreign(name)
+	return true
+}
+
+// takeOrigin reads a field of the origin, or of the actor in it.
+func (e *envelope) takeOrigin(m meaning, i int32) bool {
+	switch m {
+	case partitionField:
+		return e.isInteger(i, 9)
+	case numberField:
+		return e.isInteger(i, maxPlainNumber)
+	case headersField:
+		return e.tokens[i].kind == null || e.headers(i)
+	case actorField:
+		e.event.actor.known = e.tokens[i].kind != null
+		return !e.event.actor.known || e.members(i, actorLevel, true)
+	case tagField:
+		return e.words(i, &e.event.tag)
+	case applicationField:
+		return e.words(i, &e.event.actor.application)
+	case userField:
+		return e.words(i, &e.event.actor.user)
+	case clientField:
+		return e.words(i, &e.event.actor.client)
+	}
+	return m == anyField
 }
 
 func (e *envelope) op(i int32) bool {
@@ -193,31 +306,6 @@ func (e *envelope) isTexts(i int32) bool {
 	return true
 }
 
-// incomplete accepts that the before image can't be had: no field of after is left out.
-func (e *envelope) incomplete(name string, i int32) bool {
-	e.unavailable = true
-	return name == "before" && e.tokens[i].kind == text
-}
-
-func (e *envelope) origin(name string, i int32) bool {
-	switch name {
-	case "kind", "database", "schema", "table", "collection", "topic", "content_type", "transaction", "position", "reason":
-		return e.isText(i)
-	case "partition":
-		return e.isInteger(i, 9)
-	case "offset", "transaction_index":
-		return e.isInteger(i, maxPlainNumber)
-	case "headers":
-		return e.tokens[i].kind == null || e.headers(i)
-	case "actor":
-		e.event.actor.known = e.tokens[i].kind != null
-		return !e.event.actor.known || e.members(i, (*envelope).who)
-	case "tag":
-		return e.words(i, &e.event.tag)
-	}
-	return foreign(name)
-}
-
 // headers accepts a list of [name, value], of which only the value may be null.
 func (e *envelope) headers(i int32) bool {
 	if e.tokens[i].kind != list {
@@ -229,20 +317,6 @@ func (e *envelope) headers(i int32) bool {
 		}
 	}
 	return true
-}
-
-func (e *envelope) who(name string, i int32) bool {
-	switch a := &e.event.actor; name {
-	case "application":
-		return e.words(i, &a.application)
-	case "user":
-		return e.words(i, &a.user)
-	case "client":
-		return e.words(i, &a.client)
-	case "traceparent":
-		return e.isText(i)
-	}
-	return foreign(name)
 }
 
 // isTimestamp accepts what clean has: RFC 3339 in UTC.

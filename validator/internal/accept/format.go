@@ -13,7 +13,7 @@ import (
 // format asks the function that the library asks.
 type format struct {
 	check  func(any) bool
-	surely func(string) bool // nil, or true only where check is: for the common forms, without a call's cost
+	surely func(string) bool // nil, or true only where check is: for the common forms, at less cost
 	own    bool              // it may judge values that are no texts
 }
 
@@ -25,7 +25,7 @@ func newFormat(name string) *format {
 	}
 	f := &format{check: check}
 	if theirs := jsonschema.Formats[name]; theirs == nil || reflect.ValueOf(theirs).Pointer() != reflect.ValueOf(check).Pointer() {
-		f.own = true
+		f.own, f.surely = true, schemas.TextFormat(name)
 	} else {
 		f.surely = common[name]
 	}

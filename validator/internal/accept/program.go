@@ -21,6 +21,7 @@ type node struct {
 	trivial bool  // everything is valid
 	never   bool  // nothing is
 	unknown kinds // values of these types are beyond the acceptor
+	sure    kinds // every value of these types is valid, and has no rules
 	only    *node // says all that there is to say: the schema is a $ref and nothing else
 
 	types    kinds
@@ -51,6 +52,8 @@ var kindsByName = map[string]kinds{
 
 type numberRules struct {
 	minimum, above, maximum, below, multiple *quantity
+
+	limits [mostDecimals]limits // by how many decimals a number has
 }
 
 type textRules struct {
@@ -133,6 +136,7 @@ func (c *compiler) node(s *jsonschema.Schema) *node {
 	c.nodes[s] = n
 	if s.Always != nil {
 		n.trivial, n.never = *s.Always, !*s.Always
+		n.sure = n.surely()
 		return n
 	}
 	if s.RecursiveRef != nil || s.DynamicRef != nil || s.RegexProperties || len(s.Extensions) > 0 {
@@ -150,12 +154,8 @@ func (c *compiler) node(s *jsonschema.Schema) *node {
 	c.objects(n, s)
 	c.inPlace(n, s)
 	n.trivial = n.isTrivial()
+	n.sure = n.surely()
 	return n
-}
-
-func (n *node) isTrivial() bool {
-	return n.unknown == 0 && n.types == everyKind && !n.integers && n.values == nil && n.format == nil && n.numbers == nil &&
-		n.texts == nil && n.lists == nil && n.objects == nil && n.inPlace == nil && n.rules == nil
 }
 
 func (c *compiler) types(n *node, s *jsonschema.Schema) {
@@ -203,6 +203,10 @@ func (c *compiler) scalars(n *node, s *jsonschema.Schema) {
 		}
 		if m := s.MultipleOf; m != nil && m.Sign() == 0 {
 			c.program.hopeless = true
+			return
+		}
+		for decimals := range n.numbers.limits {
+			n.numbers.limits[decimals] = limitsOf(s, decimals)
 		}
 	}
 }

@@ -12,6 +12,7 @@ const budget = 20_000
 // Reader reads events and checks them, in memory that it uses again. It is for one goroutine.
 type Reader struct {
 	tape     tape
+	forms    forms
 	event    Event
 	envelope envelope
 	walk     walk
@@ -28,11 +29,19 @@ func (r *Reader) Read(value []byte) (event *Event, ok bool) {
 			event, ok = nil, false
 		}
 	}()
-	if !r.tape.read(value) {
+	known := r.forms.read(&r.tape, value)
+	if !known && !r.tape.read(value) {
 		return nil, false
 	}
-	r.envelope = envelope{tape: &r.tape, event: &r.event}
-	return &r.event, r.envelope.read()
+	r.envelope.begin(&r.tape, &r.event)
+	if known {
+		return &r.event, r.envelope.readKnown(r.forms.last.fields)
+	}
+	if !r.envelope.read() {
+		return &r.event, false
+	}
+	r.forms.learn(&r.tape, r.envelope.subject, r.envelope.fields)
+	return &r.event, true
 }
 
 // Accepts tells whether the event that was read is certainly valid: the judge would find nothing wrong with it. False is
@@ -54,7 +63,11 @@ func (r *Reader) Accepts(ctx context.Context, p *Program) (certain bool) {
 		return false
 	}
 	r.walk = walk{tape: &r.tape, steps: budget, pending: r.walk.pending[:0]}
-	if r.walk.check(p.root, at) != yes {
+	if plan := r.forms.plan(p, &r.tape, at); plan != nil {
+		if !r.walk.follow(plan) {
+			return false
+		}
+	} else if r.walk.check(p.root, at) != yes {
 		return false
 	}
 	if len(r.walk.pending) == 0 {

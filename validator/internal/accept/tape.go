@@ -65,22 +65,32 @@ const (
 // tape is the flat index of one JSON text: its tokens in the order of the text, in memory that is used again.
 type tape struct {
 	bytes  []byte
-	source string // the same memory
-	tokens []token
+	source string  // the same memory
+	tokens []token // in own, or a form's
+	own    []token
 	known  [knownNames]knownName // by the place in the tape
 }
 
 // read indexes a text, and tells whether it is JSON that every reader of JSON understands alike: UTF-8, no name twice in
 // an object, no escapes in names, numbers, nesting and size within bounds.
 func (t *tape) read(b []byte) bool {
-	t.tokens = t.tokens[:0]
+	t.tokens = t.own[:0]
+	if !t.take(b) {
+		return false
+	}
+	end := t.value(t.space(0), 0)
+	t.own = t.tokens
+	return end >= 0 && t.space(end) == len(b) && len(t.tokens) <= maxTokens
+}
+
+// take begins with a text.
+func (t *tape) take(b []byte) bool {
 	if len(b) == 0 || len(b) > maxRecord {
 		return false
 	}
 	// Nobody writes to a record's bytes, and nothing of the tape is used beyond them.
 	t.bytes, t.source = b, unsafe.String(unsafe.SliceData(b), len(b))
-	end := t.value(t.space(0), 0)
-	return end >= 0 && t.space(end) == len(b) && len(t.tokens) <= maxTokens
+	return true
 }
 
 func (t *tape) space(at int) int {
@@ -146,10 +156,25 @@ func (t *tape) word(at int, word string, kind kind, flags uint8) int {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// number indexes a number within bounds.
+// number indexes a number.
 func (t *tape) number(at int) int {
-	b := t.bytes
-	var flags uint8
+	n, end := scanNumber(t.bytes, at)
+	if end >= 0 {
+		k := t.add(number, n.flags, at, end)
+		k.sum, k.decimals = n.sum, n.decimals
+	}
+	return end
+}
+
+// scanned is what a token knows of a number.
+type scanned struct {
+	flags    uint8
+	decimals int8
+	sum      int64
+}
+
+// scanNumber reads the number within bounds that begins at a place, and gives the place behind it; -1 where it is none.
+func scanNumber(b []byte, at int) (n scanned, end int) {
 	i, decimals, sum := at, 0, int64(0) // more digits than are exact overflow, and are of no use
 	if b[i] == '-' {
 		i++
@@ -159,46 +184,53 @@ func (t *tape) number(at int) int {
 		sum = 10*sum + int64(b[i]-'0')
 	}
 	if i == whole || b[whole] == '0' && i > whole+1 {
-		return -1
+		return n, -1
 	}
 	if i < len(b) && b[i] == '.' {
-		flags |= fraction
+		n.flags |= fraction
 		point := i
 		for i++; i < len(b) && isDigit(b[i]); i++ {
 			sum = 10*sum + int64(b[i]-'0')
 		}
 		if decimals = i - point - 1; decimals == 0 {
-			return -1
+			return n, -1
 		}
 	}
 	if i < len(b) && (b[i] == 'e' || b[i] == 'E') {
-		flags |= exponent
-		if i++; i < len(b) && (b[i] == '+' || b[i] == '-') {
-			i++
-		}
-		from, value := i, 0
-		i = digits(b, i)
-		if i == from || i-from > maxExponentText {
-			return -1
-		}
-		for _, c := range b[from:i] {
-			value = 10*value + int(c-'0')
-		}
-		if value > maxExponent {
-			return -1
+		n.flags |= exponent
+		if i = scanExponent(b, i+1); i < 0 {
+			return n, -1
 		}
 	}
 	if i-at > maxNumber {
-		return -1
+		return n, -1
 	}
-	if flags&exponent == 0 && i-at <= maxPlainNumber {
-		flags |= exact
+	if n.flags&exponent == 0 && i-at <= maxPlainNumber {
+		n.flags |= exact
 	}
 	if b[at] == '-' {
 		sum = -sum
 	}
-	k := t.add(number, flags, at, i)
-	k.sum, k.decimals = sum, int8(decimals)
+	n.sum, n.decimals = sum, int8(decimals)
+	return n, i
+}
+
+// scanExponent gives the place behind the exponent that begins at a place, -1 where it is none within bounds.
+func scanExponent(b []byte, i int) int {
+	if i < len(b) && (b[i] == '+' || b[i] == '-') {
+		i++
+	}
+	from, value := i, 0
+	i = digits(b, i)
+	if i == from || i-from > maxExponentText {
+		return -1
+	}
+	for _, c := range b[from:i] {
+		value = 10*value + int(c-'0')
+	}
+	if value > maxExponent {
+		return -1
+	}
 	return i
 }
 
@@ -246,7 +278,7 @@ func (t *tape) object(at, depth int) int {
 	self := len(t.tokens)
 	t.add(object, 0, at, 0)
 	count := int64(0)
-	var seen [4]uint64 // of hashes: where one isn't among them, the name is new
+	var seen [16]uint64 // of hashes: where one isn't among them, the name is new
 	b := t.bytes
 	i := t.space(at + 1)
 	if i < len(b) && b[i] == '}' {
@@ -262,7 +294,7 @@ func (t *tape) object(at, depth int) int {
 		name := len(t.tokens) - 1
 		hash := t.tokens[name].hash()
 		t.tokens[name].sum = nameOf(hash, int32(self))
-		word, bit := &seen[hash>>30], uint64(1)<<(hash>>24&63)
+		word, bit := &seen[hash>>28], uint64(1)<<(hash>>22&63)
 		if *word&bit != 0 && t.twice(self, name) {
 			return -1
 		}

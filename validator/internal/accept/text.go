@@ -20,13 +20,27 @@ func special(eight uint64) uint64 {
 
 // text indexes a string.
 func (t *tape) text(at int, name bool) int {
-	b := t.bytes
-	if name {
-		if end := t.again(at); end > 0 {
-			return end
+	if !name {
+		end, flags := scanText(t.bytes, at)
+		if end >= 0 {
+			t.add(text, flags, at, end)
 		}
+		return end
 	}
-	var flags uint8
+	if end := t.again(at); end > 0 {
+		return end
+	}
+	end, flags := scanText(t.bytes, at)
+	if end < 0 || flags&escaped != 0 {
+		return -1
+	}
+	t.add(text, flags, at, end).sum = nameOf(hashOf(t.bytes[at+1:end-1]), 0)
+	t.keep()
+	return end
+}
+
+// scanText gives the place behind the string that begins at a place, and what is to be known of it; -1 where it is none.
+func scanText(b []byte, at int) (end int, flags uint8) {
 	for i := at + 1; ; {
 		if i+8 <= len(b) {
 			found := special(binary.LittleEndian.Uint64(b[i:]))
@@ -37,28 +51,21 @@ func (t *tape) text(at int, name bool) int {
 			i += bits.TrailingZeros64(found) / 8
 		}
 		if i >= len(b) {
-			return -1
+			return -1, 0
 		}
 		switch c := b[i]; {
 		case c == '"':
 			if flags&wide != 0 && !utf8.Valid(b[at:i]) {
-				return -1
+				return -1, 0
 			}
-			if k := t.add(text, flags, at, i+1); name {
-				k.sum = nameOf(hashOf(b[at+1:i]), 0)
-				t.keep()
-			}
-			return i + 1
+			return i + 1, flags
 		case c == '\\':
-			if name {
-				return -1
-			}
 			if i = escape(b, i+1); i < 0 {
-				return -1
+				return -1, 0
 			}
 			flags |= escaped
 		case c < ' ':
-			return -1
+			return -1, 0
 		case c >= utf8.RuneSelf:
 			flags |= wide
 			for i++; i < len(b) && b[i] >= utf8.RuneSelf; i++ {

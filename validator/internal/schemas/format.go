@@ -7,16 +7,22 @@ import (
 	"datawatch/pkg/cel"
 )
 
-// formats are those that JSON Schema lacks and our field needs. Values that are no strings pass, as with all formats.
-var formats = map[string]func(any) bool{
-	"decimal":  text(isDecimal),
-	"money":    text(isMoney),
-	"currency": text(isCurrency),
-	"iban":     text(isIBAN),
-	"luhn":     text(isLuhn),
-	"objectid": text(isObjectID),
-	"phone":    text(isPhone),
+// textFormats are the formats that JSON Schema lacks and our field needs.
+var textFormats = map[string]func(string) bool{
+	"decimal": isDecimal, "money": isMoney, "currency": isCurrency, "iban": isIBAN, "luhn": isLuhn, "objectid": isObjectID, "phone": isPhone,
 }
+
+// formats are the same as the library asks them. Values that are no strings pass, as with all formats.
+var formats = func() map[string]func(any) bool {
+	all := map[string]func(any) bool{}
+	for name, valid := range textFormats {
+		all[name] = text(valid)
+	}
+	return all
+}()
+
+// TextFormat is what a format of ours, and not of JSON Schema's, says of a string; nil: it is none.
+func TextFormat(name string) func(string) bool { return textFormats[name] }
 
 func text(valid func(string) bool) func(any) bool {
 	return func(v any) bool {
