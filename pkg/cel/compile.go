@@ -32,6 +32,7 @@ type node struct {
 	reads   [][]string                                   // the paths read inside it
 	nodes   int                                          // its size in nodes, itself included
 	cost    float64                                      // the estimate of its steps
+	at      func(f *frame) *Value                        // set for a variable: where its value is, the zero Value where unbound
 	divided func(f *frame) (quotient, Value)             // set inside round() where the value is a quotient
 	number  func(f *frame) (decimal, bool)               // the short way to a number, where there is one
 	total   func(f *frame) (decimal, bool)               // of a list that map() makes: the short way to its sum
@@ -178,6 +179,7 @@ func (c *compiler) ident(e ast.Expr) *node {
 		if l := c.scope[i]; l.name == name {
 			n := c.made(e, l.types, func(f *frame) Value { return f.locals[i] })
 			n.soft, n.name, n.path, n.shape = n.eval, name, l.path, l.shape
+			n.at = func(f *frame) *Value { return &f.locals[i] }
 			c.numeric(n, func(f *frame) (decimal, bool) { return f.locals[i].asNumber() })
 			return n
 		}
@@ -206,6 +208,7 @@ func (c *compiler) ident(e ast.Expr) *node {
 		}
 		return NullValue
 	}
+	n.at = func(f *frame) *Value { return &f.vars[slot] }
 	return n
 }
 

@@ -27,7 +27,13 @@ func (v *Value) asNumber() (decimal, bool) {
 // fieldNumber is the short way to x.name.
 func fieldNumber(x *node, name string) func(*frame) (decimal, bool) {
 	return func(f *frame) (decimal, bool) {
-		v := x.eval(f)
+		var v *Value
+		if x.at != nil {
+			v = x.at(f)
+		} else {
+			value := x.eval(f)
+			v = &value
+		}
 		if v.kind != Map {
 			return decimal{}, false
 		}
