@@ -151,6 +151,9 @@ func (s *signs) beat(b control.Beat) {
 		s.services[b.Service] = map[string]control.Beat{}
 	}
 	of := s.services[b.Service]
+	if b.Stopping { // it reads nothing any more: what it read is as it said before
+		b.Sources = of[b.Instance].Sources
+	}
 	of[b.Instance] = b
 	s.lags(b)
 	maps.DeleteFunc(of, func(_ string, old control.Beat) bool { return b.At.Sub(old.At) > time.Hour })

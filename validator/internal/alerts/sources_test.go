@@ -47,3 +47,31 @@ func TestSourcesAndGapsAreAlertsOfTheSameLife(t *testing.T) {
 		t.Errorf("%d messages: %+v", len(messages), messages)
 	}
 }
+
+// TestASourceThatIsNotReadIsNotSaidToBeWhereItsCollectorStops: another takes over, which isn't told of for a minute.
+func TestASourceThatIsNotReadIsNotSaidToBeWhereItsCollectorStops(t *testing.T) {
+	a := newAPI(t)
+	w := newWorld(t, testrig.Embedded(t), a)
+	w.start()
+	beat := func(instance string, stops bool, sources ...control.Source) {
+		t.Helper()
+		w.write([]broker.Record{control.BeatRecord(w.topics.Control, control.Beat{Service: "collector", Instance: instance, At: time.Now(), Stopping: stops, Sources: sources})})
+	}
+	trouble := func(since time.Time) control.Source {
+		return control.Source{Name: "shop-mongo", Trouble: &control.SourceTrouble{Since: since, Reason: "no route to host", Remedy: "check the uri"}}
+	}
+	full := func(name string) control.Source { return control.Source{Name: name, Backlog: 19, BacklogCap: 20} }
+	beat("x", false, trouble(time.Now().Add(-2*time.Minute)))
+	w.reads(a, "🟠 <b>shop-mongo is not being read</b>")
+	beat("x", true)
+	beat("y", false, full("shop-db"))
+	w.reads(a, "🟠 <b>The outbox of shop-db is 95% full</b>")
+	beat("y", false, trouble(time.Now()), full("shop-db"), full("shop-2"))
+	w.reads(a, "🟠 <b>The outbox of shop-2 is 95% full</b>")
+	w.reads(a, "🟠 <b>shop-mongo is not being read</b>")
+	beat("y", false, control.Source{Name: "shop-mongo"}, full("shop-db"), full("shop-2"))
+	w.reads(a, "🟢 <b>shop-mongo is being read again</b>")
+	if messages, _ := a.sent(); len(messages) != 3 {
+		t.Errorf("%d messages: %+v", len(messages), messages)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"datawatch/pkg/control"
@@ -67,7 +68,9 @@ func (s *signs) sources(now time.Time) map[string]control.Source {
 
 // findSources are the troubles with sources.
 func (s *sender) findSources(now time.Time, all map[string]*trouble) {
-	for name, source := range s.signs.sources(now) {
+	read := s.signs.sources(now)
+	defer s.keepSources(now, read, all)
+	for name, source := range read {
 		stands := func(id string) bool {
 			c := s.board.Card(id)
 			return c != nil && c.Alive()
@@ -75,10 +78,7 @@ func (s *sender) findSources(now time.Time, all map[string]*trouble) {
 		if w := source.Window; w != nil && w.Size > 0 && s.beyond(stands(windowPrefix+name), -float64(w.Left)/float64(w.Size), [2]float64{-levels.window[0], -levels.window[1]}) {
 			s.lasts(all, windowPrefix+name, strconv.FormatInt(w.Left*20/w.Size, 10), now, func(wr writer, since time.Time) telegram.Message { return wr.window(name, w, since) })
 		} else if t := source.Trouble; t != nil && now.Sub(t.Since) >= patience {
-			all[sourcePrefix+name] = &trouble{
-				severity: event.Critical, since: t.Since, last: now, text: t.Reason,
-				message: func(w writer) telegram.Message { return w.source(name, t) },
-			}
+			all[sourcePrefix+name] = sourceTrouble(name, t, now)
 			continue
 		}
 		if source.BacklogCap > 0 && s.beyond(stands(outboxPrefix+name), float64(source.Backlog)/float64(source.BacklogCap), levels.outbox) {
@@ -91,6 +91,49 @@ func (s *sender) findSources(now time.Time, all map[string]*trouble) {
 			}
 		}
 	}
+}
+
+func sourceTrouble(name string, t *control.SourceTrouble, now time.Time) *trouble {
+	return &trouble{
+		severity: event.Critical, since: t.Since, last: now, text: t.Reason,
+		message: func(w writer) telegram.Message { return w.source(name, t) },
+	}
+}
+
+// keepSources keeps what people were told of a source until whoever reads it says that it is well: one that takes over has
+// its own minute before it tells, and where collectors stop or fall silent nobody reads it at all. A source that none of those
+// that live has named for as long is in the configuration no more.
+func (s *sender) keepSources(now time.Time, read map[string]control.Source, all map[string]*trouble) {
+	for id, c := range s.board.Cards() {
+		name, ok := strings.CutPrefix(id, sourcePrefix)
+		if !ok || !c.Alive() || all[id] != nil {
+			continue
+		}
+		last, at := s.signs.lastOf(name)
+		if current, is := read[name]; is {
+			last, at = current, now
+		}
+		if last.Trouble == nil || now.Sub(at) >= s.signs.after && s.signs.silent("collector", now).IsZero() {
+			continue
+		}
+		t := *last.Trouble
+		if t.Since.After(c.Opened) {
+			t.Since = c.Opened
+		}
+		all[id] = sourceTrouble(name, &t, now)
+	}
+}
+
+// lastOf is how a source fared when a collector named it last, and when that was.
+func (s *signs) lastOf(name string) (last control.Source, at time.Time) {
+	for _, b := range s.services["collector"] {
+		for _, source := range b.Sources {
+			if source.Name == name && b.At.After(at) {
+				last, at = source, b.At
+			}
+		}
+	}
+	return last, at
 }
 
 // beyond tells whether a level is reached that people are told of, or, where they were, not left yet.
