@@ -27,6 +27,7 @@ const (
 const (
 	OffsetsExpired   Code = "expired"
 	TopicRecreated   Code = "recreated"
+	TopicDeleted     Code = "topic_deleted"
 	RecordsTruncated Code = "truncated"
 	LogEndsEarlier   Code = "truncated_end"
 	EventTooLarge    Code = "event_too_large"
@@ -67,6 +68,7 @@ const (
 	DoReplaced           Code = "do_replaced"
 	DoOffsetsExpired     Code = "do_expired"
 	DoTopicRecreated     Code = "do_recreated"
+	DoTopicDeleted       Code = "do_topic_deleted"
 	DoRecordsTruncated   Code = "do_truncated"
 	DoLogEndsEarlier     Code = "do_truncated_end"
 	DoEventTooLarge      Code = "do_event_too_large"

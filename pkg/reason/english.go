@@ -43,6 +43,7 @@ var english = map[Code]string{
 
 	OffsetsExpired:   "the cluster deleted offsets {first} to {last} of {partition} before they were read",
 	TopicRecreated:   "the topic was deleted and created again; what partition {partition} held from offset {offset} on may be lost",
+	TopicDeleted:     "the topic was deleted before offsets {first} to {last} of {partition} were read",
 	RecordsTruncated: "the cluster lost records: of {partition} offsets {first} to {last} were read, and it holds them no more, or others in their place",
 	LogEndsEarlier:   "the cluster lost records: {partition} ends at offset {end} and was read up to {offset} already",
 	EventTooLarge:    "event {id} has {size:count} bytes with its headers; broker.max_record_bytes allows {limit:count}",
@@ -80,6 +81,7 @@ var english = map[Code]string{
 	DoRewound:            "The deployment was restored, or another one stands behind its address; some changes that were sent may be undone. " + rereads,
 	DoOffsetsExpired:     "let the topic keep records for longer than datawatch may be away (retention.ms, retention.bytes); what was lost can't be read again",
 	DoTopicRecreated:     "capture goes on from the new topic's beginning; stop writing to a topic before deleting it",
+	DoTopicDeleted:       "before deleting a topic, stop writing to it and wait until all of it is read: the consumer group and collector status show that",
 	DoRecordsTruncated:   "capture goes on from offset {offset}, so nothing that the cluster holds now is missing; events of what it lost stay in clean; " + keepWhole,
 	DoLogEndsEarlier:     "capture goes on from the present end, and what was written since the loss may be missing; " + keepWhole,
 	DoEventTooLarge:      inLetters + "raise broker.max_record_bytes, and max.message.bytes of datawatch's topics with it, for later events",

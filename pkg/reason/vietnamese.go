@@ -31,6 +31,7 @@ var vietnamese = map[Code]string{
 
 	OffsetsExpired:   "cụm Kafka đã xóa offset {first} đến {last} của {partition} trước khi kịp đọc",
 	TopicRecreated:   "topic đã bị xóa rồi tạo lại; những gì partition {partition} giữ từ offset {offset} trở đi có thể đã mất",
+	TopicDeleted:     "topic bị xóa khi offset {first} đến {last} của {partition} chưa được đọc",
 	RecordsTruncated: "cụm Kafka làm mất bản ghi: offset {first} đến {last} của {partition} đã được đọc nhưng cụm không còn giữ, hoặc đã có bản ghi khác thay vào",
 	LogEndsEarlier:   "cụm Kafka làm mất bản ghi: {partition} kết thúc ở offset {end} trong khi đã đọc đến {offset}",
 	EventTooLarge:    "sự kiện {id} có {size:count} byte kể cả header; broker.max_record_bytes chỉ cho phép {limit:count}",
@@ -68,6 +69,7 @@ var vietnamese = map[Code]string{
 	DoRewound:            "Cụm MongoDB đã được khôi phục, hoặc địa chỉ này dẫn tới cụm khác; một số thay đổi đã gửi có thể không còn hiệu lực. " + rereadsVI,
 	DoOffsetsExpired:     "để topic giữ bản ghi lâu hơn thời gian datawatch có thể vắng mặt (retention.ms, retention.bytes); những gì đã mất không đọc lại được",
 	DoTopicRecreated:     "việc đọc tiếp tục từ đầu topic mới; hãy ngừng ghi vào topic trước khi xóa nó",
+	DoTopicDeleted:       "trước khi xóa topic, hãy ngừng ghi vào nó và chờ đến khi đọc hết: consumer group và collector status cho biết điều đó",
 	DoRecordsTruncated:   "việc đọc tiếp tục từ offset {offset}, nên không thiếu gì mà cụm đang giữ; sự kiện của những bản ghi đã mất vẫn còn trong clean; " + keepWholeVI,
 	DoLogEndsEarlier:     "việc đọc tiếp tục từ cuối hiện tại, và những gì được ghi sau khi mất có thể bị thiếu; " + keepWholeVI,
 	DoEventTooLarge:      inLettersVI + "tăng broker.max_record_bytes, cùng max.message.bytes của các topic datawatch, cho những sự kiện sau",

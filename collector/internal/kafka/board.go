@@ -142,6 +142,16 @@ func (b *board) stalled(t time.Time) (p partition, more int, why error) {
 	return p, max(0, more-1), why
 }
 
+// left tells what of a partition is committed in the cluster, as far as is known, and wasn't taken: up to end.
+func (b *board) left(p partition) (end int64, some bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if l := b.lanes[p]; l != nil && l.end > l.next {
+		return l.end, true
+	}
+	return 0, false
+}
+
 // behind lists the partitions that hold committed records which weren't taken yet.
 func (b *board) behind() []partition {
 	b.mu.Lock()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"datawatch/pkg/event"
 	"datawatch/pkg/reason"
 )
 
@@ -49,25 +50,46 @@ func (s *Source) unseen(topics map[string]topic, positions map[partition]positio
 	return slices.Sorted(maps.Keys(names))
 }
 
-// withhold has the topics that the cluster shows no more, for want of a right, told as not read; they stay among what is to
-// be read. Of one that was never seen, the first partition stands for all.
-func (r *reader) withhold(ctx context.Context, topics map[string]topic, present map[partition]int32) {
-	denied, err := r.cluster.denied(ctx, r.unseen(topics, r.positions))
+// missing tells why topics aren't read that the cluster doesn't show. Those that it doesn't show for want of a right stay
+// among what is to be read: of one that was never seen, the first partition stands for all. Where one was deleted that had
+// more than was read, a gap says so.
+func (r *reader) missing(ctx context.Context, topics map[string]topic, present map[partition]int32, now time.Time) {
+	unseen := r.unseen(topics, r.positions)
+	denied, err := r.cluster.denied(ctx, unseen)
 	if err != nil {
 		r.Log.Debug("ask for topics that aren't shown", "error", err)
+		return
 	}
-	for _, name := range denied {
+	for _, name := range unseen {
 		of := []partition{{name, 0}}
 		for p := range r.positions {
-			if p.topic == name {
+			if p.topic == name && p.id > 0 {
 				of = append(of, p)
 			}
 		}
+		hidden := slices.Contains(denied, name)
 		for _, p := range of {
-			if r.mine(p) {
+			switch {
+			case !r.mine(p):
+			case hidden:
 				present[p] = noLeader
-				r.board.hold(p, errDenied, time.Now())
+				r.board.hold(p, errDenied, now)
+			default:
+				r.deleted(p, now)
 			}
 		}
 	}
+}
+
+// deleted tells of what a partition held that was known and not read yet. Nothing is gained by a stop: there is nothing that
+// could be read again.
+func (r *reader) deleted(p partition, now time.Time) {
+	at, known := r.positions[p]
+	end, some := r.board.left(p)
+	if !known || !some || at.Offset < 0 || end <= at.Offset {
+		return
+	}
+	r.addGap(p, deleted(p, at, end, now), now)
+	delete(r.suspects, p)
+	r.move(p, position{Version: progressVersion, Epoch: event.NewEpoch(now, at.Epoch), Offset: nowhere, Time: at.Time})
 }

@@ -8,7 +8,7 @@
 // the last batch.
 //
 // Order is a partition's own order. A record is handed over once; what can't be (expired before it was read, lost with a
-// recreated or truncated partition) is a gap event in the topic's stream, never silence. A log that lost what was read of it
+// recreated, deleted or truncated partition) is a gap event in the topic's stream, never silence. A log that lost what was read of it
 // and goes on with other records at the same offsets is noticed by its leader epochs (fork.go), and read from where it was
 // lost, in a new epoch. What is larger than the internal broker takes says so, and becomes a dead letter. Topics of Kafka
 // itself ("__…") and datawatch's own are never read. A topic that the user may not read, or not even see, is told (denied.go).

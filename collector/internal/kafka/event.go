@@ -56,6 +56,7 @@ func (r *record) fits(internal config.Broker) bool {
 const (
 	gapExpired   = "expired"
 	gapRecreated = "recreated"
+	gapDeleted   = "deleted"
 	gapTruncated = "truncated"
 )
 
@@ -100,6 +101,13 @@ func recreated(p partition, at position, now time.Time) gap {
 	return gap{
 		kind: gapRecreated, position: at, to: now, lost: -1,
 		why: reason.TopicRecreated.With(p.id, at.Offset), do: reason.DoTopicRecreated.With(),
+	}
+}
+
+func deleted(p partition, at position, end int64, now time.Time) gap {
+	return gap{
+		kind: gapDeleted, position: at, to: now, lost: end - at.Offset,
+		why: reason.TopicDeleted.With(at.Offset, end-1, p), do: reason.DoTopicDeleted.With(),
 	}
 }
 

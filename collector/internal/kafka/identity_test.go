@@ -1,10 +1,14 @@
 package kafka
 
 import (
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"datawatch/pkg/event"
+	"datawatch/pkg/testrig"
 )
 
 // byHand is a reader whose fetches are made when the test says so.
@@ -124,6 +128,54 @@ func TestTopicThatIsRecreatedBetweenTwoFetchesIsANewEpoch(t *testing.T) {
 	})
 }
 
+// TestTopicThatIsDeletedBeforeAllOfItWasReadIsAGap has more in one partition than a fetch brings, and another read to its end.
+// A topic of that name which comes later is a new one, and no second gap.
+func TestTopicThatIsDeletedBeforeAllOfItWasReadIsAGap(t *testing.T) {
+	eachVersion(t, func(t *testing.T, addr string) {
+		const records = 40
+		k := newCompany(t, addr)
+		topic := k.topic(t, "orders", 2, nil)
+		h := newByHand(t, k)
+		k.send(t, message(topic, 1, "all of it"))
+		for len(h.capture.values()) < 1 {
+			h.fetchOnce(t)
+		}
+		value := string(make([]byte, 100<<10))
+		for range records {
+			k.send(t, message(topic, 0, value))
+		}
+		for len(h.capture.values()) < 2 {
+			h.fetchOnce(t)
+		}
+		before := h.capture.at(t, topic+"/0")
+		if before.Offset == 0 || before.Offset == records {
+			t.Fatalf("a fetch brought %d of %d records", before.Offset, records)
+		}
+		if err := k.admin.DeleteTopic(topic); err != nil {
+			t.Fatal(err)
+		}
+		testrig.Eventually(t, 30*time.Second, func() error {
+			if h.lookNow(t); len(h.capture.gaps) == 0 {
+				return errors.New("no gap")
+			}
+			return nil
+		})
+		told, gap := h.capture.awaitGap(t, gapDeleted)
+		if gap.Lost == nil || *gap.Lost != records-before.Offset || !strings.HasSuffix(told.Position(), fmt.Sprintf("%019d", before.Offset)) {
+			t.Errorf("gap %+v at %s, behind %+v", gap, told.Position(), before)
+		}
+		k.topic(t, "orders", 1, nil)
+		k.send(t, message(topic, 0, "new"))
+		for values := h.capture.values(); values[len(values)-1] != "new"; values = h.capture.values() {
+			h.lookNow(t)
+			h.fetchOnce(t)
+		}
+		if after := h.capture.at(t, topic+"/0"); after.Offset != 1 || after.Epoch <= before.Epoch || len(h.capture.gaps) != 1 {
+			t.Errorf("progress went from %+v to %+v, with the gaps %q", before, after, h.capture.gaps)
+		}
+	})
+}
+
 // TestLeaderThatHasTheFormerTopicYetIsNotAskedWhereTheNewOneBegins: brokers learn of a new topic one after the other.
 func TestLeaderThatHasTheFormerTopicYetIsNotAskedWhereTheNewOneBegins(t *testing.T) {
 	eachVersion(t, func(t *testing.T, addr string) {
@@ -150,6 +202,28 @@ func TestLeaderThatHasTheFormerTopicYetIsNotAskedWhereTheNewOneBegins(t *testing
 		h.lookNow(t)
 		for len(h.capture.values()) < 1 {
 			h.fetchOnce(t)
+		}
+	})
+}
+
+// TestPartitionsThatAFullFetchLeavesOutComeAllTheSame has more in each of three partitions than one fetch brings of all; the
+// embedded broker's answer doesn't name what it had no room for.
+func TestPartitionsThatAFullFetchLeavesOutComeAllTheSame(t *testing.T) {
+	testrig.EachBroker(t, func(t *testing.T, addr string) {
+		const partitions, each = 3, 15
+		k := newCompany(t, addr)
+		topic := k.topic(t, "orders", partitions, nil)
+		h := newByHand(t, k)
+		value := string(make([]byte, 100<<10))
+		for p := range int32(partitions) {
+			for range each {
+				k.send(t, message(topic, p, value))
+			}
+		}
+		for fetches := 0; len(h.capture.values()) < partitions*each; fetches++ {
+			if h.fetchOnce(t); fetches > 100*partitions*each {
+				t.Fatalf("%d records", len(h.capture.values()))
+			}
 		}
 	})
 }

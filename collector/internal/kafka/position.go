@@ -41,7 +41,7 @@ type position struct {
 	Epoch   event.Epoch `json:"epoch"`
 	// TopicID is the cluster's id of the topic, empty where the cluster is too old to have any.
 	TopicID string `json:"topic_id,omitempty"`
-	// Offset is the next one to read, or atEnd.
+	// Offset is the next one to read, or atEnd, or nowhere.
 	Offset int64 `json:"offset"`
 	// LeaderEpoch is that of the last batch read, or a later one under which the log was found to still hold it; nil where
 	// there is none.
@@ -59,6 +59,10 @@ func (at *position) reached(epoch int32) {
 
 // atEnd is the offset of a partition that had no leader to tell its end when the source first ran with start: latest.
 const atEnd int64 = -1
+
+// nowhere is the offset of a partition whose topic was deleted before all of it was read, which a gap says: one of the same
+// name is a new topic.
+const nowhere int64 = -2
 
 // began is the source's own progress entry: it has run, so what isn't in progress came later.
 type began struct {

@@ -42,7 +42,7 @@ func (r *reader) reconcile(ctx context.Context, topics map[string]topic, first b
 			leaders[p] = leader
 			at, known := r.positions[p]
 			switch {
-			case !known, at.Offset == atEnd:
+			case !known, at.Offset < 0:
 				unplaced[p] = leader
 			case t.id != "" && at.TopicID != "" && t.id != at.TopicID:
 				if err := r.recreate(p, t.id, at, now); err != nil {
@@ -67,7 +67,7 @@ func (r *reader) reconcile(ctx context.Context, topics map[string]topic, first b
 			r.fetch(leader)
 		}
 	}
-	r.withhold(ctx, topics, leaders)
+	r.missing(ctx, topics, leaders, now)
 	r.board.removeExcept(leaders)
 	return nil
 }
