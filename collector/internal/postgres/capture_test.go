@@ -82,6 +82,15 @@ func TestIdentifiersAndKeysOfEveryKind(t *testing.T) {
 	r.config.Tables = []string{"public.*", "we?ird.*"}
 	r.install()
 	r.exec(`insert into "we.ird"."Weird ""Table" values (1, 2, 'x', 3); update "we.ird"."Weird ""Table" set rows = 'y'`)
+	var keyless []string
+	for _, f := range r.source().Check(t.Context()) {
+		if strings.Contains(f.Detail, "its events have no key") {
+			keyless = append(keyless, f.What)
+		}
+	}
+	if len(keyless) != 1 || keyless[0] != `source shop-db "public"."keyless"` {
+		t.Errorf("check tells of tables without a key: %q", keyless)
+	}
 	r.exec(`insert into keyless values (1); update keyless set v = 2`)
 	r.exec(`insert into by_identity values (1, 2, 'x'); insert into by_unique values (null, 5)`)
 	expect(t, r.wait(6),

@@ -85,6 +85,15 @@
 // when the collector next looks, and then the rows are read when all transactions that were running at that moment are
 // over.
 //
+// # Another database behind the address
+//
+// What was read is compared with what the database says of itself before reading begins. Another installation is one that
+// was made anew, or came with a dump: the server's identifier and the database's oid tell, and of a dump the outbox, which is
+// the other server's, is emptied. An earlier state of the same database (a restore, a standby that was promoted without the
+// last changes) has smaller transaction ids, or another timeline, or lacks the last pack that was told: that is in the outbox
+// until the database was told of its tick. Either is a new epoch with a gap. A database that was told of all that was read
+// lost none of it, and reading goes on, whatever its timeline is.
+//
 // # Off and on
 //
 // datawatch.off() has all triggers do nothing until datawatch.on(); both tell the gap in every stream. Whoever owns the

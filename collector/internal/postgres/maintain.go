@@ -167,6 +167,11 @@ func (s *Source) reclaim(ctx context.Context, db *pgx.Conn) error {
 		return err
 	}
 	s.metrics.bytes.Set(float64(bytes))
+	var seq int64
+	if err := db.QueryRow(ctx, "select last_value from datawatch.seq").Scan(&seq); err != nil {
+		return fmt.Errorf("ask how much waits in the outbox: %w", err)
+	}
+	s.metrics.rows.Set(float64(max(0, seq-s.readTo.Load())))
 	s.report.Backlog(bytes)
 	if err := s.rotate(ctx, db); err != nil {
 		var server *pgconn.PgError

@@ -111,6 +111,11 @@ func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, em
 		p.Failed, p.Skipped = r.last.failed, r.last.skipped
 	}
 	r.p, r.cleanAt = p, p.At
+	if p.Open != nil {
+		r.readTo.Store(r.readUpTo())
+	} else {
+		r.readTo.Store(r.low(r.last.snapshot))
+	}
 	if missing == nil {
 		return r, nil
 	}
@@ -200,6 +205,7 @@ func (r *reader) open(ctx context.Context) (bool, error) {
 	r.last = now
 	if r.chunk == nil && now.snapshot.equal(r.p.Snapshot) {
 		r.report.Lag(0)
+		r.readTo.Store(now.seq)
 		return false, nil
 	}
 	low := r.low(now.snapshot)
@@ -258,7 +264,7 @@ func (r *reader) commit(ctx context.Context, next progress, b *batch) error {
 		r.lastRead = time.Now()
 		r.report.Lag(max(0, r.now().Sub(out.Events[n-1].Time).Seconds()))
 	}
-	r.metrics.rows.Set(float64(max(0, r.last.seq-r.readUpTo())))
+	r.readTo.Store(r.readUpTo())
 	r.tellMaintenance()
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,6 +41,7 @@ type Source struct {
 
 	requests <-chan source.SnapshotRequest // nil where nobody asks
 	told     chan told                     // the latest progress that was committed; one place
+	readTo   atomic.Int64                  // about the number of the last statement that was read and committed
 	logged   map[string]bool               // gaps; the reader's
 	looked   time.Time                     // when nothing was missing, by the database's clock; maintain's
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"datawatch/pkg/config"
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/testrig"
@@ -55,7 +57,11 @@ func TestASlotThatIsAboutToBeLostIsToldAndThenAGap(t *testing.T) {
 	r.install()
 	r.exec(`insert into t values (1)`)
 	r.wait(1)
+	r.opts.Metrics = prometheus.NewRegistry()
 	r.fillUntilWarned()
+	if retained, safe := r.gauge("slot_retained_bytes"), r.gauge("slot_safe_bytes"); retained < 8<<20 || safe > 8<<20 {
+		t.Errorf("the metrics tell of %.0f bytes that are kept, and %.0f until the slot is lost", retained, safe)
+	}
 	for range 8 { // nobody reads
 		r.exec(`insert into other select repeat('x', 1000) from generate_series(1, 12000); select pg_switch_wal(); checkpoint`)
 	}
@@ -69,6 +75,36 @@ func TestASlotThatIsAboutToBeLostIsToldAndThenAGap(t *testing.T) {
 	r.await(3)
 	_ = stop()
 	expect(t, r.captured()[1:], `public.t gap slot_lost`, `public.t insert {"id":2} after {"id":2}`)
+}
+
+// TestAServerThatKeepsWALWithoutBoundIsRefused: where max_slot_wal_keep_size is -1, as it is unless somebody sets it, nothing is
+// made, unless the configuration allows it.
+func TestAServerThatKeepsWALWithoutBoundIsRefused(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	var bound string
+	if err := r.db.QueryRow(t.Context(), `show max_slot_wal_keep_size`).Scan(&bound); err != nil || bound != "-1" {
+		t.Skipf("this server has set max_slot_wal_keep_size to %s, %v", bound, err)
+	}
+	r.config.AllowUnboundedWAL = false
+	if err := r.source().Run(t.Context(), nil, r.emit); !errors.Is(err, errUnbounded) {
+		t.Errorf("run ends with %v", err)
+	}
+	if err := r.source().Install(t.Context()); !errors.Is(err, errUnbounded) {
+		t.Errorf("install ends with %v", err)
+	}
+	if text := findingsText(r.source().Check(t.Context())); !strings.Contains(text, "max_slot_wal_keep_size") || !strings.Contains(text, "ERROR") {
+		t.Errorf("check says %s", text)
+	}
+	var made int
+	err := r.db.QueryRow(t.Context(), `select (select count(*) from pg_replication_slots where database = current_database()) + (select count(*) from pg_publication)`).Scan(&made)
+	if err != nil || made > 0 {
+		t.Errorf("%d things were made, %v", made, err)
+	}
+	r.config.AllowUnboundedWAL = true
+	stop := r.start()
+	r.exec(`insert into t values (1)`)
+	r.await(1)
+	_ = stop()
 }
 
 // fillUntilWarned writes to a table that isn't captured until the slot is told to be in danger, while nobody reads it.
@@ -93,6 +129,21 @@ func (r *rig) fillUntilWarned() {
 		}
 	}
 	r.t.Error("no warning")
+}
+
+// gauge is a metric of the source, -1 where it isn't there.
+func (r *rig) gauge(name string) float64 {
+	r.t.Helper()
+	families, err := r.opts.Metrics.(*prometheus.Registry).Gather()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "datawatch_collector_"+name {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	return -1
 }
 
 func findingsText(findings []daemon.Finding) string {
