@@ -34,7 +34,8 @@
 // ten seconds, so that the slot moves on; nothing is written to the database for it.
 //
 // One goroutine takes messages from the connection, one makes events, one waits for the broker, one tells the server that we
-// live, one watches slot and tables. Memory is bounded by two batches and a row, of whatever size the row is.
+// live, one watches slot and tables. The server sends each message of a transaction by itself, and each commit wakes its
+// process: whoever reads can only see to it that he isn't woken as often. Memory is bounded by two batches and a row, of whatever size the row is.
 //
 // # Synchronous standbys
 //
