@@ -28,8 +28,9 @@ const (
 	// slot to disk each time that more is confirmed.
 	statusEvery = 5 * time.Second
 
-	// A chunk of messages is handed over when it has this much, or when the server has no more for now. Then it is left
-	// alone for a moment: each message that somebody waits for costs the server's host a change of process.
+	// A chunk of messages is handed over when it has this much, or when the server has no more for now, and isn't in the middle
+	// of a transaction, whose end is on its way: else what is committed could be held up for as long as each chunk happens to
+	// end in one. Then the server is left alone for a moment: each message that somebody waits for costs the server's host a change of process.
 	chunkMessages = 512
 	chunkBytes    = 256 << 10
 	gather        = 5 * time.Millisecond
@@ -63,6 +64,18 @@ type message struct {
 	at    time.Time     // of a keepalive
 	alive bool
 	data  []byte
+}
+
+// within tells whether a transaction goes on behind the message; before is whether one did before it.
+func (m *message) within(before bool) bool {
+	switch {
+	case m.alive || len(m.data) == 0:
+		return before
+	case m.data[0] == 'B':
+		return true
+	default:
+		return before && m.data[0] != 'C'
+	}
 }
 
 // openStream connects for replication. Nothing is sent yet.
@@ -123,6 +136,7 @@ func (s *stream) receive(ctx context.Context) error {
 	defer stop()
 	var chunk []message
 	var slab []byte
+	within := false // a transaction
 	for {
 		received, err := s.conn.ReceiveMessage(context.Background()) // a context that can end costs a goroutine a message
 		if ctx.Err() != nil {
@@ -137,14 +151,14 @@ func (s *stream) receive(ctx context.Context) error {
 			if one, slab, err = s.message(m.Data, slab); err != nil {
 				return err
 			}
-			chunk = append(chunk, one)
+			chunk, within = append(chunk, one), one.within(within)
 		case *pgproto3.ErrorResponse:
 			return &streamError{pgconn.ErrorResponseToPgError(m)}
 		case *pgproto3.CopyDone, *pgproto3.CommandComplete:
 			return errEnded
 		}
 		more := s.conn.Frontend().ReadBufferLen()+s.buffer.Buffered() > 0
-		if more && len(chunk) < chunkMessages && len(slab) < chunkBytes || len(chunk) == 0 {
+		if (more || within) && len(chunk) < chunkMessages && len(slab) < chunkBytes || len(chunk) == 0 {
 			continue
 		}
 		if err := s.hand(ctx, chunk, more); err != nil {
