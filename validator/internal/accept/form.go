@@ -2,6 +2,7 @@ package accept
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
 )
 
@@ -9,7 +10,8 @@ import (
 // by a form by comparing the texts between the scalars with its own, byte by byte; so it has the same tokens, and what
 // follows from names, nesting and numbers of members alone is known.
 type form struct {
-	tokens  []token // of the record that was read last
+	tokens  []token // of the record that was read last; names are where they were in the first
+	text    string  // the first
 	steps   []formStep
 	fixes   []fix
 	subject int32 // the token of the event's subject: another stream's record is soon left to its own form
@@ -28,26 +30,22 @@ type formStep struct {
 	from, to int32 // its fixes
 }
 
-// fix says where in a step's text a token is that is no scalar.
+// fix says where in a step's text a list or an object begins, or ends.
 type fix struct {
 	token, at int32
-	length    int32 // of a name; or one of these
+	end       bool
 }
 
+// mostFormTokens and mostFormText are how many tokens and bytes a record may have that makes a form.
 const (
-	fixStart int32 = 0 // at is where a list or an object begins
-	fixEnd   int32 = -1
+	mostFormTokens = 2000
+	mostFormText   = 64 << 10
 )
-
-// mostFormTokens is how many tokens a record may have that makes a form.
-const mostFormTokens = 2000
-
-// isName tells whether a token is a member's name.
-func (k *token) isName() bool { return k.kind == text && k.sum != nobody }
 
 // newForm is the form of the record that a tape has read.
 func newForm(t *tape, subject int32) *form {
-	f := &form{tokens: append([]token(nil), t.tokens...), subject: subject, stream: strings.Clone(t.inner(subject))}
+	f := &form{tokens: slices.Clone(t.tokens), text: strings.Clone(t.source), subject: subject}
+	f.stream = f.text[f.tokens[subject].start+1 : f.tokens[subject].end-1]
 	at := int32(0)
 	var ends []int32 // of the lists and objects that are open
 	step := func(scalar, end int32) {
@@ -55,13 +53,13 @@ func newForm(t *tape, subject int32) *form {
 		if n := len(f.steps); n > 0 {
 			from = f.steps[n-1].to
 		}
-		f.steps = append(f.steps, formStep{newLiteral(t.source[at:end]), scalar, from, int32(len(f.fixes))})
+		f.steps = append(f.steps, formStep{newLiteral(f.text[at:end]), scalar, from, int32(len(f.fixes))})
 	}
 	// closed notes the ends of what has no token from i on.
 	closed := func(i int32) {
 		for len(ends) > 0 && f.tokens[ends[len(ends)-1]].next <= i {
 			last := ends[len(ends)-1]
-			f.fixes = append(f.fixes, fix{last, f.tokens[last].end - at, fixEnd})
+			f.fixes = append(f.fixes, fix{last, f.tokens[last].end - at, true})
 			ends = ends[:len(ends)-1]
 		}
 	}
@@ -69,17 +67,16 @@ func newForm(t *tape, subject int32) *form {
 		closed(i)
 		switch k := &f.tokens[i]; {
 		case k.kind == list || k.kind == object:
-			f.fixes = append(f.fixes, fix{i, k.start - at, fixStart})
+			f.fixes = append(f.fixes, fix{i, k.start - at, false})
 			ends = append(ends, i)
 		case k.isName():
-			f.fixes = append(f.fixes, fix{i, k.start - at, k.end - k.start})
 		default:
 			step(i, k.start)
 			at = k.end
 		}
 	}
 	closed(int32(len(f.tokens)))
-	step(-1, int32(len(t.source)))
+	step(-1, int32(len(f.text)))
 	return f
 }
 
@@ -88,7 +85,7 @@ func (t *tape) replay(f *form, b []byte) (ok, ours bool) {
 	if !t.take(b) {
 		return false, false
 	}
-	t.tokens = f.tokens
+	t.tokens, t.names = f.tokens, f.text
 	at := 0
 	for i := range f.steps {
 		s := &f.steps[i]
@@ -96,14 +93,10 @@ func (t *tape) replay(f *form, b []byte) (ok, ours bool) {
 			return false, ours
 		}
 		for j := s.from; j < s.to; j++ {
-			x := &f.fixes[j]
-			switch k, place := &t.tokens[x.token], int32(at)+x.at; x.length {
-			case fixStart:
-				k.start = place
-			case fixEnd:
-				k.end = place
-			default:
-				k.start, k.end = place, place+x.length
+			if x := &f.fixes[j]; x.end {
+				t.tokens[x.token].end = int32(at) + x.at
+			} else {
+				t.tokens[x.token].start = int32(at) + x.at
 			}
 		}
 		at += len(s.literal.text)
@@ -166,7 +159,7 @@ type literal struct {
 }
 
 func newLiteral(s string) literal {
-	l := literal{text: strings.Clone(s)}
+	l := literal{text: s}
 	var name, mask [mostKnown]byte
 	for i := range copy(name[:], s) {
 		mask[i] = 0xff

@@ -103,7 +103,12 @@ func isUTCTime(s string) bool {
 	if len(s) == 9 {
 		return true
 	}
-	return s[8] == '.' && len(s) > 10 && digits([]byte(s[9:len(s)-1]), 0) == len(s)-10
+	for i := 9; i < len(s)-1; i++ {
+		if !isDigit(s[i]) {
+			return false
+		}
+	}
+	return s[8] == '.' && len(s) > 10
 }
 
 func isUUID(s string) bool {

@@ -59,7 +59,7 @@ func (f *forms) count() {
 
 // learn takes the form of a record that had none.
 func (f *forms) learn(t *tape, subject int32, fields []field) {
-	if f.rest > 0 || len(t.tokens) > mostFormTokens {
+	if f.rest > 0 || len(t.tokens) > mostFormTokens || len(t.source) > mostFormText {
 		return
 	}
 	made := newForm(t, subject)

@@ -40,6 +40,9 @@ type token struct {
 // nobody is the sum of whatever has none: no name has it.
 const nobody = -1
 
+// isName tells whether a token is a member's name.
+func (k *token) isName() bool { return k.kind == text && k.sum != nobody }
+
 // count is how many members or elements there are.
 func (k *token) count() int { return int(k.sum) }
 
@@ -66,6 +69,7 @@ const (
 type tape struct {
 	bytes  []byte
 	source string  // the same memory
+	names  string  // where the names of members stand: the same, or a form's text
 	tokens []token // in own, or a form's
 	own    []token
 	known  [knownNames]knownName // by the place in the tape
@@ -90,6 +94,7 @@ func (t *tape) take(b []byte) bool {
 	}
 	// Nobody writes to a record's bytes, and nothing of the tape is used beyond them.
 	t.bytes, t.source = b, unsafe.String(unsafe.SliceData(b), len(b))
+	t.names = t.source
 	return true
 }
 
@@ -342,6 +347,9 @@ func (t *tape) twice(object, name int) bool {
 // inner is what stands between the quotes.
 func (t *tape) inner(i int32) string {
 	k := &t.tokens[i]
+	if k.isName() {
+		return t.names[k.start+1 : k.end-1]
+	}
 	return t.source[k.start+1 : k.end-1]
 }
 
@@ -349,7 +357,7 @@ func (t *tape) inner(i int32) string {
 func (t *tape) string(i int32) string {
 	k := &t.tokens[i]
 	if k.flags&escaped == 0 {
-		return t.source[k.start+1 : k.end-1]
+		return t.inner(i)
 	}
 	var s string
 	if err := json.Unmarshal(t.bytes[k.start:k.end], &s); err != nil { // not reached: it has been checked
@@ -358,5 +366,5 @@ func (t *tape) string(i int32) string {
 	return s
 }
 
-// span is a value as it is written.
+// span is a value as it is written; a name isn't one.
 func (t *tape) span(i int32) string { return t.source[t.tokens[i].start:t.tokens[i].end] }
