@@ -39,6 +39,9 @@ func (p *places) behind(batch []Record) map[int32]int64 {
 	}
 	next := map[int32]int64{}
 	for i := range batch {
+		if i+1 < len(batch) && batch[i+1].Partition == batch[i].Partition {
+			continue // those of a partition mostly come together
+		}
 		next[batch[i].Partition] = batch[i].Offset + 1
 	}
 	maps.Copy(p.next, next)

@@ -15,9 +15,9 @@ import (
 type worker struct {
 	stage *Stage
 
-	producer  *producer     // of the session
-	intake    chan []Record // chunks
-	rest      []Record      // of a chunk whose first records made a batch full
+	producer  *producer  // of the session
+	intake    chan chunk // what the claims pass on
+	rest      chunk      // of a chunk whose first records made a batch full
 	cancel    context.CancelFunc
 	done      chan struct{}
 	failure   error // of the last session
@@ -41,7 +41,7 @@ func (w *worker) Setup(session sarama.ConsumerGroupSession) error {
 	}
 	ctx, cancel := context.WithCancel(session.Context())
 	w.places = newPlaces()
-	w.intake, w.rest, w.done, w.cancel = make(chan []Record, 1), nil, make(chan struct{}), cancel
+	w.intake, w.rest, w.done, w.cancel = make(chan chunk, 1), nil, make(chan struct{}), cancel
 	go func() {
 		defer close(w.done)
 		defer cancel()
@@ -81,17 +81,28 @@ const (
 	chunkBytes   = 64 << 10
 )
 
+// chunk is messages of one partition; they become records in their batch, where these stay.
+type chunk []*sarama.ConsumerMessage
+
 // chunkOf is a message with those that wait behind it.
-func chunkOf(m *sarama.ConsumerMessage, messages <-chan *sarama.ConsumerMessage) []Record {
-	chunk := make([]Record, 0, min(1+len(messages), chunkRecords))
+func chunkOf(m *sarama.ConsumerMessage, messages <-chan *sarama.ConsumerMessage) chunk {
+	c := make(chunk, 0, min(1+len(messages), chunkRecords))
 	for bytes, ok := 0, true; ok; m, ok = <-messages { // nobody else takes of them, so that it doesn't wait
-		r := fromSarama(m)
-		chunk = append(chunk, r)
-		if bytes += r.Size(); len(chunk) == cap(chunk) || bytes >= chunkBytes {
+		c = append(c, m)
+		if bytes += sizeOf(m); len(c) == cap(c) || bytes >= chunkBytes {
 			break
 		}
 	}
-	return chunk
+	return c
+}
+
+// sizeOf is what Record.Size will be of a message.
+func sizeOf(m *sarama.ConsumerMessage) int {
+	n := perRecord + len(m.Key) + len(m.Value)
+	for _, h := range m.Headers {
+		n += perHeader + len(h.Key) + len(h.Value)
+	}
+	return n
 }
 
 // ConsumeClaim passes a partition's messages on. Returning ends the session for all partitions.
@@ -237,7 +248,7 @@ func (w *worker) collect(ctx context.Context, to chan<- []Record) bool {
 	defer linger.Stop()
 	lingered := (<-chan time.Time)(nil) // for as long as there is nothing
 	intake, ready := w.intake, (chan<- []Record)(nil)
-	take := func(chunk []Record) {
+	take := func(chunk chunk) {
 		if batch == nil {
 			batch = make([]Record, 0, max(w.usual, len(chunk)))
 			linger.Reset(w.stage.Linger)
@@ -245,8 +256,8 @@ func (w *worker) collect(ctx context.Context, to chan<- []Record) bool {
 		}
 		n := 0
 		for n < len(chunk) && len(batch) < w.stage.MaxRecords && bytes < w.stage.MaxBytes {
-			batch = append(batch, chunk[n])
-			bytes += chunk[n].Size()
+			batch = append(batch, fromSarama(chunk[n]))
+			bytes += batch[len(batch)-1].Size()
 			n++
 		}
 		if w.rest = chunk[n:]; len(batch) >= w.stage.MaxRecords || bytes >= w.stage.MaxBytes {
