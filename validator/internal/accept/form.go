@@ -49,7 +49,7 @@ func newForm(t *tape, subject int32) *form {
 	at := int32(0)
 	var ends []int32 // of the lists and objects that are open
 	step := func(scalar, end int32) {
-		from := int32(len(f.fixes))
+		from := int32(0)
 		if n := len(f.steps); n > 0 {
 			from = f.steps[n-1].to
 		}

@@ -65,7 +65,10 @@ type part struct {
 	blind     int64 // changes without, behind the last with
 }
 
-func newBatch(set *schemas.Set) *batch { return &batch{set: set, streams: map[event.Stream]*sums{}} }
+// newBatch is for a batch of so many events.
+func newBatch(set *schemas.Set, events int) *batch {
+	return &batch{set: set, streams: map[event.Stream]*sums{}, changes: make([]time.Time, 0, events)}
+}
 
 func (b *batch) of(stream event.Stream) *sums {
 	if b.last != nil && b.last.stream == stream {

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/event"
@@ -38,8 +39,9 @@ type followed struct {
 	program *accept.Program // nil: there is no schema
 }
 
-// newFastPaths are one for each core but one, which is left to the rest of the stage: with one more, on two cores, no more events
-// a second were committed, and each took more of the processors.
+// newFastPaths are one for each goroutine that may run at a time but one. While there is room for that one, Go wakes at once who
+// waits for the broker; without it, only every 10 ms, and a transaction has five answers to wait for. Where the process has a
+// machine for itself, that is one for each core (daemon.RunBusy).
 func newFastPaths() []*fastPath {
 	all := make([]*fastPath, max(1, runtime.GOMAXPROCS(0)-1))
 	for i := range all {
@@ -90,18 +92,22 @@ func (f *fastPath) find(e *accept.Event) *followed {
 
 // glance is what the acceptor says of one record.
 type glance struct {
+	canary bool
 	enough bool // it is certainly valid, or has no schema
 	judged judged
 }
 
 // look asks the acceptor.
 func (f *fastPath) look(ctx context.Context, r *broker.Record) glance {
+	if event.IsCanary(r.Key) {
+		return glance{canary: true}
+	}
 	e, ok := f.reader.Read(r.Value)
 	if !ok {
 		return glance{}
 	}
 	followed := f.of(e)
-	seen := glance{true, judged{
+	seen := glance{enough: true, judged: judged{
 		stream: followed.stream, result: verdict.Unchecked, at: changedAt(e.Time, e.Op, r.Timestamp), image: imageOf(e.Op, e.HasBefore()),
 	}}
 	if followed.program == nil {
@@ -112,21 +118,26 @@ func (f *fastPath) look(ctx context.Context, r *broker.Record) glance {
 	return seen
 }
 
-// share is how many records are worth a goroutine.
-const share = 256
+// share is how many records are worth a goroutine, and how many one takes at a time.
+const share = 128
 
 // look asks the acceptor about a batch, on as many cores as there are fast paths: it depends on nothing but the record and the
 // schemas. The result is good until the next batch.
 func (j *Judge) look(ctx context.Context, set *schemas.Set, batch []broker.Record) []glance {
 	j.glances = slices.Grow(j.glances[:0], len(batch))[:len(batch)]
-	each := max(share, (len(batch)+len(j.fast)-1)/len(j.fast))
 	var lookers sync.WaitGroup
-	for i, begin := 0, 0; begin < len(batch); i, begin = i+1, begin+each {
-		f, end := j.fast[i], min(begin+each, len(batch))
+	var taken atomic.Int64
+	for _, f := range j.fast[:min(len(j.fast), (len(batch)+share-1)/share)] {
 		f.begin(set)
 		lookers.Go(func() {
-			for at := begin; at < end; at++ {
-				j.glances[at] = f.look(ctx, &batch[at])
+			for {
+				end := int(taken.Add(share))
+				for at := end - share; at < min(end, len(batch)); at++ {
+					j.glances[at] = f.look(ctx, &batch[at])
+				}
+				if end >= len(batch) {
+					return
+				}
 			}
 		})
 	}

@@ -168,11 +168,11 @@ func (j *Judge) process(ctx context.Context, records []broker.Record) ([]broker.
 	if err := j.notice(ctx, set); err != nil {
 		return nil, err
 	}
-	j.batch = newBatch(set)
+	j.batch = newBatch(set, len(records))
 	glances := j.look(ctx, set, records)
 	var out []broker.Record
 	for i := range records {
-		if event.IsCanary(records[i].Key) {
+		if glances[i].canary {
 			continue
 		}
 		// Of a row of which something stands, the event is judged in full, so that it ends.
