@@ -52,7 +52,7 @@ func TestSnapshotUnderWritesGivesTheTables(t *testing.T) {
 		`insert into c select chr(97 + g / 100), g % 100, 'old' from generate_series(0, 1999) g`)...)
 	r.install()
 	// What was there before the triggers is told as read by the snapshot, and so is no gap here.
-	r.exec(`delete from datawatch.outbox`)
+	r.exec(emptyOutbox)
 	r.config.Snapshot, r.config.SnapshotRate = snapshotInitial, 0
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

@@ -58,7 +58,7 @@ const rows100000 = ` select g, 'name ' || g, 'u' || g || '@example.com', g * 1.2
 
 // cost is what a statement on a table takes: time, and bytes of WAL.
 func (y *yard) cost(table, before, do string) (time.Duration, float64) {
-	y.exec("set session_replication_role = replica; truncate " + table + "; " + fmt.Sprintf(before, table) + "; set session_replication_role = origin; truncate datawatch.outbox; checkpoint")
+	y.exec("set session_replication_role = replica; truncate " + table + "; " + fmt.Sprintf(before, table) + "; set session_replication_role = origin; " + emptyOutbox + "; checkpoint")
 	var from, bytes float64
 	where := func(v *float64) {
 		if err := y.db.QueryRow(y.b.Context(), "select pg_current_wal_insert_lsn() - '0/0'").Scan(v); err != nil {
@@ -108,7 +108,7 @@ func BenchmarkThousandStatements(b *testing.B) {
 	best := map[string]time.Duration{}
 	for range max(5, b.N) {
 		for _, table := range []string{"plain", "captured"} {
-			y.exec("truncate " + table + ", datawatch.outbox")
+			y.exec("truncate " + table + "; " + emptyOutbox)
 			started := time.Now()
 			err := pgx.BeginFunc(b.Context(), y.db, func(tx pgx.Tx) error {
 				for i := range 1000 {
@@ -176,7 +176,7 @@ func benchSingleRows(b *testing.B, y *yard) {
 	for range max(3, b.N) {
 		plain = max(plain, rate("plain"))
 		captured = max(captured, rate("captured"))
-		y.exec("truncate datawatch.outbox")
+		y.exec(emptyOutbox)
 	}
 	b.ReportMetric(captured/plain, "x-rate")
 	b.ReportMetric(captured, "updates/s")

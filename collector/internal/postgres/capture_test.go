@@ -181,16 +181,17 @@ func TestTheApplicationNeedsNoGrant(t *testing.T) {
 func TestAnErrorInsideCaptureDoesNotFailTheWrite(t *testing.T) {
 	r := newRig(t, `create table t (id int primary key, v text)`)
 	r.install()
-	r.exec(`alter table datawatch.outbox add constraint broken check (op <> 'i')`)
+	r.breaks(packInsert)
 	r.exec(`insert into t values (1, 'x')`)
-	r.exec(`alter table datawatch.outbox drop constraint broken; update t set v = 'y'`)
+	r.mended()
+	r.exec(`update t set v = 'y'`)
 	expect(t, r.wait(2),
 		`public.t gap capture_failed`,
 		`public.t update {"id":1} before {"id":1,"v":"x"} after {"id":1,"v":"y"}`)
 
-	r.exec(`alter table datawatch.outbox rename to elsewhere`)
+	r.exec(`alter table datawatch.outbox rename to elsewhere; alter table datawatch.single_0 rename to nowhere`)
 	r.exec(`update t set v = 'z'`)
-	r.exec(`alter table datawatch.elsewhere rename to outbox`)
+	r.exec(`alter table datawatch.elsewhere rename to outbox; alter table datawatch.nowhere rename to single_0`)
 	expect(t, r.wait(3)[2:], `public.t gap capture_failed`)
 }
 
@@ -198,7 +199,7 @@ func TestStrictFailsTheWriteThatCantBeCaptured(t *testing.T) {
 	r := newRig(t, `create table t (id int primary key, v text)`)
 	r.config.OnError = onErrorStrict
 	r.install()
-	r.exec(`alter table datawatch.outbox add constraint broken check (op <> 'i')`)
+	r.breaks(packInsert)
 	if _, err := r.db.Exec(t.Context(), `insert into t values (1, 'x')`); err == nil {
 		t.Error("the write went through uncaptured")
 	}

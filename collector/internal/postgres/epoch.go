@@ -129,12 +129,12 @@ func (p *progress) last() *lastPack {
 }
 
 // holdsLast looks for the last pack that was told.
-func holdsLast(ctx context.Context, db querier, from *progress) (holds bool, err error) {
+func holdsLast(ctx context.Context, db querier, installed int, from *progress) (holds bool, err error) {
 	if from == nil || from.last() == nil {
 		return false, nil
 	}
 	last := from.last()
-	err = db.QueryRow(ctx, `select exists (select from datawatch.outbox where behind is null and seq = $1 and part = $2 and at = $3)`,
+	err = db.QueryRow(ctx, `select exists (select from `+packsOf(installed)+` where behind is null and seq = $1 and part = $2 and at = $3)`,
 		last.Seq, last.Part, last.At).Scan(&holds)
 	if err != nil {
 		return false, fmt.Errorf("look for what was read last: %w", err)
@@ -151,11 +151,11 @@ func sameServer(a, b string) bool {
 
 // adopt makes an installation that came with a dump this server's own: another server's outbox and transaction ids mean
 // nothing here.
-func (s *Source) adopt(ctx context.Context, db *pgx.Conn, server string) error {
+func (s *Source) adopt(ctx context.Context, db *pgx.Conn, installed int, server string) error {
 	s.log.Warn("the schema datawatch came from another server: its outbox is emptied")
 	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 		for _, sql := range []string{
-			"truncate datawatch.outbox_0, datawatch.outbox_1, datawatch.outbox_2",
+			"truncate " + allTables(installed),
 			"update datawatch.progress set epoch = '', tick = 0, snapshot = '1:1:', told_at = clock_timestamp()",
 			"update datawatch.slots set switched_xid = null, switched_seq = null",
 		} {

@@ -22,6 +22,7 @@ const (
 	lockPause = 200 * time.Millisecond
 
 	codeLockNotAvailable = "55P03"
+	codeUndefinedTable   = "42P01"
 )
 
 // installed is what is in the database.
@@ -82,7 +83,7 @@ func (s *Source) installedState(ctx context.Context, db querier, reader string) 
 		return state, nil
 	}
 	err = db.QueryRow(ctx, `select version, $1::text = '' or has_schema_privilege(nullif($1::text, ''), 'datawatch', 'usage')
-		and has_table_privilege(nullif($1::text, ''), 'datawatch.outbox_0', 'truncate'),
+		and coalesce(has_table_privilege(nullif($1::text, ''), coalesce(to_regclass('datawatch.single_2'), 'datawatch.outbox_2'), 'truncate'), false),
 		coalesce(to_jsonb(meta) ->> 'code', '') from datawatch.meta`, reader).Scan(&state.version, &state.granted, &state.code)
 	if err != nil {
 		return state, fmt.Errorf("find out what is installed: %w", err)

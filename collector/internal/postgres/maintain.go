@@ -88,10 +88,8 @@ func (s *Source) keepAlive(ctx context.Context, db querier) error {
 		looked = &s.looked
 	}
 	_, err := db.Exec(ctx, fmt.Sprintf(`update datawatch.queue q set expires = %s, main = c.oid, toast = c.reltoastrelid, looked = coalesce($1, q.looked),
-		room = greatest(0, %d - (select coalesce(sum(pg_relation_size(o.oid) + coalesce(pg_relation_size(nullif(o.reltoastrelid, 0)), 0)), 0)::bigint
-			from pg_class o join pg_namespace n on n.oid = o.relnamespace
-			where n.nspname = 'datawatch' and o.relname like 'outbox\__' and o.oid <> c.oid))
-		from pg_class c where c.oid = ('datawatch.outbox_' || q.current)::regclass`, s.expires(), s.room()), looked)
+		room = greatest(0, %d - %s)
+		from pg_class c where c.oid = ('datawatch.outbox_' || q.current)::regclass`, s.expires(), s.room(), bytesSQL("slot <> q.current::text")), looked)
 	if err != nil {
 		return fmt.Errorf("tell the database that a collector lives: %w", err)
 	}

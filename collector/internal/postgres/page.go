@@ -21,27 +21,39 @@ var (
 	//go:embed sql/behind.sql
 	behindTemplate string
 
-	queriesNow = packQueries("$1")
-	// queriesBefore are for an outbox that wasn't upgraded from version 2, which has no rows in binary form.
-	queriesBefore = packQueries("null")
-
 	columnSent = regexp.MustCompile(`{{sent (\S+?)}}`)
 )
 
-// queries read packs.
-type queries struct{ page, unclaimed, behind string }
+// queries read an outbox of one version.
+type queries struct{ poll, page, unclaimed, behind string }
 
-// packQueries are made with what stands for the columns of rows in binary form.
-func packQueries(sent string) *queries {
-	complete := func(template, largest, which string) string {
-		template = strings.NewReplacer("{{pack}}", strings.TrimSpace(packColumns), "{{which}}", which).Replace(template)
+// packsOf is what has all packs of an installation.
+func packsOf(version int) string {
+	if version < versionSingles {
+		return "datawatch.outbox"
+	}
+	return "datawatch.packs"
+}
+
+// queriesOf are for an installation of that version, which need not be upgraded to be read.
+func queriesOf(version int) *queries {
+	sent, failures := "$1", "datawatch.failures"
+	if version < versionBinary {
+		sent = "null"
+	}
+	if version < versionSingles {
+		failures = "datawatch.failed"
+	}
+	complete := func(template, packs, largest, which string) string {
+		template = strings.NewReplacer("{{pack}}", strings.TrimSpace(packColumns), "{{packs}}", packs, "{{which}}", which).Replace(template)
 		return strings.ReplaceAll(columnSent.ReplaceAllString(template, sent), "{{largest}}", largest)
 	}
 	return &queries{
-		page: complete(pageTemplate, "$7", "o.behind is null"),
-		unclaimed: complete(pageTemplate, "$7",
+		poll: strings.ReplaceAll(pollSQL, "{{failures}}", failures),
+		page: complete(pageTemplate, packsOf(version), "$7", "o.behind is null"),
+		unclaimed: complete(pageTemplate, "datawatch.outbox", "$7",
 			"o.behind is not null and not exists (select from datawatch.outbox s where abs(s.start) = o.behind)"),
-		behind: complete(behindTemplate, "$6", ""),
+		behind: complete(behindTemplate, "", "$6", ""),
 	}
 }
 
@@ -141,9 +153,6 @@ func (r *reader) collect(rows pgx.Rows) (packs []pack, last bool, err error) {
 	var bytes int64
 	for i := range packs {
 		p := &packs[i]
-		if r.queries == queriesBefore && p.ofRows() && p.before == nil && p.after == nil {
-			return nil, false, errUpgraded
-		}
 		bytes += p.size
 	}
 	return packs, len(packs) < r.limits.pagePacks && bytes < r.limits.pageBytes, nil

@@ -23,32 +23,32 @@ var functionsSQL string
 //go:embed sql/follow.sql
 var followSQL string
 
-//go:embed sql/capture.sql
-var captureSQL string
+//go:embed sql/single.sql
+var singleTemplate string
 
-//go:embed sql/capture_body.sql
-var captureBodySQL string
+//go:embed sql/single_packs.sql
+var singlePacksSQL string
 
-//go:embed sql/append.sql
-var appendSQL string
+//go:embed sql/gate.sql
+var gateSQL string
 
-//go:embed sql/send.sql
-var sendSQL string
+//go:embed sql/upgrade2.sql
+var upgrade2SQL string
 
-//go:embed sql/guard.sql
-var guardSQL string
-
-//go:embed sql/upgrade.sql
-var upgradeSQL string
+//go:embed sql/upgrade3.sql
+var upgrade3SQL string
 
 //go:embed sql/lz4.sql
 var lz4SQL string
 
 const (
 	// version is that of what is installed in the database.
-	version = 3
-	// oldestVersion is read as it is, and upgraded in place.
+	version = 4
+	// oldestVersion and those behind it are read as they are, and upgraded in place.
 	oldestVersion = 2
+	// versionBinary is the first that has rows in PostgreSQL's binary form, versionSingles that has tables of their own for
+	// statements that change a single row.
+	versionBinary, versionSingles = 3, 4
 )
 
 // Statement is one step of an installation. Statements of one Table (empty: the schema datawatch) run in one transaction.
@@ -171,23 +171,21 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 	code := fmt.Sprintf("%x", md5.Sum([]byte(functions+followSQL)))
 	if state.version == 0 {
 		add(schemaSQL)
+		add(singleSQL())
 		if state.lz4 {
-			add(lz4SQL)
+			add(strings.ReplaceAll(lz4SQL, "{{tables}}", "outbox,single"))
 		}
 		add(functions)
+		add(gateSQL)
 		add(fmt.Sprintf("insert into datawatch.meta (version, server, code) values (%d, %s, %s);\n"+
 			"insert into datawatch.queue (main, toast, room, expires)\n"+
 			"select oid, reltoastrelid, %d, %s from pg_class where oid = 'datawatch.outbox_0'::regclass;\n"+
 			"insert into datawatch.slots (slot) values (0), (1), (2);\n"+
 			"insert into datawatch.progress default values;", version, quote(state.server), quote(code), s.room(), s.expires()))
 	} else if state.code != code {
-		if state.version < version {
-			add(upgradeSQL)
-			if state.lz4 {
-				add(lz4SQL)
-			}
+		for _, sql := range upgrade(state, functions) {
+			add(sql)
 		}
-		add(functions)
 		add("update datawatch.meta set code = " + quote(code) + ";")
 	}
 	if reader != "" && !state.granted {
@@ -196,7 +194,7 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 			"grant select on all tables in schema datawatch to " + role + ";\n" +
 			"grant select on all sequences in schema datawatch to " + role + ";\n" +
 			"grant update on datawatch.queue, datawatch.slots, datawatch.progress, datawatch.meta to " + role + ";\n" +
-			"grant truncate on datawatch.outbox_0, datawatch.outbox_1, datawatch.outbox_2 to " + role + ";")
+			"grant truncate on " + allTables(version) + " to " + role + ";")
 	}
 	if state.mayFollow && (!state.follows || state.code != code) {
 		steps = append(steps, Statement{
@@ -205,6 +203,37 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 		})
 	}
 	return steps
+}
+
+// upgrade makes the present installation of an earlier one.
+func upgrade(from installed, functions string) []string {
+	if from.version >= versionSingles {
+		return []string{functions}
+	}
+	var steps []string
+	tables := "single"
+	if from.version < versionBinary {
+		steps, tables = append(steps, upgrade2SQL), "outbox,single"
+	}
+	steps = append(steps, upgrade3SQL, singleSQL())
+	if from.lz4 {
+		steps = append(steps, strings.ReplaceAll(lz4SQL, "{{tables}}", tables))
+	}
+	return append(steps, functions, gateSQL, "update datawatch.queue set current = current; -- which sets the gate")
+}
+
+// singleSQL makes the tables for statements that change a single row, and the view of all packs.
+func singleSQL() string {
+	return strings.Replace(strings.TrimSpace(singleTemplate), "{{singles}}", eachSlot(strings.TrimSpace(singlePacksSQL), "\n"), 1)
+}
+
+// eachSlot is a text for each slot.
+func eachSlot(template, between string) string {
+	texts := make([]string, slots)
+	for i := range texts {
+		texts[i] = strings.ReplaceAll(template, "{{slot}}", strconv.Itoa(i))
+	}
+	return strings.Join(texts, between)
 }
 
 // installedFunctions are those that all tables share.
@@ -275,60 +304,6 @@ func (s *Source) planNew(t *table) Statement {
 		since = quote(s.looked.UTC().Format(time.RFC3339Nano))
 	}
 	return Statement{Table: t.ident(), Lock: lockNone, SQL: fmt.Sprintf("select datawatch.tell_new(%d, %s, %s);", t.shapeID, quote(t.ident()), since)}
-}
-
-func captureFunction(function string, pinned settings, body string) string {
-	head, tail, _ := strings.Cut(strings.TrimSpace(captureSQL), "as $capture$")
-	_, tail, _ = strings.Cut(tail, "$capture$")
-	head = strings.NewReplacer("{{function}}", function, "{{settings}}", pinned.String()).Replace(head)
-	return head + "as $capture$" + body + "$capture$" + tail
-}
-
-// captureBody is what pg_proc.prosrc says of a function that is as it should be.
-func (s *Source) captureBody(t *table) string {
-	_, rest, _ := strings.Cut(captureSQL, "$capture$")
-	source, _, _ := strings.Cut(rest, "$capture$")
-	capture := strings.NewReplacer(
-		"{{append}}", indent(strings.TrimSpace(appendSQL), "    "),
-		"{{send}}", indent(strings.TrimSpace(sendSQL), "        "), "{{send.rest}}", indent(strings.TrimSpace(sendSQL), "    "),
-	).Replace(strings.TrimSpace(captureBodySQL))
-	declare, body := "", indent(capture, "  ")
-	if s.config.OnError == onErrorFailOpen {
-		declare, body, _ = strings.Cut(guardSQL, "begin\n")
-		body = strings.TrimRight(strings.ReplaceAll(body, "{{capture}}", indent(capture, "      ")), "\n")
-	}
-	source = strings.NewReplacer("{{guard.declare}}", declare, "{{body}}", body).Replace(source)
-	return strings.NewReplacer(
-		"{{table}}", strings.NewReplacer("\n", " ", "$", "").Replace(t.ident()),
-		"{{closed}}", closedSQL, "{{closed.looked}}", closedLookedSQL, "{{counted}}", countedSQL,
-		"{{shape}}", strconv.FormatInt(t.shapeID, 10), "{{sent}}", strconv.FormatBool(t.sent),
-		"{{row datawatch_new}}", rowSQL("datawatch_new", t.drop),
-		"{{row datawatch_old}}", rowSQL("datawatch_old", t.drop),
-	).Replace(source)
-}
-
-// These tell whether nothing is captured: true where there is no room or no collector came, null where somebody switched
-// capture off. The first is for statements of a single row, which needn't look each time: see datawatch.is_full.
-const (
-	closedSQL = "case when off is null then clock_timestamp() > expires or\n" +
-		"      (drawn & 63 = 0 or room < 134217728 or pg_sequence_last_value('datawatch.filled') is not distinct from 2) and datawatch.is_full() end"
-	closedLookedSQL = "case when queue.off is null then moment > queue.expires or datawatch.is_full() end"
-)
-
-// countedSQL is how many rows of the transaction were captured before this one, which it counts.
-const countedSQL = "set_config('datawatch.written',\n" +
-	"      (coalesce(nullif(current_setting('datawatch.written', true), ''), '0')::bigint + 1)::text, true)::bigint - 1"
-
-// rowSQL prints a row. The name with a star is always the whole row, whatever its columns are called.
-func rowSQL(relation string, drop []string) string {
-	if len(drop) == 0 {
-		return "to_json(" + relation + ".*)::text"
-	}
-	quoted := make([]string, len(drop))
-	for i, d := range drop {
-		quoted[i] = quote(d)
-	}
-	return "(to_jsonb(" + relation + ".*) - array[" + strings.Join(quoted, ", ") + "])::text"
 }
 
 func indent(text, by string) string {

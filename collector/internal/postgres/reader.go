@@ -3,12 +3,14 @@ package postgres
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"maps"
 	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"datawatch/collector/internal/source"
 	"datawatch/collector/internal/source/backfill"
@@ -42,6 +44,7 @@ type reader struct {
 	emit     source.Emit
 	shapes   *shapes
 	database string
+	version  int // of what is installed
 	queries  *queries
 	p        progress
 
@@ -86,7 +89,7 @@ func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, em
 		return nil, err
 	}
 	if !sameServer(w.server, server) {
-		if err := s.adopt(ctx, db, server); err != nil {
+		if err := s.adopt(ctx, db, w.version, server); err != nil {
 			return nil, err
 		}
 		dumped := w.toldAt
@@ -95,15 +98,12 @@ func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, em
 		}
 		w.dumped = dumped
 	}
-	r := &reader{Source: s, db: db, emit: emit, database: w.database, queries: queriesNow}
-	if w.version < version {
-		r.queries = queriesBefore
-	}
+	r := &reader{Source: s, db: db, emit: emit, database: w.database, version: w.version, queries: queriesOf(w.version)}
 	r.shapes = &shapes{source: s.name, database: w.database, db: db, byID: map[int64]*shape{}}
 	if r.last, err = r.poll(ctx, false); err != nil {
 		return nil, err
 	}
-	if w.holds, err = holdsLast(ctx, db, from); err != nil {
+	if w.holds, err = holdsLast(ctx, db, w.version, from); err != nil {
 		return nil, err
 	}
 	p, missing := begin(from, w, r.last.snapshot, r.last.at)
@@ -125,15 +125,28 @@ func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, em
 func (r *reader) poll(ctx context.Context, marking bool) (position, error) {
 	var p position
 	var xid, snap string
-	if err := r.db.QueryRow(ctx, pollSQL, marking).Scan(&xid, &snap, &p.at, &p.seq, &p.failed, &p.skipped); err != nil {
-		return p, fmt.Errorf("poll the outbox: %w", err)
+	err := r.db.QueryRow(ctx, r.queries.poll, marking).Scan(&xid, &snap, &p.at, &p.seq, &p.failed, &p.skipped)
+	if err != nil {
+		return p, r.unpolled(ctx, err)
 	}
-	var err error
 	if p.xid, err = strconv.ParseUint(xid, 10, 64); err != nil {
 		return p, fmt.Errorf("poll the outbox: %w", err)
 	}
 	p.snapshot, err = parseSnapshot(snap)
 	return p, err
+}
+
+// unpolled tells why a poll failed. An upgrade renames what is polled, so that no snapshot is taken that sees packs which
+// the queries of before don't.
+func (r *reader) unpolled(ctx context.Context, err error) error {
+	var server *pgconn.PgError
+	if errors.As(err, &server) && server.Code == codeUndefinedTable {
+		var installed int
+		if r.db.QueryRow(ctx, "select version from datawatch.meta").Scan(&installed) == nil && installed > r.version {
+			return errUpgraded
+		}
+	}
+	return fmt.Errorf("poll the outbox: %w", err)
 }
 
 func (r *reader) run(ctx context.Context) error {

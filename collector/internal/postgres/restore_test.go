@@ -151,7 +151,7 @@ func TestADumpBroughtToAnotherServerIsANewEpochWithAGap(t *testing.T) {
 	_ = stop()
 	before := r.captured()
 	r.exec(`insert into t values (2, 'sad'), (3, 'sad'); update t set m = 'happy' where id = 2`)
-	if n := r.number(`select count(*) from datawatch.outbox`); n != 3 {
+	if n := r.number(`select count(*) from datawatch.packs`); n != 3 {
 		t.Fatalf("production's outbox holds %d packs", n)
 	}
 	plain, custom := filepath.Join(t.TempDir(), "dump.sql"), filepath.Join(t.TempDir(), "dump")
@@ -173,7 +173,7 @@ func TestADumpBroughtToAnotherServerIsANewEpochWithAGap(t *testing.T) {
 				}
 				restore(staging.DSN(database))
 				r, known := r.moved(t, staging.DSN(database)), before
-				if n := r.number(`select count(*) from datawatch.outbox`); n != 3 {
+				if n := r.number(`select count(*) from datawatch.packs`); n != 3 {
 					t.Fatalf("the dump has %d packs of production", n)
 				}
 				if state == "none" {

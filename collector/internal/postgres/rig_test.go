@@ -297,3 +297,25 @@ func (r *rig) awaitInstalled(table string) {
 		return err
 	})
 }
+
+// emptyOutbox takes all packs away, whether they were read or not.
+const emptyOutbox = `truncate datawatch.outbox, datawatch.single_0, datawatch.single_1, datawatch.single_2`
+
+// breaks makes capture fail where a pack has that op, until it is mended.
+func (r *rig) breaks(op string) {
+	r.t.Helper()
+	r.everyOutbox(`alter table %s add constraint broken check (op <> '` + op + `')`)
+}
+
+func (r *rig) mended() {
+	r.t.Helper()
+	r.everyOutbox(`alter table %s drop constraint broken`)
+}
+
+// everyOutbox runs a statement for each table that packs are written to.
+func (r *rig) everyOutbox(statement string) {
+	r.t.Helper()
+	for _, table := range []string{"datawatch.outbox", "datawatch.single_0", "datawatch.single_1", "datawatch.single_2"} {
+		r.exec(fmt.Sprintf(statement, table))
+	}
+}

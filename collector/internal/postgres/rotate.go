@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -31,49 +32,80 @@ func (s *Source) rotate(ctx context.Context, db *pgx.Conn) error {
 	return s.switchOn(ctx, db)
 }
 
+// slotTables are the tables of a slot, in the order in which they are locked, as an installation of that version has them.
+func slotTables(version, slot int) []string {
+	tables := []string{fmt.Sprintf("datawatch.outbox_%d", slot)}
+	if version >= versionSingles {
+		tables = append(tables, fmt.Sprintf("datawatch.single_%d", slot))
+	}
+	return tables
+}
+
+// allTables are those of all slots.
+func allTables(version int) string {
+	var tables []string
+	for slot := range slots {
+		tables = append(tables, slotTables(version, slot)...)
+	}
+	return strings.Join(tables, ", ")
+}
+
+// bytesSQL is the size of the tables of those slots for whose number, a text, the condition on slot holds.
+func bytesSQL(condition string) string {
+	return `(select coalesce(sum(pg_relation_size(c.oid) + coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0)), 0)::bigint
+		from pg_class c join pg_namespace n on n.oid = c.relnamespace, right(c.relname, 1) slot
+		where n.nspname = 'datawatch' and c.relname ~ '^(outbox|single)_[0-9]$' and ` + condition + `)`
+}
+
 func (s *Source) empty(ctx context.Context, db *pgx.Conn, slot int) error {
 	var ready bool
-	err := db.QueryRow(ctx, `select coalesce(s.slot <> q.current and s.switched_xid < pg_snapshot_xmin(p.snapshot)
-			and pg_relation_size(('datawatch.outbox_' || s.slot)::regclass) > 0, false)
-		from datawatch.slots s, datawatch.queue q, datawatch.progress p where s.slot = $1`, slot).Scan(&ready)
+	var installed int
+	err := db.QueryRow(ctx, `select m.version, coalesce(s.slot <> q.current and s.switched_xid < pg_snapshot_xmin(p.snapshot)
+			and `+bytesSQL("slot = s.slot::text")+` > 0, false)
+		from datawatch.meta m, datawatch.slots s, datawatch.queue q, datawatch.progress p where s.slot = $1`, slot).Scan(&installed, &ready)
 	if err != nil {
-		return fmt.Errorf("look at outbox_%d: %w", slot, err)
+		return fmt.Errorf("look at slot %d of the outbox: %w", slot, err)
 	}
 	if !ready {
 		return nil
 	}
-	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		table := fmt.Sprintf("datawatch.outbox_%d", slot)
-		if _, err := tx.Exec(ctx, "set local lock_timeout = '"+truncateTimeout+"'"); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "lock table "+table+" in access exclusive mode"); err != nil {
-			return err
-		}
-		var unread bool
-		if err := tx.QueryRow(ctx, `select exists (select from `+table+` o, datawatch.slots s, datawatch.progress p
-			where s.slot = $1 and o.behind is null and o.seq > s.switched_seq and not pg_visible_in_snapshot(o.txid, p.snapshot))
-			or exists (select from `+table+` o, datawatch.slots s, datawatch.progress p
-			where s.slot = $1 and o.behind is not null and o.seq > s.switched_seq and not pg_visible_in_snapshot(o.txid, p.snapshot))`, slot).Scan(&unread); err != nil || unread {
-			return err
-		}
-		_, err := tx.Exec(ctx, "truncate "+table)
-		return err
-	})
+	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error { return emptySlot(ctx, tx, slotTables(installed, slot), slot) })
 	if err != nil {
-		return fmt.Errorf("empty outbox_%d: %w", slot, err)
+		return fmt.Errorf("empty slot %d of the outbox: %w", slot, err)
 	}
 	return s.keepAlive(ctx, db) // there is more room now
+}
+
+// emptySlot truncates a slot's tables unless they hold what wasn't read.
+func emptySlot(ctx context.Context, tx pgx.Tx, tables []string, slot int) error {
+	if _, err := tx.Exec(ctx, "set local lock_timeout = '"+truncateTimeout+"'"); err != nil {
+		return err
+	}
+	all := strings.Join(tables, ", ")
+	if _, err := tx.Exec(ctx, "lock table "+all+" in access exclusive mode"); err != nil {
+		return err
+	}
+	unread := `exists (select from %s o, datawatch.slots s, datawatch.progress p
+		where s.slot = $1 and o.seq > s.switched_seq and not pg_visible_in_snapshot(o.txid, p.snapshot)%s)`
+	// The outbox's indexes are of the one or of the other.
+	parts := []string{fmt.Sprintf(unread, tables[0], " and o.behind is null"), fmt.Sprintf(unread, tables[0], " and o.behind is not null")}
+	for _, table := range tables[1:] {
+		parts = append(parts, fmt.Sprintf(unread, table, ""))
+	}
+	var waits bool
+	if err := tx.QueryRow(ctx, "select "+strings.Join(parts, " or "), slot).Scan(&waits); err != nil || waits {
+		return err
+	}
+	_, err := tx.Exec(ctx, "truncate "+all)
+	return err
 }
 
 func (s *Source) switchOn(ctx context.Context, db *pgx.Conn) error {
 	threshold := min(int64(rotateBytes), s.room()/4)
 	var current int
 	var due bool
-	err := db.QueryRow(ctx, `select q.current,
-			coalesce(pg_relation_size(q.main), 0) + coalesce(pg_relation_size(nullif(q.toast, 0)), 0) > $1
-			and pg_relation_size(('datawatch.outbox_' || (q.current + 1) % 3)::regclass) = 0
-		from datawatch.queue q`, threshold).Scan(&current, &due)
+	err := db.QueryRow(ctx, "select q.current, "+bytesSQL("slot = q.current::text")+" > $1 and "+bytesSQL("slot = ((q.current + 1) % 3)::text")+
+		" = 0 from datawatch.queue q", threshold).Scan(&current, &due)
 	if err != nil {
 		return fmt.Errorf("look at the current outbox: %w", err)
 	}

@@ -86,8 +86,7 @@ func (s *Source) status(ctx context.Context, db querier) (*Status, error) {
 
 func outboxBytes(ctx context.Context, db querier) (int64, error) {
 	var bytes int64
-	err := db.QueryRow(ctx, `select sum(pg_relation_size(c.oid) + coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0))::bigint
-		from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'datawatch' and c.relname like 'outbox\__'`).Scan(&bytes)
+	err := db.QueryRow(ctx, "select "+bytesSQL("true")).Scan(&bytes)
 	if err != nil {
 		return 0, fmt.Errorf("measure the outbox: %w", err)
 	}

@@ -51,8 +51,9 @@ func TestEveryGapIsNamedInTheLog(t *testing.T) {
 	log := r.logged()
 	r.install()
 	r.exec(`insert into t values (1, 'x')`)
-	r.exec(`alter table datawatch.outbox add constraint broken check (op <> 'u')`)
-	r.exec(`update t set v = 'y'; alter table datawatch.outbox drop constraint broken`)
+	r.breaks(packUpdate)
+	r.exec(`update t set v = 'y'`)
+	r.mended()
 	r.wait(2)
 	if got := log.with("level=WARN", "stream=shop-db/public.t", "cause="+causeCaptureFailed, "from=", "to=", "remedy="); len(got) != 1 {
 		t.Errorf("the gap is named %d times: %q", len(got), got)

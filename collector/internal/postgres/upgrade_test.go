@@ -6,23 +6,44 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// version2SQL is what version 2 installed on a table t (id int primary key, v text, n numeric(12,2), at timestamptz), with
+// These are what earlier versions installed on a table t (id int primary key, v text, n numeric(12,2), at timestamptz), with
 // {{server}} in the place of the server's name.
-//
-//go:embed testdata/version2.sql
-var version2SQL string
+var (
+	//go:embed testdata/version2.sql
+	version2SQL string
+	//go:embed testdata/version3.sql
+	version3SQL string
+)
 
-// An outbox of version 2 is read as it is, by who doesn't manage it and while somebody upgrades it; what its functions
-// wrote is read after it too, and nothing of the stream is lost or told twice.
-func TestAnOlderInstallationIsReadAndUpgradedInPlace(t *testing.T) {
-	r := newRig(t, `create table t (id int primary key, v text, n numeric(12,2), at timestamptz)`)
+const upgradedTable = `create table t (id int primary key, v text, n numeric(12,2), at timestamptz)`
+
+// newOlderRig has what an earlier version installed.
+func newOlderRig(t *testing.T, installed string) *rig {
+	t.Helper()
+	r := newRig(t, upgradedTable)
 	server, err := serverIdentity(t.Context(), r.db)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.exec(strings.ReplaceAll(version2SQL, "{{server}}", server))
+	r.exec(strings.ReplaceAll(installed, "{{server}}", server))
+	return r
+}
+
+var olderVersions = map[string]string{"2": version2SQL, "3": version3SQL}
+
+// An outbox of an earlier version is read as it is, by who doesn't manage it and while somebody upgrades it; what its functions
+// wrote is read after it too, and nothing of the stream is lost or told twice.
+func TestAnOlderInstallationIsReadAndUpgradedInPlace(t *testing.T) {
+	for name, installed := range olderVersions {
+		t.Run(name, func(t *testing.T) { testUpgrade(t, newOlderRig(t, installed)) })
+	}
+}
+
+func testUpgrade(t *testing.T, r *rig) {
 	r.config.ManageTriggers = false
 	r.exec(`insert into t values (1, 'a', 1.50, '2026-01-01 00:00:00+00'); insert into t select g, 'b' from generate_series(2, 3) g`)
 	r.wait(3) // nobody upgrades it
@@ -34,7 +55,8 @@ func TestAnOlderInstallationIsReadAndUpgradedInPlace(t *testing.T) {
 	go func() { ended <- r.source().Run(ctx, r.progress(), r.emit) }()
 	r.await(5)
 	r.install()
-	r.exec(`update t set v = 'd' where id < 3; delete from t where id = 3`)
+	r.exec(`update t set v = 'd' where id < 3`)
+	r.exec(`delete from t where id = 3`)
 	if err := <-ended; !errors.Is(err, errUpgraded) {
 		t.Fatalf("the run ended with %v", err)
 	}
@@ -47,29 +69,80 @@ func TestAnOlderInstallationIsReadAndUpgradedInPlace(t *testing.T) {
 		`public.t update {"id":1} before {"id":1,"v":"c","n":1.50,"at":"2026-01-01T00:00:00+00:00"} after {"id":1,"v":"d","n":1.50,"at":"2026-01-01T00:00:00+00:00"}`,
 		`public.t update {"id":2} before {"id":2,"v":"c","n":null,"at":null} after {"id":2,"v":"d","n":null,"at":null}`,
 		`public.t delete {"id":3} before {"id":3,"v":"b","n":null,"at":null}`)
-	if n := r.number(`select count(*) from datawatch.outbox where news is not null`); n != 1 {
-		t.Errorf("%d updates are in binary form", n)
+	if n := r.number(`select count(*) from datawatch.single_0 where was is not null`); n != 1 {
+		t.Errorf("%d deletes are where single rows are", n)
 	}
 	if steps, err := r.source().Plan(t.Context()); err != nil || len(steps) != 0 {
 		t.Errorf("a plan of %v, %v", steps, err)
 	}
 }
 
-// Packs of version 2 that nobody had read are read from the upgraded outbox.
+// Packs of an earlier version that nobody had read are read from the upgraded outbox.
 func TestWhatAnOlderInstallationWroteIsReadAfterItsUpgrade(t *testing.T) {
-	r := newRig(t, `create table t (id int primary key, v text, n numeric(12,2), at timestamptz)`)
-	server, err := serverIdentity(t.Context(), r.db)
-	if err != nil {
+	for name, installed := range olderVersions {
+		t.Run(name, func(t *testing.T) {
+			r := newOlderRig(t, installed)
+			r.exec(`insert into t (id, v) values (1, 'a')`)
+			r.install()
+			r.exec(`insert into t (id, v) values (2, 'b')`)
+			expect(t, r.wait(2),
+				`public.t insert {"id":1} after {"id":1,"v":"a","n":null,"at":null}`,
+				`public.t insert {"id":2} after {"id":2,"v":"b","n":null,"at":null}`)
+			if n := r.number(`select count(*) from datawatch.single_0`); n != 1 {
+				t.Errorf("%d packs are where single rows are", n)
+			}
+		})
+	}
+}
+
+// A transaction may begin before an upgrade and go on after it, and come to a table whose function isn't made anew yet: its
+// rows are counted through.
+func TestATransactionThatAnUpgradeComesAmidIsCountedThrough(t *testing.T) {
+	r := newOlderRig(t, version3SQL)
+	writer := r.session()
+	write := func(sql string) {
+		t.Helper()
+		if _, err := writer.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(`begin; insert into t (id) values (1)`)
+	r.install()
+	write(`insert into t (id) values (2); insert into t (id) values (3); insert into t (id) select generate_series(4, 5)`)
+	_, older, _ := strings.Cut(version3SQL, "create or replace function datawatch.capture_t_")
+	older, _, _ = strings.Cut(older, "revoke all on function datawatch.capture_t_")
+	r.exec("create or replace function datawatch.capture_t_" + older)
+	write(`insert into t (id) values (6); insert into t (id) select generate_series(7, 8)`)
+	r.install()
+	write(`insert into t (id) values (9); truncate t; insert into t (id) values (10); commit`)
+	got := r.wait(11)
+	for i, e := range got {
+		if c := rowChange(t, e); c.TransactionIndex != int64(i) {
+			t.Errorf("%s has the index %d, not %d", brief(t, e), c.TransactionIndex, i)
+		}
+	}
+	for table, want := range map[string]int64{"outbox": 5, "single_0": 4} {
+		if n := r.number(`select count(*) from datawatch.` + table); n != want {
+			t.Errorf("%d packs are in %s", n, table)
+		}
+	}
+}
+
+// A collector of before, which reads on while somebody upgrades, doesn't pass over what it can't see.
+func TestACollectorOfBeforeEndsWhenTheOutboxIsUpgraded(t *testing.T) {
+	r := newOlderRig(t, version3SQL)
+	reader := r.session()
+	before := queriesOf(3)
+	poll := func() error {
+		_, err := reader.Exec(t.Context(), before.poll, false)
+		return err
+	}
+	if err := poll(); err != nil {
 		t.Fatal(err)
 	}
-	r.exec(strings.ReplaceAll(version2SQL, "{{server}}", server))
-	r.exec(`insert into t (id, v) values (1, 'a')`)
 	r.install()
-	r.exec(`insert into t (id, v) values (2, 'b')`)
-	expect(t, r.wait(2),
-		`public.t insert {"id":1} after {"id":1,"v":"a","n":null,"at":null}`,
-		`public.t insert {"id":2} after {"id":2,"v":"b","n":null,"at":null}`)
-	if n := r.number(`select count(*) from datawatch.outbox where news is not null`); n != 1 {
-		t.Errorf("%d packs are in binary form", n)
+	var server *pgconn.PgError
+	if err := poll(); !errors.As(err, &server) || server.Code != codeUndefinedTable {
+		t.Errorf("polled with %v", err)
 	}
 }

@@ -7,11 +7,11 @@ as $capture$
 -- Captures what a statement did to {{table}}. Written by datawatch; replaced when the table changes.
 -- shape constant bigint := {{shape}};
 declare
-  way text;
   nothing record;
   moment timestamptz;
   op "char";
   total bigint;
+  gate bigint;
   slot smallint;
   closed boolean;
   started bigint;

@@ -1,89 +1,14 @@
--- What is evaluated here is set up anew in each transaction, and costs a microsecond: so little is said before the row of a
--- statement that changed one is written, and that by one query, which does nothing where it is otherwise.
-way := case
-  when tg_when = 'BEFORE' and tg_op <> 'TRUNCATE' then 'BEFORE'
-  when tg_op = 'TRUNCATE' or current_setting('datawatch.open', true) <> '' then 'OTHER'
-  when /* sent */ {{sent}} and pg_client_encoding() = 'UTF8' then tg_op
-  else 'JSON' end;
-if way = 'UPDATE' then
-  insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, bytes, olds, news)
-  select current, drawn, 0, 'u', {{shape}}, clock_timestamp(), {{counted}}, 1, 1, octet_length(o) + octet_length(n), array[o], array[n]
-  from (
-    select queue.current, queue.off, queue.expires, queue.room, nextval('datawatch.seq') as drawn,
-      (select record_send(datawatch_old.*) from datawatch_old) as o,
-      (select record_send(datawatch_new.*) from datawatch_new) as n
-    from datawatch.queue where not exists (select from datawatch_old offset 1)
-    offset 0) row
-  where octet_length(o) + octet_length(n) <= 102400 and ({{closed}}) is false;
-  if found then
-    return nothing;
-  end if;
-elsif way = 'INSERT' then
-  insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, bytes, news)
-  select current, drawn, 0, 'i', {{shape}}, clock_timestamp(), {{counted}}, 1, 1, octet_length(n), array[n]
-  from (
-    select queue.current, queue.off, queue.expires, queue.room, nextval('datawatch.seq') as drawn,
-      (select record_send(datawatch_new.*) from datawatch_new) as n
-    from datawatch.queue where not exists (select from datawatch_new offset 1)
-    offset 0) row
-  where octet_length(n) <= 102400 and ({{closed}}) is false;
-  if found then
-    return nothing;
-  end if;
-elsif way = 'DELETE' then
-  insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, bytes, olds)
-  select current, drawn, 0, 'd', {{shape}}, clock_timestamp(), {{counted}}, 1, 1, octet_length(o), array[o]
-  from (
-    select queue.current, queue.off, queue.expires, queue.room, nextval('datawatch.seq') as drawn,
-      (select record_send(datawatch_old.*) from datawatch_old) as o
-    from datawatch.queue where not exists (select from datawatch_old offset 1)
-    offset 0) row
-  where octet_length(o) <= 102400 and ({{closed}}) is false;
-  if found then
-    return nothing;
-  end if;
-elsif way = 'BEFORE' then
+-- What is evaluated here is set up anew in each transaction, and costs up to a microsecond: so little is said before the row
+-- of a statement that changed one is written, and that by one query, which does nothing where it is otherwise. Every 64th
+-- such statement goes the longer way, which looks at the size of the outbox.
+gate := case when tg_when = 'AFTER' and pg_client_encoding() = 'UTF8' and coalesce(current_setting('datawatch.open', true), '') = ''
+  then pg_sequence_last_value('datawatch.gate') end;
+{{singles}}
+if found then
+  return nothing;
+elsif tg_when = 'BEFORE' and tg_op <> 'TRUNCATE' then
   ignored := datawatch.statement_begins(tg_relid, tg_op, pg_trigger_depth());
   return nothing;
-elsif way = 'JSON' then
-  if tg_op = 'UPDATE' then
-    insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, before, after)
-    select current, drawn, 0, 'u', {{shape}}, clock_timestamp(), {{counted}}, 1, 1, '[' || o || ']', '[' || n || ']'
-    from (
-      select queue.current, queue.off, queue.expires, queue.room, nextval('datawatch.seq') as drawn,
-        (select {{row datawatch_old}} from datawatch_old) as o,
-        (select {{row datawatch_new}} from datawatch_new) as n
-      from datawatch.queue where not exists (select from datawatch_old offset 1)
-      offset 0) row
-    where o is not null and ({{closed}}) is false;
-    if found then
-      return nothing;
-    end if;
-  elsif tg_op = 'INSERT' then
-    insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
-    select current, drawn, 0, 'i', {{shape}}, clock_timestamp(), {{counted}}, 1, 1, '[' || n || ']'
-    from (
-      select queue.current, queue.off, queue.expires, queue.room, nextval('datawatch.seq') as drawn,
-        (select {{row datawatch_new}} from datawatch_new) as n
-      from datawatch.queue where not exists (select from datawatch_new offset 1)
-      offset 0) row
-    where n is not null and ({{closed}}) is false;
-    if found then
-      return nothing;
-    end if;
-  else
-    insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, before)
-    select current, drawn, 0, 'd', {{shape}}, clock_timestamp(), {{counted}}, 1, 1, '[' || o || ']'
-    from (
-      select queue.current, queue.off, queue.expires, queue.room, nextval('datawatch.seq') as drawn,
-        (select {{row datawatch_old}} from datawatch_old) as o
-      from datawatch.queue where not exists (select from datawatch_old offset 1)
-      offset 0) row
-    where o is not null and ({{closed}}) is false;
-    if found then
-      return nothing;
-    end if;
-  end if;
 end if;
 moment := clock_timestamp();
 op := lower(left(tg_op, 1));
@@ -91,11 +16,11 @@ done := 0;
 rows := 0;
 bytes := 0;
 if tg_op = 'INSERT' then
-  select (select count(*) from datawatch_new), queue.current, {{closed.looked}} into total, slot, closed from datawatch.queue;
+  select (select count(*) from datawatch_new), queue.current, datawatch.is_closed() into total, slot, closed from datawatch.queue;
 elsif tg_op <> 'TRUNCATE' then
-  select (select count(*) from datawatch_old), queue.current, {{closed.looked}} into total, slot, closed from datawatch.queue;
+  select (select count(*) from datawatch_old), queue.current, datawatch.is_closed() into total, slot, closed from datawatch.queue;
 else
-  select 1, queue.current, {{closed.looked}} into total, slot, closed from datawatch.queue;
+  select 1, queue.current, datawatch.is_closed() into total, slot, closed from datawatch.queue;
 end if;
 if current_setting('datawatch.open', true) <> '' then
   spot := datawatch.statement_ends(tg_relid, tg_op, pg_trigger_depth(), total > 0 and closed is false);
@@ -110,18 +35,19 @@ if total = 0 then
   if spot.start is not null then
     -- It changed nothing; what its triggers did is behind it all the same.
     insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place)
-    values (slot, nextval('datawatch.seq'), 0, 'm', {{shape}}, moment, coalesce(nullif(current_setting('datawatch.written', true), ''), '0')::bigint, 0, 0, spot.start, spot.behind, spot.place);
+    values (slot, nextval('datawatch.seq'), 0, 'm', {{shape}}, moment, datawatch.count_rows({{guard}}), 0, 0, spot.start, spot.behind, spot.place);
   end if;
   return nothing;
 end if;
-started := coalesce(nullif(current_setting('datawatch.written', true), ''), '0')::bigint;
+-- Rows of a statement that is behind another aren't counted.
+started := datawatch.count_rows(case when spot.behind is null then total else 0 end + {{guard}});
 if spot.behind is null then
-  ignored := set_config('datawatch.written', (started + total)::text, true);
+  started := started - total;
 end if;
 number := nextval('datawatch.seq');
 if tg_op = 'TRUNCATE' then
   perform datawatch.capture_truncate(slot, number, {{shape}}, moment, started, tg_relid, spot);
-elsif total = 1 then
+elsif total = 1 and (not {{sent}} or pg_client_encoding() <> 'UTF8' or datawatch.has_large_values(tg_relid)) then
   if tg_op = 'INSERT' then
     insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, after)
     select slot, number, 0, 'i', {{shape}}, moment, started, 1, 1, spot.start, spot.behind, spot.place, '[' || {{row datawatch_new}} || ']' from datawatch_new;
@@ -159,7 +85,7 @@ elsif datawatch.has_large_values(tg_relid) then
       new_rows := array_append(new_rows, new_row);
     end if;
   end loop;
-elsif /* sent */ {{sent}} and pg_client_encoding() = 'UTF8' then
+elsif {{sent}} and pg_client_encoding() = 'UTF8' then
   if op = 'i' then
     for new_sent in select record_send(datawatch_new.*) from datawatch_new loop
       news_sent := array_append(news_sent, new_sent);

@@ -112,21 +112,33 @@ begin
 end
 $body$;
 
+-- Counts rows of the transaction that were captured, and tells how many there are then. The setting datawatch.written has them in
+-- its last 14 digits; before these are a 1 and, in two digits, how many statements of the transaction had a guard, so that one
+-- setting does for both.
+create or replace function datawatch.count_rows(more bigint) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+begin
+  return set_config('datawatch.written',
+    (coalesce(nullif(current_setting('datawatch.written', true), ''), '10000000000000000')::bigint + more)::text, true)::bigint % 100000000000000;
+end
+$body$;
+
 -- A failed capture, told from inside the application's transaction: a gap at its very place in the stream. Where not even
 -- this can be written, a sequence counts.
 create or replace function datawatch.capture_failed(shape bigint, reason text, relation oid, op text, depth integer) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 declare
   spot datawatch.spot;
+  started bigint := datawatch.count_rows(100000000000000); -- the guard that caught it
 begin
   if current_setting('datawatch.open', true) <> '' and op is not null then
     spot := datawatch.statement_ends(relation, op, depth, true);
   end if;
   insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, after)
-  select queue.current, nextval('datawatch.seq'), 0, 'g', shape, clock_timestamp(), coalesce(nullif(current_setting('datawatch.written', true), ''), '0')::bigint, 0, 0,
+  select queue.current, nextval('datawatch.seq'), 0, 'g', shape, clock_timestamp(), started, 0, 0,
     spot.start, spot.behind, spot.place, reason from datawatch.queue;
 exception when others then
-  perform nextval('datawatch.failed');
+  perform nextval('datawatch.failures');
 end
 $body$;
 
@@ -147,19 +159,39 @@ language sql stable set search_path = pg_catalog, pg_temp as $body$
   select c.relhassubclass or coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)) > 0, false) from pg_class c where c.oid = relation
 $body$;
 
--- Whether the outbox has reached its cap. To look costs nearly as much as to write a row. So of the statements that write a
--- single row, 100 kB at most, every 64th looks, and every one where there is little room or none was found: a sequence says
--- so, which needs no lock that others would wait for.
+-- Whether the outbox has reached its cap.
 create or replace function datawatch.is_full() returns boolean
+language sql security definer set search_path = pg_catalog, pg_temp as $body$
+  select coalesce(pg_relation_size(main), 0) + coalesce(pg_relation_size(nullif(toast, 0)), 0)
+    + pg_table_size(('datawatch.single_' || current)::regclass) > room from datawatch.queue
+$body$;
+
+-- Whether nothing is captured: true where there is no room or no collector came, null where somebody switched capture off.
+-- To look costs nearly as much as to write a row. So of the statements that write a single row, 100 kB at most, every 64th
+-- looks, and every one where there is little room or none was found: the gate says so, which needs no lock that others would
+-- wait for.
+create or replace function datawatch.is_closed() returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 declare
-  filled boolean;
+  closed boolean;
 begin
-  select coalesce(pg_relation_size(main), 0) + coalesce(pg_relation_size(nullif(toast, 0)), 0) > room into filled from datawatch.queue;
-  if filled <> (coalesce(pg_sequence_last_value('datawatch.filled'), 1) = 2) then
-    perform setval('datawatch.filled', case when filled then 2 else 1 end);
+  select case when off is null then clock_timestamp() > expires or datawatch.is_full() end into closed from datawatch.queue;
+  if closed is not false and pg_sequence_last_value('datawatch.gate') <> 3 then
+    perform setval('datawatch.gate', 3);
   end if;
-  return filled;
+  return closed;
+end
+$body$;
+
+-- Sets the gate to what the queue says, whoever changed it. It is seen at once, also where that is undone: then some write to a
+-- slot that is no longer the current one, or not yet, where they are read as well, or all go the longer way until the collector
+-- next says that it lives.
+create or replace function datawatch.queue_changed() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
+begin
+  perform setval('datawatch.gate', case when off is null and clock_timestamp() < expires and room >= 134217728 and not datawatch.is_full() then current else 3 end)
+  from datawatch.queue;
+  return null;
 end
 $body$;
 
@@ -191,7 +223,7 @@ begin
     return;
   end if;
   if spot.behind is null then
-    perform set_config('datawatch.written', started::text, true);
+    perform datawatch.count_rows(-1);
   end if;
   if coalesce(current_setting(mark, true), '') <> 'on' and (select relkind from pg_class where oid = relation) = 'r' then
     select array(select jsonb_array_elements_text(s.shape -> 'drop')) into dropped from datawatch.shapes s where s.id = capture_truncate.shape;
@@ -207,7 +239,7 @@ begin
     using slot, number, shape, moment, started, dropped, spot.behind, spot.place;
     if spot.behind is null then
       select coalesce(sum(o.rows), 0) into found from datawatch.outbox o where o.seq = number and o.behind is null;
-      perform set_config('datawatch.written', (started + found)::text, true);
+      perform datawatch.count_rows(found);
     end if;
   end if;
 end
@@ -286,11 +318,8 @@ begin
   reason := case when now is null then 'drop' when (before -> 'partition')::boolean then 'detach' when (after -> 'partition')::boolean then 'attach' else 'rename' end;
   insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
   select current, nextval('datawatch.seq'), 0, case when (before -> 'partition')::boolean then 'p' else 't' end::"char", was, clock_timestamp(),
-    coalesce(nullif(current_setting('datawatch.written', true), ''), '0')::bigint, n, n, reason
+    datawatch.count_rows(n) - n, n, n, reason
   from datawatch.queue, (select case when (before -> 'partition')::boolean then 0 else 1 end) counted(n);
-  if not (before -> 'partition')::boolean then
-    perform set_config('datawatch.written', (coalesce(nullif(current_setting('datawatch.written', true), ''), '0')::bigint + 1)::text, true);
-  end if;
   if now is null then
     return;
   elsif (after -> 'partition')::boolean and (not (before -> 'partition')::boolean

@@ -1,7 +1,10 @@
   reason text;
 begin
-  -- A guard is a subtransaction with an id of its own: the first 50 statements of a transaction get one.
-  if set_config('datawatch.guarded', (coalesce(nullif(current_setting('datawatch.guarded', true), ''), '0')::integer + 1)::text, true)::integer <= 50 then
+  -- A guard is a subtransaction, and where it writes, has an id of its own: the first 50 statements that write get one. The
+  -- setting begins with 1 and how many had one: see datawatch.count_rows.
+  if current_setting('datawatch.written', true) >= '150' collate "C" then
+{{capture.unguarded}}
+  else
     begin
 {{capture}}
     exception when others then
@@ -9,6 +12,4 @@ begin
       perform datawatch.capture_failed({{shape}}, reason, tg_relid, case when tg_when = 'AFTER' or tg_op = 'TRUNCATE' then tg_op end, pg_trigger_depth());
       return nothing;
     end;
-  else
-{{capture}}
   end if;

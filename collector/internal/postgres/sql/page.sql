@@ -6,7 +6,7 @@ from (
   select found.*, size > {{largest}} * case when rows = 1 then 1 else 4 end + 2097152 as cut, sum(size) over (order by seq, part) as running
   from (
     select o.*, coalesce(octet_length(o.before), 0) + coalesce(octet_length(o.after), 0) + coalesce({{sent o.bytes}}, 0)::bigint as size
-    from datawatch.outbox o
+    from {{packs}} o
     where (o.seq, o.part) > ($1::bigint, $2::bigint)
       and {{which}}
       and (o.txid >= $3::text::xid8 or o.txid = any ($4::text::xid8[]))

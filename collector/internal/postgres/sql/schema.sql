@@ -24,10 +24,8 @@ create table datawatch.shapes (
 create sequence datawatch.seq cache 1;
 -- Statements whose capture failed without a trace, and those left out for want of room. Sequences, since they are cheap
 -- and survive a rollback.
-create sequence datawatch.failed cache 1;
+create sequence datawatch.failures cache 1;
 create sequence datawatch.skipped cache 1;
--- 2 where the outbox was full when somebody looked last: see datawatch.is_full.
-create sequence datawatch.filled cache 1;
 
 -- One row: where triggers write now, and how long and how much they may.
 create table datawatch.queue (

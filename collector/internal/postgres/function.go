@@ -1,0 +1,87 @@
+package postgres
+
+import (
+	_ "embed"
+	"strconv"
+	"strings"
+)
+
+//go:embed sql/capture.sql
+var captureSQL string
+
+//go:embed sql/capture_body.sql
+var captureBodySQL string
+
+//go:embed sql/append.sql
+var appendSQL string
+
+//go:embed sql/send.sql
+var sendSQL string
+
+//go:embed sql/guard.sql
+var guardSQL string
+
+//go:embed sql/single_write.sql
+var singleWriteSQL string
+
+func captureFunction(function string, pinned settings, body string) string {
+	head, tail, _ := strings.Cut(strings.TrimSpace(captureSQL), "as $capture$")
+	_, tail, _ = strings.Cut(tail, "$capture$")
+	head = strings.NewReplacer("{{function}}", function, "{{settings}}", pinned.String()).Replace(head)
+	return head + "as $capture$" + body + "$capture$" + tail
+}
+
+// captureBody is what pg_proc.prosrc says of a function that is as it should be.
+func (s *Source) captureBody(t *table) string {
+	_, rest, _ := strings.Cut(captureSQL, "$capture$")
+	source, _, _ := strings.Cut(rest, "$capture$")
+	capture := strings.NewReplacer(
+		"{{singles}}", eachSlot(strings.ReplaceAll(strings.TrimSpace(singleWriteSQL), "{{counted}}", countedSQL), "\nels")+"\nend if;",
+		"{{append}}", indent(strings.TrimSpace(appendSQL), "    "),
+		"{{send}}", indent(strings.TrimSpace(sendSQL), "        "), "{{send.rest}}", indent(strings.TrimSpace(sendSQL), "    "),
+	).Replace(strings.TrimSpace(captureBodySQL))
+	unguarded := strings.ReplaceAll(capture, "{{guard}}", "0")
+	declare, body := "", indent(unguarded, "  ")
+	if s.config.OnError == onErrorFailOpen {
+		declare, body, _ = strings.Cut(guardSQL, "begin\n")
+		body = strings.TrimRight(strings.NewReplacer(
+			"{{capture}}", indent(strings.ReplaceAll(capture, "{{guard}}", countedGuard), "      "),
+			"{{capture.unguarded}}", indent(unguarded, "    "),
+		).Replace(body), "\n")
+	}
+	source = strings.NewReplacer("{{guard.declare}}", declare, "{{body}}", body).Replace(source)
+	return strings.NewReplacer(
+		"{{table}}", strings.NewReplacer("\n", " ", "$", "").Replace(t.ident()),
+		"{{shape}}", strconv.FormatInt(t.shapeID, 10), "{{sent}}", sent(t.sent),
+		"{{row datawatch_new}}", rowSQL("datawatch_new", t.drop), "{{row datawatch_old}}", rowSQL("datawatch_old", t.drop),
+		"{{image datawatch_new}}", imageSQL("datawatch_new", t), "{{image datawatch_old}}", imageSQL("datawatch_old", t),
+	).Replace(source)
+}
+
+// sent is marked in the functions, since ALTER TABLE may change it: see datawatch.refresh.
+func sent(is bool) string { return "/* sent */ " + strconv.FormatBool(is) }
+
+const (
+	// countedGuard is what a statement with a guard adds to the count of rows: see datawatch.count_rows.
+	countedGuard = "100000000000000"
+	// countedSQL is the count with the statement's one row.
+	countedSQL = "set_config('datawatch.written',\n" +
+		"        (coalesce(nullif(current_setting('datawatch.written', true), ''), '10000000000000000')::bigint + (1 + {{guard}}))::text, true)::bigint"
+)
+
+// imageSQL is a row as the tables for single rows take it.
+func imageSQL(relation string, t *table) string {
+	return "case when " + sent(t.sent) + " then record_send(" + relation + ".*) else textsend(" + rowSQL(relation, t.drop) + ") end"
+}
+
+// rowSQL prints a row. The name with a star is always the whole row, whatever its columns are called.
+func rowSQL(relation string, drop []string) string {
+	if len(drop) == 0 {
+		return "to_json(" + relation + ".*)::text"
+	}
+	quoted := make([]string, len(drop))
+	for i, d := range drop {
+		quoted[i] = quote(d)
+	}
+	return "(to_jsonb(" + relation + ".*) - array[" + strings.Join(quoted, ", ") + "])::text"
+}
