@@ -236,11 +236,15 @@ func eachSlot(template, between string) string {
 	return strings.Join(texts, between)
 }
 
+// fullSQL tells, of the queue, whether what is written to now has reached its cap.
+const fullSQL = "(coalesce(pg_relation_size(main), 0) + coalesce(pg_relation_size(nullif(toast, 0)), 0)\n" +
+	"    + pg_table_size(('datawatch.single_' || current)::regclass) > room)"
+
 // installedFunctions are those that all tables share.
 func installedFunctions() string {
 	return strings.NewReplacer(
 		"{{describe}}", describeSQLFunction(), "{{tracked}}", strings.TrimSpace(trackedSQL),
-		"{{settings}}", allSettings.String(), "{{sendable}}", sendableList(),
+		"{{full}}", fullSQL, "{{settings}}", allSettings.String(), "{{sendable}}", sendableList(),
 		"{{open.name}}", triggerOpen, "{{open.fires}}", firesWhen[triggerOpen],
 		"{{rows.name}}", triggerRows, "{{rows.fires}}", firesWhen[triggerRows],
 		"{{gone.name}}", triggerGone, "{{gone.fires}}", firesWhen[triggerGone],

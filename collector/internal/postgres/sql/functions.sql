@@ -161,21 +161,21 @@ $body$;
 
 -- Whether the outbox has reached its cap.
 create or replace function datawatch.is_full() returns boolean
-language sql security definer set search_path = pg_catalog, pg_temp as $body$
-  select coalesce(pg_relation_size(main), 0) + coalesce(pg_relation_size(nullif(toast, 0)), 0)
-    + pg_table_size(('datawatch.single_' || current)::regclass) > room from datawatch.queue
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
+begin
+  return (select {{full}} from datawatch.queue);
+end
 $body$;
 
 -- Whether nothing is captured: true where there is no room or no collector came, null where somebody switched capture off.
--- To look costs nearly as much as to write a row. So of the statements that write a single row, 100 kB at most, every 64th
--- looks, and every one where there is little room or none was found: the gate says so, which needs no lock that others would
--- wait for.
+-- To look costs more than to write a row. So of the statements that write a single row, 100 kB at most, every 256th looks, and
+-- every one where there is little room or none was found: the gate says so, which needs no lock that others would wait for.
 create or replace function datawatch.is_closed() returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 declare
   closed boolean;
 begin
-  select case when off is null then clock_timestamp() > expires or datawatch.is_full() end into closed from datawatch.queue;
+  select case when off is null then clock_timestamp() > expires or {{full}} end into closed from datawatch.queue;
   if closed is not false and pg_sequence_last_value('datawatch.gate') <> 3 then
     perform setval('datawatch.gate', 3);
   end if;
@@ -189,7 +189,7 @@ $body$;
 create or replace function datawatch.queue_changed() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 begin
-  perform setval('datawatch.gate', case when off is null and clock_timestamp() < expires and room >= 134217728 and not datawatch.is_full() then current else 3 end)
+  perform setval('datawatch.gate', case when off is null and clock_timestamp() < expires and room >= 134217728 and not {{full}} then current else 3 end)
   from datawatch.queue;
   return null;
 end

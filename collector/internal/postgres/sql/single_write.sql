@@ -6,7 +6,7 @@ if gate = {{slot}} then
     from (
       select nextval('datawatch.seq') as drawn, {{image datawatch_old}} as o, {{image datawatch_new}} as n
       from datawatch_old, datawatch_new where not exists (select from datawatch_new offset 1) offset 0) one
-    where drawn & 63 > 0 and octet_length(o) + octet_length(n) <= 102400;
+    where drawn & 255 > 0 and octet_length(o) + octet_length(n) <= 102400;
   elsif tg_op = 'INSERT' then
     insert into datawatch.single_{{slot}} (seq, txid, op, json, shape, at, counted, application, login, client, tag, became)
     select drawn, pg_current_xact_id(), 'i', not {{sent}}, {{shape}}, clock_timestamp(), {{counted}},
@@ -14,7 +14,7 @@ if gate = {{slot}} then
     from (
       select nextval('datawatch.seq') as drawn, {{image datawatch_new}} as n
       from datawatch_new where not exists (select from datawatch_new offset 1) offset 0) one
-    where drawn & 63 > 0 and octet_length(n) <= 102400;
+    where drawn & 255 > 0 and octet_length(n) <= 102400;
   else
     insert into datawatch.single_{{slot}} (seq, txid, op, json, shape, at, counted, application, login, client, tag, was)
     select drawn, pg_current_xact_id(), 'd', not {{sent}}, {{shape}}, clock_timestamp(), {{counted}},
@@ -22,5 +22,5 @@ if gate = {{slot}} then
     from (
       select nextval('datawatch.seq') as drawn, {{image datawatch_old}} as o
       from datawatch_old where not exists (select from datawatch_old offset 1) offset 0) one
-    where drawn & 63 > 0 and octet_length(o) <= 102400;
+    where drawn & 255 > 0 and octet_length(o) <= 102400;
   end if;
