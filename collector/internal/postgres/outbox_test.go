@@ -72,6 +72,37 @@ func TestReadOutboxTablesAreEmptiedAndNothingIsLost(t *testing.T) {
 	}
 }
 
+// TestTablesOfSingleRowsAreEmptiedAndNothingIsLost: statements of single rows find the slot by the gate, and go on through all of them.
+func TestTablesOfSingleRowsAreEmptiedAndNothingIsLost(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`)
+	r.limits.rotateBytes = 256 << 10
+	r.install()
+	stop := r.start()
+	n := 0
+	used := map[int64]bool{}
+	testrig.Eventually(t, 2*time.Minute, func() error {
+		r.exec(fmt.Sprintf(`do $$ begin for i in %d..%d loop insert into t values (i, repeat(md5(i::text), 30)); end loop; end $$`, n+1, n+100))
+		n += 100
+		for slot := range int64(slots) {
+			if r.number(fmt.Sprintf(`select count(*) from datawatch.single_%d`, slot)) > 0 {
+				used[slot] = true
+			}
+		}
+		if slot := r.number(`select last_value from datawatch.gate`); len(used) < slots || slot != 0 {
+			return fmt.Errorf("tables %v were used, the gate is at %d", used, slot)
+		}
+		return nil
+	})
+	r.await(n)
+	_ = stop()
+	if rows := replay(t, r.captured())["shop-db/public.t"]; len(rows) != n || r.count() != n {
+		t.Errorf("%d rows of %d by %d events", len(rows), n, r.count())
+	}
+	if left := r.number(`select count(*) from datawatch.packs`); left >= int64(n) {
+		t.Errorf("all of %d packs are still there", left)
+	}
+}
+
 func TestALargeStatementNeedsBoundedMemory(t *testing.T) {
 	r := newRig(t, `create table t (id int primary key, v text)`)
 	r.install()

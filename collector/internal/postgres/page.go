@@ -67,6 +67,8 @@ type limits struct {
 	// What a snapshot reads at a time; 0 is chunkRows and chunkBytes.
 	chunkRows  int
 	chunkBytes int64
+	// How large a slot's tables become before triggers are sent to the next; 0 is rotateBytes.
+	rotateBytes int64
 }
 
 var defaultLimits = limits{pagePacks: 5000, pageBytes: 2 << 20, batchEvents: 5000, batchBytes: 4 << 20}

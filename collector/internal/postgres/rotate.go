@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -16,7 +17,7 @@ const (
 	truncateTimeout = "50ms"
 )
 
-// rotate empties tables that triggers no longer write to and whose packs are all committed, and sends triggers on when
+// rotate empties the tables of slots that triggers no longer write to and whose packs are all committed, and sends triggers on when
 // the current table has become large and the next one is empty.
 //
 // A table is emptied in two phases, as PgQ does it. At the switch a transaction id is noted, and the sequence's value
@@ -101,7 +102,7 @@ func emptySlot(ctx context.Context, tx pgx.Tx, tables []string, slot int) error 
 }
 
 func (s *Source) switchOn(ctx context.Context, db *pgx.Conn) error {
-	threshold := min(int64(rotateBytes), s.room()/4)
+	threshold := min(cmp.Or(s.limits.rotateBytes, rotateBytes), s.room()/4)
 	var current int
 	var due bool
 	err := db.QueryRow(ctx, "select q.current, "+bytesSQL("slot = q.current::text")+" > $1 and "+bytesSQL("slot = ((q.current + 1) % 3)::text")+
