@@ -42,7 +42,7 @@ func TestBatchesHoldNoMoreThanTheyMayAndNothingIsLostBetweenThem(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			stage.setDefaults()
 			stage.Linger = time.Hour
-			w := &worker{stage: stage, intake: make(chan chunk, 1), places: newPlaces()}
+			w := &worker{stage: stage, intake: make(chan chunk, 1), places: newPlaces(nil)}
 			ctx, cancel := context.WithCancel(t.Context())
 			batches, ended := make(chan []Record), make(chan struct{})
 			go func() {

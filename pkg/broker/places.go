@@ -7,19 +7,25 @@ import (
 
 // places are how far a session has come: the next offset of each partition, where one is known.
 type places struct {
-	late chan struct{} // of capacity one: says that a place is known where one was asked for in vain
+	late   chan struct{}   // of capacity one: says that a place is known where one was asked for in vain
+	oldest map[int32]int64 // where partitions begin that nothing was committed of, or no longer hold it
 
 	mu    sync.Mutex
 	next  map[int32]int64
 	asked bool // in vain
 }
 
-func newPlaces() *places { return &places{next: map[int32]int64{}, late: make(chan struct{}, 1)} }
+func newPlaces(oldest map[int32]int64) *places {
+	return &places{next: map[int32]int64{}, late: make(chan struct{}, 1), oldest: oldest}
+}
 
-// begin notes where a partition begins; a negative offset is none: nothing was ever committed there.
+// begin notes where a partition begins; a negative offset is the oldest.
 func (p *places) begin(partition int32, offset int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if oldest, known := p.oldest[partition]; offset < 0 && known {
+		offset = oldest
+	}
 	if _, known := p.next[partition]; !known && offset >= 0 {
 		p.next[partition] = offset
 		if p.asked {

@@ -39,8 +39,12 @@ func (w *worker) Setup(session sarama.ConsumerGroupSession) error {
 			return fmt.Errorf("prepare partitions %v: %w", session.Claims()[w.stage.Topic], err)
 		}
 	}
+	oldest, err := w.oldest(session.Claims()[w.stage.Topic])
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(session.Context())
-	w.places = newPlaces()
+	w.places = newPlaces(oldest)
 	w.intake, w.rest, w.done, w.cancel = make(chan chunk, 1), nil, make(chan struct{}), cancel
 	go func() {
 		defer close(w.done)
@@ -50,6 +54,25 @@ func (w *worker) Setup(session sarama.ConsumerGroupSession) error {
 		}
 	}()
 	return nil
+}
+
+// oldest are the offsets at which partitions begin, for what isn't a record's: nil where nothing wakes the stage.
+func (w *worker) oldest(partitions []int32) (map[int32]int64, error) {
+	if w.stage.Wake == nil {
+		return nil, nil
+	}
+	scanner, err := NewScanner(w.stage.Broker, w.stage.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = scanner.Close() }()
+	oldest := make(map[int32]int64, len(partitions))
+	for _, partition := range partitions {
+		if oldest[partition], err = scanner.Oldest(w.stage.Topic, partition); err != nil {
+			return nil, fmt.Errorf("ask where %s/%d begins: %w", w.stage.Topic, partition, err)
+		}
+	}
+	return oldest, nil
 }
 
 // open makes the producer ready for a session with these partitions; without one there is nothing to write.
@@ -200,7 +223,7 @@ func each[T any](ctx context.Context, from <-chan T, do func(T) error) error {
 func (w *worker) become(ctx context.Context, batch []Record) (p processed, some bool, err error) {
 	p = processed{batch: batch, next: w.places.behind(batch)}
 	if len(p.next) == 0 {
-		return p, false, nil // woken, and nothing was ever read: there is nothing to fence by
+		return p, false, nil // woken before any claim began: there is nothing to fence by yet
 	}
 	p.written, err = w.stage.Process(ctx, batch)
 	return p, err == nil && (len(batch) > 0 || len(p.written) > 0), err
