@@ -88,10 +88,12 @@ func (c *capture) awaitState(t testing.TB, state source.State, says ...string) {
 // deny takes a right on a topic from the user shop.
 func (c *company) deny(t *testing.T, topic string, operation sarama.AclOperation) {
 	t.Helper()
-	if err := c.admin.CreateACL(topicResource(topic), shopsACL(operation, sarama.AclPermissionDeny)); err != nil {
-		t.Fatal(err)
+	acls := []*sarama.Acl{
+		{Principal: "User:shop", Host: "*", Operation: operation, PermissionType: sarama.AclPermissionDeny},
+		{Principal: "User:*", Host: "*", Operation: sarama.AclOperationAll, PermissionType: sarama.AclPermissionAllow},
 	}
-	if err := c.admin.CreateACL(topicResource(topic), sarama.Acl{Principal: "User:*", Host: "*", Operation: sarama.AclOperationAll, PermissionType: sarama.AclPermissionAllow}); err != nil {
+	resource := sarama.Resource{ResourceType: sarama.AclResourceTopic, ResourceName: topic, ResourcePatternType: sarama.AclPatternLiteral}
+	if err := c.admin.CreateACLs([]*sarama.ResourceAcls{{Resource: resource, Acls: acls}}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -106,12 +108,4 @@ func (c *company) allow(t *testing.T, topic string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func topicResource(topic string) sarama.Resource {
-	return sarama.Resource{ResourceType: sarama.AclResourceTopic, ResourceName: topic, ResourcePatternType: sarama.AclPatternLiteral}
-}
-
-func shopsACL(operation sarama.AclOperation, permission sarama.AclPermissionType) sarama.Acl {
-	return sarama.Acl{Principal: "User:shop", Host: "*", Operation: operation, PermissionType: permission}
 }

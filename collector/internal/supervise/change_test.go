@@ -73,7 +73,12 @@ func TestNothingIsLeftOfASourceThatTheConfigurationHasNoMore(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-ended })
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("Run returned %v", err)
+		}
+	})
 	runs := func(shards int) {
 		t.Helper()
 		testrig.Eventually(t, time.Minute, func() error {
