@@ -22,6 +22,7 @@ func Service() daemon.Service[Config] {
 		Listen:   func(c *Config) string { return c.Validator.Listen },
 		Run:      Run,
 		Check:    check,
+		Busy:     true, // events are judged on all cores
 		Commands: commands,
 	}
 }

@@ -43,6 +43,8 @@ type Service[C any] struct {
 	// Memory is from how many bytes on the collector of garbage works harder, unless GOMEMLIMIT says so; nil is no limit. It is
 	// set only where the service has its process for itself.
 	Memory func(C) int64
+	// Busy is for a service that computes on all cores: see RunBusy.
+	Busy bool
 	// Commands are the service's own; load reads the configuration.
 	Commands func(load func() (C, error)) []*cobra.Command
 }
@@ -90,6 +92,9 @@ func command[C any](s Service[C], stdout, stderr io.Writer) *cobra.Command {
 		env.Log.Info("starting", "version", Version(), "config", file)
 		if s.Memory != nil && os.Getenv("GOMEMLIMIT") == "" {
 			debug.SetMemoryLimit(s.Memory(c))
+		}
+		if s.Busy {
+			RunBusy()
 		}
 		if s.RunReloading != nil {
 			err = s.RunReloading(cmd.Context(), c, onHangup(cmd.Context(), load), env)

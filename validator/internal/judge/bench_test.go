@@ -18,6 +18,7 @@ import (
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
+	"datawatch/pkg/daemon"
 	"datawatch/pkg/testrig"
 	"datawatch/validator/internal/accept/ordersample"
 	"datawatch/validator/internal/schemas"
@@ -41,7 +42,7 @@ const (
 // transaction is begun again while the one before still ends. The stage alone has what makes it a service: its place in a
 // group and the fencing by it, records that it writes in each transaction, a bound of what fetches bring. It commits a
 // batch while it judges the next; the bare loop does one after the other, but has nothing to do meanwhile, and fetches
-// four times as much at once.
+// four times as much at once. Go is set up for the stage as the service does that (daemon.RunBusy); the bare loop has it as it is.
 func BenchmarkStage(b *testing.B) {
 	c := config.DefaultShared().Broker
 	c.Addresses, c.TopicPrefix = strings.Split(testrig.Kafka(b), ","), testrig.Prefix(b)
@@ -54,6 +55,7 @@ func BenchmarkStage(b *testing.B) {
 	runs := map[string]func(context.Context, func(int)) error{
 		"bare": func(ctx context.Context, committed func(int)) error { return runBare(ctx, c, committed) },
 		"ours": func(ctx context.Context, committed func(int)) error {
+			defer daemon.RunBusy()()
 			registry := prometheus.NewRegistry()
 			j := New(Options{Broker: c, Schemas: func() *schemas.Set { return set }, Log: slog.New(slog.DiscardHandler), Metrics: registry})
 			err := runOurs(ctx, j, committed)
