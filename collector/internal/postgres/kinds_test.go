@@ -1,12 +1,15 @@
 package postgres
 
 import (
+	"errors"
 	"maps"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"datawatch/pkg/event"
+	"datawatch/pkg/testrig"
 )
 
 // TestRowsThatComeSidewaysAreCaptured: COPY, a WITH that writes, a function, foreign keys, inheritance.
@@ -107,6 +110,12 @@ func TestCaptureStopsWhereNoCollectorComes(t *testing.T) {
 	r.exec(`insert into t values (2)`)
 	stop := r.start()
 	r.await(2)
+	testrig.Eventually(t, time.Minute, func() error {
+		if r.number(`select count(*) from datawatch.queue where expires > clock_timestamp()`) == 0 {
+			return errors.New("no collector has come yet")
+		}
+		return nil
+	})
 	r.exec(`insert into t values (3)`)
 	r.await(3)
 	_ = stop()
