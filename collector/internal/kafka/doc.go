@@ -11,7 +11,7 @@
 // recreated, deleted or truncated partition) is a gap event in the topic's stream, never silence. A log that lost what was read of it
 // and goes on with other records at the same offsets is noticed by its leader epochs (fork.go), and read from where it was
 // lost, in a new epoch. What is larger than the internal broker takes says so, and becomes a dead letter. Topics of Kafka
-// itself ("__…") and datawatch's own are never read. A topic that the user may not read, or not even see, is told (denied.go).
+// itself ("__…") and datawatch's own are never read. A topic that the user may not read, or not even see, is told (missing.go).
 //
 // A source may be split into shards, each a Source of its own that reads its share of every topic's partitions. Where
 // partitions begin at the very first run is found out by the first shard for all.

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"os/exec"
@@ -199,22 +198,23 @@ func TestADumpBroughtToAnotherServerIsANewEpochWithAGap(t *testing.T) {
 	}
 }
 
-// clientProgram runs one of PostgreSQL's programs. Where the machine has none that fits the server, the test is skipped.
-func (r *rig) clientProgram(name string, args ...string) {
+// clientProgram runs one of PostgreSQL's programs and gives what it printed. Where the machine has none that fits the server, the
+// test is skipped.
+func (r *rig) clientProgram(name string, args ...string) string {
 	r.t.Helper()
 	program, err := exec.LookPath(name)
 	if err != nil {
 		r.t.Skipf("no %s here", name)
 	}
-	out, err := exec.CommandContext(r.t.Context(), program, args...).CombinedOutput()
-	var failed *exec.ExitError
-	if strings.Contains(string(out), "server version mismatch") {
-		r.t.Skipf("%s and the server don't fit together: %s", name, out)
-	}
-	if errors.As(err, &failed) {
-		r.t.Fatalf("%s: %v: %s", name, err, out)
+	cmd := exec.CommandContext(r.t.Context(), program, args...)
+	var printed, complaints strings.Builder
+	cmd.Stdout, cmd.Stderr = &printed, &complaints
+	err = cmd.Run()
+	if strings.Contains(complaints.String(), "server version mismatch") {
+		r.t.Skipf("%s and the server don't fit together: %s", name, complaints.String())
 	}
 	if err != nil {
-		r.t.Fatal(err)
+		r.t.Fatalf("%s: %v: %s%s", name, err, printed.String(), complaints.String())
 	}
+	return printed.String()
 }

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -44,16 +43,8 @@ func TestCaptureIsSwitchedOffAndOnInTheDatabase(t *testing.T) {
 // dump is the schema as pg_dump writes it.
 func (r *rig) dump() string {
 	r.t.Helper()
-	program, err := exec.LookPath("pg_dump")
-	if err != nil {
-		r.t.Skip("no pg_dump here")
-	}
-	out, err := exec.CommandContext(r.t.Context(), program, "-s", "-d", r.dsn).Output()
-	if err != nil {
-		r.t.Skipf("pg_dump and the server don't fit together: %v", err)
-	}
 	var lines []string
-	for line := range strings.Lines(string(out)) {
+	for line := range strings.Lines(r.clientProgram("pg_dump", "-s", "-d", r.dsn)) {
 		if !strings.HasPrefix(line, `\restrict`) && !strings.HasPrefix(line, `\unrestrict`) { // a new word each time
 			lines = append(lines, line)
 		}
