@@ -242,9 +242,11 @@ const fullSQL = "(coalesce(pg_relation_size(main), 0) + coalesce(pg_relation_siz
 
 // installedFunctions are those that all tables share.
 func installedFunctions() string {
+	were, pin, restore := settingsSQL()
 	return strings.NewReplacer(
 		"{{describe}}", describeSQLFunction(), "{{tracked}}", strings.TrimSpace(trackedSQL),
-		"{{full}}", fullSQL, "{{settings}}", allSettings.String(), "{{sendable}}", sendableList(),
+		"{{full}}", fullSQL, "{{settings}}", allSettings.String(),
+		"{{settings.were}}", were, "{{settings.pin}}", pin, "{{settings.restore}}", restore, "{{sendable}}", sendableList(),
 		"{{open.name}}", triggerOpen, "{{open.fires}}", firesWhen[triggerOpen],
 		"{{rows.name}}", triggerRows, "{{rows.fires}}", firesWhen[triggerRows],
 		"{{gone.name}}", triggerGone, "{{gone.fires}}", firesWhen[triggerGone],
@@ -271,9 +273,12 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 		if was := shapeOf(t.functionBody); was != "" && was != strconv.FormatInt(t.shapeID, 10) {
 			add(lockNone, fmt.Sprintf("select datawatch.tell_moved(%s, %d, %d);", was, t.shapeID, t.oid))
 		}
-		pinned, err := settingsOf(t.shape)
-		if err != nil {
-			return nil, err
+		var pinned settings
+		if !t.sent {
+			var err error
+			if pinned, err = settingsOf(t.shape); err != nil {
+				return nil, err
+			}
 		}
 		add(lockNone, captureFunction(function, pinned, body)+";\nrevoke all on function "+function+"() from public;")
 	}

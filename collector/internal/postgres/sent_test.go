@@ -81,6 +81,62 @@ func TestTheClientsEncodingDoesNotLeak(t *testing.T) {
 		`public.t insert {"id":3} after {"id":3,"v":"è"}`)
 }
 
+// Rows that could be sent are JSON all the same where the client's encoding isn't UTF-8, where values are large, and where a
+// partition is truncated: as UTC has them, and the session that writes them keeps its settings.
+func TestWhatIsJSONInPlaceOfBinaryDependsOnNoSetting(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, at timestamptz, b bytea, v text)`, `alter table t alter v set storage external`,
+		`create table p (id int primary key, at timestamptz) partition by list (id)`, `create table p1 partition of p for values in (1)`)
+	r.install()
+	const settings = `select string_agg(current_setting(name), ' ' order by name) from unnest(array['timezone', 'datestyle', 'intervalstyle', 'bytea_output', 'extra_float_digits', 'xmlbinary']) name`
+	var were, within, after string
+	r.exec(hostile)
+	if err := r.db.QueryRow(t.Context(), settings).Scan(&were); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := r.db.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sql := range []string{
+		`set client_encoding = 'LATIN1'`, `insert into t values (1, '2026-01-01 00:00:00+00', '\xff', 'a')`, `set client_encoding = 'UTF8'`,
+		`insert into t select g, '2026-01-01 00:00:00+00', '\xff', repeat('n', 3000) from generate_series(2, 3) g`, `update t set b = '\x00'`,
+		`insert into p values (1, '2026-01-01 00:00:00+00')`, `truncate p1`,
+	} {
+		if _, err := tx.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	if err := tx.QueryRow(t.Context(), settings).Scan(&within); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.db.QueryRow(t.Context(), settings).Scan(&after); err != nil {
+		t.Fatal(err)
+	}
+	if were != within || were != after {
+		t.Errorf("the session's settings are %s in the transaction and %s behind it, not %s", within, after, were)
+	}
+	if n := r.number(`select count(*) from datawatch.packs where olds is null and news is null`); n != 4 {
+		t.Errorf("%d packs are JSON, not those of LATIN1, of large values twice, and of the partition", n)
+	}
+	row := func(id int, b string) string {
+		v := "a"
+		if id > 1 {
+			v = strings.Repeat("n", 3000)
+		}
+		return fmt.Sprintf(`{"id":%d,"at":"2026-01-01T00:00:00+00:00","b":"\\x%s","v":"%s"}`, id, b, v)
+	}
+	inserted := func(id int) string { return fmt.Sprintf(`public.t insert {"id":%d} after %s`, id, row(id, "ff")) }
+	updated := func(id int) string {
+		return fmt.Sprintf(`public.t update {"id":%d} before %s after %s`, id, row(id, "ff"), row(id, "00"))
+	}
+	const leaf = `{"id":1,"at":"2026-01-01T00:00:00+00:00"}`
+	expect(t, r.wait(8), inserted(1), inserted(2), inserted(3), updated(1), updated(2), updated(3),
+		`public.p insert {"id":1} after `+leaf, `public.p delete {"id":1} before `+leaf)
+}
+
 // A column whose type isn't known in binary form has the function write JSON, in the transaction that adds it, and one that
 // goes has it write binary again.
 func TestAColumnOfAnotherTypeChangesTheForm(t *testing.T) {

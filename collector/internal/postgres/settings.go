@@ -25,13 +25,14 @@ const (
 )
 
 // pinned are the settings of a session that the text of values depends on, as a capture function sets them.
-var pinned = []string{
-	"timezone = 'UTC'", "datestyle = 'ISO, YMD'", "intervalstyle = 'postgres'", "bytea_output = 'hex'",
-	"extra_float_digits = 1", "lc_monetary = 'C'", "xmlbinary = 'base64'",
+var pinned = []struct{ name, value string }{
+	{"timezone", "UTC"}, {"datestyle", "ISO, YMD"}, {"intervalstyle", "postgres"}, {"bytea_output", "hex"},
+	{"extra_float_digits", "1"}, {"lc_monetary", "C"}, {"xmlbinary", "base64"},
 }
 
 // readBy are the settings that JSON of a type depends on. To set one costs each statement of the application some
-// microseconds, so a function sets what its columns need. Of types that aren't here, all.
+// microseconds, so a function sets what its columns need, and none where rows are sent in binary form: see
+// datawatch.pin_settings. Of types that aren't here, all.
 var readBy = map[uint32]settings{
 	pgtype.BoolOID: 0, pgtype.Int2OID: 0, pgtype.Int4OID: 0, pgtype.Int8OID: 0, pgtype.NumericOID: 0, pgtype.OIDOID: 0,
 	pgtype.TextOID: 0, pgtype.VarcharOID: 0, pgtype.BPCharOID: 0, pgtype.NameOID: 0, pgtype.UUIDOID: 0, pgtype.InetOID: 0,
@@ -71,10 +72,21 @@ func settingsOf(shape []byte) (settings, error) {
 // String is the clauses of CREATE FUNCTION.
 func (s settings) String() string {
 	var b strings.Builder
-	for i, clause := range pinned {
+	for i, p := range pinned {
 		if s&(1<<i) != 0 {
-			b.WriteString("\nset " + clause)
+			b.WriteString("\nset " + p.name + " = '" + p.value + "'")
 		}
 	}
 	return b.String()
+}
+
+// settingsSQL is what datawatch.pin_settings and datawatch.restore_settings do to all of them.
+func settingsSQL() (were, pin, restore string) {
+	var reads, sets, restores []string
+	for i, p := range pinned {
+		reads = append(reads, fmt.Sprintf("current_setting('%s')", p.name))
+		sets = append(sets, fmt.Sprintf("set_config('%s', '%s', true)", p.name, p.value))
+		restores = append(restores, fmt.Sprintf("set_config('%s', were[%d], true)", p.name, i+1))
+	}
+	return strings.Join(reads, ", "), strings.Join(sets, ", "), strings.Join(restores, ", ")
 }

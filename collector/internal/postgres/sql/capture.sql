@@ -14,6 +14,9 @@ declare
   gate bigint;
   slot smallint;
   closed boolean;
+  large boolean;
+  json boolean;
+  settings text[];
   started bigint;
   number bigint;
   done bigint;

@@ -45,9 +45,14 @@ if spot.behind is null then
   started := started - total;
 end if;
 number := nextval('datawatch.seq');
+large := datawatch.has_large_values(tg_relid);
+json := tg_op = 'TRUNCATE' or large or not {{sent}} or pg_client_encoding() <> 'UTF8';
+if json and {{sent}} then
+  settings := datawatch.pin_settings();
+end if;
 if tg_op = 'TRUNCATE' then
   perform datawatch.capture_truncate(slot, number, {{shape}}, moment, started, tg_relid, spot);
-elsif total = 1 and (not {{sent}} or pg_client_encoding() <> 'UTF8' or datawatch.has_large_values(tg_relid)) then
+elsif total = 1 and json then
   if tg_op = 'INSERT' then
     insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, after)
     select slot, number, 0, 'i', {{shape}}, moment, started, 1, 1, spot.start, spot.behind, spot.place, '[' || {{row datawatch_new}} || ']' from datawatch_new;
@@ -60,7 +65,7 @@ elsif total = 1 and (not {{sent}} or pg_client_encoding() <> 'UTF8' or datawatch
            '[' || {{row datawatch_old}} || ']', '[' || {{row datawatch_new}} || ']'
     from datawatch_old, datawatch_new;
   end if;
-elsif datawatch.has_large_values(tg_relid) then
+elsif large then
   -- One row at a time, and a pack has at most 1 MiB, or a single row. Transition tables hold old and new rows in the same
   -- order.
   if tg_op <> 'INSERT' then
@@ -85,7 +90,7 @@ elsif datawatch.has_large_values(tg_relid) then
       new_rows := array_append(new_rows, new_row);
     end if;
   end loop;
-elsif {{sent}} and pg_client_encoding() = 'UTF8' then
+elsif not json then
   if op = 'i' then
     for new_sent in select record_send(datawatch_new.*) from datawatch_new loop
       news_sent := array_append(news_sent, new_sent);
@@ -141,5 +146,8 @@ else
 end if;
 if rows > 0 then
   perform datawatch.write_pack(slot, number, done, tg_op, {{shape}}, moment, started + done, rows, total, spot, old_rows, new_rows);
+end if;
+if settings is not null then
+  perform datawatch.restore_settings(settings);
 end if;
 return nothing;

@@ -151,12 +151,34 @@ language sql set search_path = pg_catalog, pg_temp as $body$
     '[' || array_to_string(olds, ',') || ']', '[' || array_to_string(news, ',') || ']')
 $body$;
 
+-- Pins what the text of values depends on, and tells what it was. A function whose table has a type that is told by its text
+-- pins it for each statement, by its own clauses; the others do so only where they write JSON, since each setting costs a
+-- statement a microsecond or two.
+create or replace function datawatch.pin_settings() returns text[]
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+declare
+  were text[] := array[{{settings.were}}];
+begin
+  perform {{settings.pin}};
+  return were;
+end
+$body$;
+
+create or replace function datawatch.restore_settings(were text[]) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+begin
+  perform {{settings.restore}};
+end
+$body$;
+
 -- Whether rows of a table may be large: without values outside of the table itself a row has 8 kB, as it is stored. A table
 -- with partitions or children isn't looked at any closer: to ask for a relation's size is to lock it, and the statement that
 -- is captured has no lock on those that it didn't touch.
 create or replace function datawatch.has_large_values(relation oid) returns boolean
-language sql stable set search_path = pg_catalog, pg_temp as $body$
-  select c.relhassubclass or coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)) > 0, false) from pg_class c where c.oid = relation
+language plpgsql stable set search_path = pg_catalog, pg_temp as $body$
+begin
+  return (select c.relhassubclass or coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)) > 0, false) from pg_class c where c.oid = relation);
+end
 $body$;
 
 -- Whether the outbox has reached its cap.
@@ -358,7 +380,9 @@ begin
   execute regexp_replace(replace(pg_get_functiondef(capture), old_id::text, described.id::text),
     '/\* sent \*/ \w+', '/* sent */ ' || datawatch.sendable(described.shape), 'g');
   -- What the new columns' text depends on is known to whoever installs; here all of it is pinned.
-  execute format('alter function %s', capture::regprocedure) || $settings${{settings}}$settings$;
+  if not datawatch.sendable(described.shape) then
+    execute format('alter function %s', capture::regprocedure) || $settings${{settings}}$settings$;
+  end if;
   return true;
 end
 $body$;
