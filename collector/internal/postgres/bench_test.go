@@ -102,8 +102,18 @@ func BenchmarkBulk(b *testing.B) {
 	}
 }
 
-// BenchmarkThousandStatements is of 1,000 statements of a row each, sent by a client one by one in one transaction.
+// BenchmarkThousandStatements is of 1,000 statements of a row each, sent by a client one by one in one transaction: prepared,
+// which leaves the server little else to do, and by the simple protocol, as psql and many drivers do.
 func BenchmarkThousandStatements(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		mode pgx.QueryExecMode
+	}{{"prepared", pgx.QueryExecModeCacheStatement}, {"simple", pgx.QueryExecModeSimpleProtocol}} {
+		b.Run(c.name, func(b *testing.B) { benchThousandStatements(b, c.mode) })
+	}
+}
+
+func benchThousandStatements(b *testing.B, mode pgx.QueryExecMode) {
 	y := newYard(b)
 	best := map[string]time.Duration{}
 	for range max(5, b.N) {
@@ -112,7 +122,7 @@ func BenchmarkThousandStatements(b *testing.B) {
 			started := time.Now()
 			err := pgx.BeginFunc(b.Context(), y.db, func(tx pgx.Tx) error {
 				for i := range 1000 {
-					if _, err := tx.Exec(b.Context(), "insert into "+table+" values ($1, 'n', 'e', 1, now(), 'note')", i); err != nil {
+					if _, err := tx.Exec(b.Context(), "insert into "+table+" values ($1, 'n', 'e', 1, now(), 'note')", mode, i); err != nil {
 						return err
 					}
 				}
@@ -127,6 +137,7 @@ func BenchmarkThousandStatements(b *testing.B) {
 		}
 	}
 	b.ReportMetric(best["captured"].Seconds()/best["plain"].Seconds(), "x-time")
+	b.ReportMetric(float64(best["plain"].Microseconds())/1000, "us/plain-statement")
 }
 
 // BenchmarkSingleRows is of updates of one row each by 8 clients: the rate with capture, as a part of that without. A user's
