@@ -102,14 +102,17 @@ func BenchmarkBulk(b *testing.B) {
 	}
 }
 
-// BenchmarkThousandStatements is of 1,000 statements of a row each, sent by a client one by one in one transaction: prepared,
-// which leaves the server little else to do, and by the simple protocol, as psql and many drivers do.
+// protocols are how clients send statements: prepared once, which leaves a server the least to do for a statement, and whole
+// each time, as psql, pgbench by default and many drivers do.
+var protocols = []struct {
+	name string
+	mode pgx.QueryExecMode
+}{{"prepared", pgx.QueryExecModeCacheStatement}, {"simple", pgx.QueryExecModeSimpleProtocol}}
+
+// BenchmarkThousandStatements is of 1,000 statements of a row each, sent by a client one by one in one transaction.
 func BenchmarkThousandStatements(b *testing.B) {
-	for _, c := range []struct {
-		name string
-		mode pgx.QueryExecMode
-	}{{"prepared", pgx.QueryExecModeCacheStatement}, {"simple", pgx.QueryExecModeSimpleProtocol}} {
-		b.Run(c.name, func(b *testing.B) { benchThousandStatements(b, c.mode) })
+	for _, p := range protocols {
+		b.Run(p.name, func(b *testing.B) { benchThousandStatements(b, p.mode) })
 	}
 }
 
@@ -144,17 +147,19 @@ func benchThousandStatements(b *testing.B, mode pgx.QueryExecMode) {
 // server writes through to its disk; one that doesn't shows what the processor has to do.
 func BenchmarkSingleRows(b *testing.B) {
 	for _, fsync := range []string{"on", "off"} {
-		b.Run("fsync="+fsync, func(b *testing.B) {
-			server := testrig.PrivatePostgres(b, servers.Options{Settings: map[string]string{"fsync": fsync, "shared_buffers": "256MB", "max_wal_size": "4GB"}})
-			if err := server.CreateDatabase(b.Context(), "shop"); err != nil {
-				b.Fatal(err)
-			}
-			benchSingleRows(b, newYardOn(b, server.DSN("shop")))
-		})
+		for _, p := range protocols {
+			b.Run("fsync="+fsync+"/"+p.name, func(b *testing.B) {
+				server := testrig.PrivatePostgres(b, servers.Options{Settings: map[string]string{"fsync": fsync, "shared_buffers": "256MB", "max_wal_size": "4GB"}})
+				if err := server.CreateDatabase(b.Context(), "shop"); err != nil {
+					b.Fatal(err)
+				}
+				benchSingleRows(b, newYardOn(b, server.DSN("shop")), p.mode)
+			})
+		}
 	}
 }
 
-func benchSingleRows(b *testing.B, y *yard) {
+func benchSingleRows(b *testing.B, y *yard, mode pgx.QueryExecMode) {
 	for _, table := range []string{"plain", "captured"} {
 		y.exec("insert into " + table + rows100000)
 	}
@@ -171,7 +176,7 @@ func benchSingleRows(b *testing.B, y *yard) {
 		for i, db := range sessions {
 			running.Go(func() {
 				for n := i; ctx.Err() == nil; n += clients {
-					if _, err := db.Exec(b.Context(), "update "+table+" set amount = amount + 1 where id = $1", 1+n*7919%100000); err != nil {
+					if _, err := db.Exec(b.Context(), "update "+table+" set amount = amount + 1 where id = $1", mode, 1+n*7919%100000); err != nil {
 						b.Error(err)
 						return
 					}

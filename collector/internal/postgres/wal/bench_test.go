@@ -81,28 +81,43 @@ func BenchmarkBacklog(b *testing.B) {
 // BenchmarkUpdates has 8 clients update single rows, in turns with and without a reader of the slot on the same host, and
 // gives the ratio: the median of the turns, since others may be at work there. PostgreSQL's own pg_recvlogical, which throws
 // away what it reads, is the bound; a slot that nobody reads shows what the writers themselves pay, the rest being what
-// decodes and reads beside them.
+// decodes and reads beside them. Clients send prepared statements, or whole ones by the simple protocol.
 func BenchmarkUpdates(b *testing.B) {
-	b.Run("datawatch", func(b *testing.B) { benchRatio(b, benchCapture) })
-	b.Run("nobody", func(b *testing.B) {
-		benchRatio(b, func(b *testing.B, s *Source) func() {
-			if err := s.Install(b.Context()); err != nil {
-				b.Fatal(err)
-			}
-			return func() {}
-		})
-	})
-	program, err := exec.LookPath("pg_recvlogical")
-	if err != nil {
-		installed, _ := filepath.Glob("/usr/lib/postgresql/*/bin/pg_recvlogical") // the pattern is well-formed
-		if len(installed) == 0 {
-			return
-		}
-		program = installed[len(installed)-1]
+	readers := []struct {
+		name string
+		read func(*testing.B, *Source) func()
+	}{{"datawatch", benchCapture}, {"nobody", benchNobody}}
+	if program := receiver(); program != "" {
+		readers = append(readers, struct {
+			name string
+			read func(*testing.B, *Source) func()
+		}{"pg_recvlogical", func(b *testing.B, s *Source) func() { return benchReceive(b, s, program) }})
 	}
-	b.Run("pg_recvlogical", func(b *testing.B) {
-		benchRatio(b, func(b *testing.B, s *Source) func() { return benchReceive(b, s, program) })
-	})
+	for _, r := range readers {
+		b.Run(r.name+"/prepared", func(b *testing.B) { benchRatio(b, pgx.QueryExecModeCacheStatement, r.read) })
+		b.Run(r.name+"/simple", func(b *testing.B) { benchRatio(b, pgx.QueryExecModeSimpleProtocol, r.read) })
+	}
+}
+
+// benchNobody has a slot that nobody reads.
+func benchNobody(b *testing.B, s *Source) (stop func()) {
+	b.Helper()
+	if err := s.Install(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	return func() {}
+}
+
+// receiver is where pg_recvlogical is, "" where it isn't installed.
+func receiver() string {
+	if program, err := exec.LookPath("pg_recvlogical"); err == nil {
+		return program
+	}
+	installed, _ := filepath.Glob("/usr/lib/postgresql/*/bin/pg_recvlogical") // the pattern is well-formed
+	if len(installed) == 0 {
+		return ""
+	}
+	return installed[len(installed)-1]
 }
 
 // benchReceive has PostgreSQL's program read the slot.
@@ -122,22 +137,22 @@ func benchReceive(b *testing.B, s *Source, program string) (stop func()) {
 	}
 }
 
-func benchRatio(b *testing.B, read func(*testing.B, *Source) func()) {
+func benchRatio(b *testing.B, mode pgx.QueryExecMode, read func(*testing.B, *Source) func()) {
 	const clients, turns, turn = 8, 5, 2 * time.Second
 	dsn, db, s := benchServer(b)
 	benchExec(b, db, benchTable+`; insert into t select g, 'customer ' || g, g * 1.01, now(), repeat('x', 140) from generate_series(1, 100000) g`)
 	benchExec(b, db, `vacuum analyze t`)
 	var ratios, rates []float64
 	for b.Loop() {
-		before := benchUpdates(b, dsn, clients, turn)
+		before := benchUpdates(b, dsn, mode, clients, turn)
 		for range turns {
 			stop := read(b, s)
-			with := benchUpdates(b, dsn, clients, turn)
+			with := benchUpdates(b, dsn, mode, clients, turn)
 			stop()
 			if err := s.Remove(b.Context()); err != nil {
 				b.Fatal(err)
 			}
-			after := benchUpdates(b, dsn, clients, turn)
+			after := benchUpdates(b, dsn, mode, clients, turn)
 			ratios, rates = append(ratios, with/((before+after)/2)), append(rates, with)
 			before = after
 		}
@@ -169,7 +184,7 @@ func benchCapture(b *testing.B, s *Source) (stop func()) {
 	}
 }
 
-func benchUpdates(b *testing.B, dsn string, clients int, turn time.Duration) (rate float64) {
+func benchUpdates(b *testing.B, dsn string, mode pgx.QueryExecMode, clients int, turn time.Duration) (rate float64) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), turn)
 	defer cancel()
@@ -184,7 +199,7 @@ func benchUpdates(b *testing.B, dsn string, clients int, turn time.Duration) (ra
 			}
 			defer func() { _ = db.Close(context.Background()) }()
 			for ctx.Err() == nil {
-				if _, err := db.Exec(b.Context(), "update t set total = total + 1 where id = $1", 1+rand.IntN(100_000)); err != nil {
+				if _, err := db.Exec(b.Context(), "update t set total = total + 1 where id = $1", mode, 1+rand.IntN(100_000)); err != nil {
 					b.Error(err)
 					return
 				}
