@@ -73,7 +73,7 @@ var english = map[Code]string{
 	DoProgressLost:       "The collector's progress is gone from the state topic. Events just before this one may stand twice, and after it none is missing: nothing is to be done where whoever reads takes `after` by key.",
 	DoSlotLost:           "The replication slot was lost ({why}), and made anew. Changes in between are not here. " + recapture,
 	DoSlotMoved:          "The replication slot was moved on, or dropped and created, by somebody else. Changes in between are not here. " + recapture,
-	DoCaptureChanged:     "Capture changed from triggers to wal. Changes that the outbox still held, and those in between, are not here. " + recapture,
+	DoCaptureChanged:     "Capture changed between triggers and wal. Changes that nobody had read by then are not here. " + recapture,
 	DoNoIdentity:         "{table} has no replica identity, so that its updates and deletes aren't in the WAL as it can be read. Give it a primary key, or: alter table {table} replica identity full. " + recapture,
 	DoHistoryLost:        "Let the oplog hold more than the collector may be away (replSetResizeOplog). " + rereads,
 	DoTokenRefused:       "The deployment was replaced or restored, or the collections of the configuration changed. " + rereads,

@@ -61,7 +61,7 @@ var vietnamese = map[Code]string{
 	DoProgressLost:       "Vị trí đã đọc của collector không còn trong topic state. Các sự kiện ngay trước đây có thể xuất hiện hai lần, sau đó thì không thiếu gì: nếu nơi đọc lấy `after` theo khóa thì không cần làm gì.",
 	DoSlotLost:           "Replication slot bị mất ({why}) và được tạo lại. Các thay đổi ở giữa không có ở đây. " + recaptureVI,
 	DoSlotMoved:          "Replication slot đã bị nơi khác dời vị trí, hoặc xóa rồi tạo lại. Các thay đổi ở giữa không có ở đây. " + recaptureVI,
-	DoCaptureChanged:     "Cách thu nhận đã chuyển từ triggers sang wal. Các thay đổi còn nằm trong outbox và các thay đổi ở giữa không có ở đây. " + recaptureVI,
+	DoCaptureChanged:     "Cách thu nhận đã chuyển giữa triggers và wal. Các thay đổi mà đến lúc đó chưa ai đọc không có ở đây. " + recaptureVI,
 	DoNoIdentity:         "{table} không có replica identity nên các lệnh sửa và xóa của nó không đọc được từ WAL. Hãy thêm khóa chính, hoặc chạy: alter table {table} replica identity full. " + recaptureVI,
 	DoHistoryLost:        "Hãy để oplog giữ được lâu hơn thời gian collector có thể vắng mặt (replSetResizeOplog). " + rereadsVI,
 	DoTokenRefused:       "Cụm MongoDB đã bị thay hoặc khôi phục, hoặc danh sách collection trong cấu hình đã đổi. " + rereadsVI,

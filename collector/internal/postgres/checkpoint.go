@@ -34,7 +34,7 @@ func (s *Source) Checkpoint(ctx context.Context) (source.Checkpoint, error) {
 // Reached implements source.Checkpoint: no pack is in the outbox that the checkpoint sees and the progress doesn't.
 func (c *checkpoint) Reached(ctx context.Context, committed source.Progress) (bool, error) {
 	p, err := parseProgress(committed)
-	if err != nil || p == nil || p.Open != nil {
+	if err != nil || p == nil || p.Capture != "" || p.Open != nil {
 		return false, err
 	}
 	var waiting bool

@@ -111,6 +111,13 @@
 // until the database was told of its tick. Either is a new epoch with a gap. A database that was told of all that was read
 // lost none of it, and reading goes on, whatever its timeline is.
 //
+// # Captured from the WAL before
+//
+// Triggers that weren't removed went on filling the outbox with what was told from the WAL. Where package wal has read before,
+// reading begins with what commits from then on, in a new epoch, with a gap since the last change that was told. A commit that
+// was told while it waited for a synchronous standby, and that still waits, counts as read; the server shows who waits to the
+// roles that may know it (pg_monitor), and to others of their own role alone.
+//
 // # Off and on
 //
 // datawatch.off() has all triggers do nothing until datawatch.on(); both tell the gap in every stream. Whoever owns the

@@ -30,13 +30,15 @@ type whereabouts struct {
 	holds    bool // the outbox has the last pack that was told; see progress.last
 	// dumped: the installation came with a dump, which isn't older than this.
 	dumped time.Time
+	// waiting are transactions that are in the WAL, and wait for a synchronous standby: nobody sees them yet.
+	waiting []uint32
 }
 
 func readWhereabouts(ctx context.Context, db querier) (whereabouts, error) {
 	var w whereabouts
 	var told string
 	var timeline int64
-	err := db.QueryRow(ctx, whereSQL).Scan(&w.version, &w.install, &w.server, &timeline, &w.database, &w.epoch, &w.tick, &told, &w.toldAt)
+	err := db.QueryRow(ctx, whereSQL).Scan(&w.version, &w.install, &w.server, &timeline, &w.database, &w.epoch, &w.tick, &told, &w.toldAt, &w.waiting)
 	if err != nil {
 		return w, fmt.Errorf("read what is installed: %w", err)
 	}
@@ -47,16 +49,17 @@ func readWhereabouts(ctx context.Context, db querier) (whereabouts, error) {
 
 // Causes of gaps.
 const (
-	causeReinstalled   = string(reason.Reinstalled)
-	causeRestored      = string(reason.Restored)
-	causeProgressLost  = string(reason.ProgressLost)
-	causeOutboxFull    = string(reason.OutboxFull)
-	causeCaptureFailed = string(reason.CaptureFailed)
-	causeTableNew      = string(reason.TableNew)
-	causeSwitchedOff   = string(reason.SwitchedOff)
-	causePartitionGone = string(reason.PartitionGone)
-	causeTooLarge      = string(reason.RowTooLarge)
-	causeUnreadable    = string(reason.Unreadable)
+	causeCaptureChanged = string(reason.CaptureChanged)
+	causeReinstalled    = string(reason.Reinstalled)
+	causeRestored       = string(reason.Restored)
+	causeProgressLost   = string(reason.ProgressLost)
+	causeOutboxFull     = string(reason.OutboxFull)
+	causeCaptureFailed  = string(reason.CaptureFailed)
+	causeTableNew       = string(reason.TableNew)
+	causeSwitchedOff    = string(reason.SwitchedOff)
+	causePartitionGone  = string(reason.PartitionGone)
+	causeTooLarge       = string(reason.RowTooLarge)
+	causeUnreadable     = string(reason.Unreadable)
 )
 
 // gap is a stretch that wasn't captured, in one stream ("" is all).
@@ -86,6 +89,10 @@ func begin(from *progress, w whereabouts, present snapshot, now time.Time) (prog
 		// Somebody read here before. What the database was told is committed somewhere; the rest is still in the outbox.
 		fresh.Epoch, fresh.Snapshot = event.NewEpoch(now, w.epoch), w.snapshot
 		return fresh, told(w.toldAt, causeProgressLost, reason.DoProgressLost)
+	case from.Capture != "":
+		// The outbox has what was told from the WAL too, and which that is isn't known.
+		fresh.Epoch, fresh.Snapshot = event.NewEpoch(now, from.Epoch), present.with(w.waiting)
+		return fresh, told(from.At, causeCaptureChanged, reason.DoCaptureChanged)
 	case from.Install != w.install:
 		fresh.Epoch = event.NewEpoch(now, from.Epoch)
 		return fresh, told(from.At, causeReinstalled, reason.DoReinstalled)

@@ -15,7 +15,8 @@ const entry = ""
 // progress is how far the outbox was read. Ticks up to Tick are committed; Open is the one after it, where a part of it
 // is committed.
 type progress struct {
-	Version  int         `json:"version"` // 2
+	Version  int         `json:"version"`           // 2
+	Capture  string      `json:"capture,omitempty"` // another way of capture, whose progress this is: only Epoch and At are known then
 	Epoch    event.Epoch `json:"epoch"`
 	Install  string      `json:"install"`  // the installation that the snapshot is of
 	Timeline uint32      `json:"timeline"` // 0 where the server didn't tell
@@ -92,6 +93,17 @@ func parseProgress(p source.Progress) (*progress, error) {
 	text := p[entry]
 	if len(text) == 0 {
 		return nil, nil
+	}
+	var head progress
+	if err := json.Unmarshal(text, &struct {
+		Capture *string
+		Epoch   *event.Epoch
+		At      *time.Time
+	}{&head.Capture, &head.Epoch, &head.At}); err != nil {
+		return nil, fmt.Errorf("read progress: %w", err)
+	}
+	if head.Capture != "" {
+		return &head, nil
 	}
 	var read progress
 	if err := json.Unmarshal(text, &read); err != nil {

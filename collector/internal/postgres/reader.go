@@ -100,6 +100,12 @@ func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, em
 	}
 	r := &reader{Source: s, db: db, emit: emit, database: w.database, version: w.version, queries: queriesOf(w.version)}
 	r.shapes = &shapes{source: s.name, database: w.database, db: db, byID: map[int64]*shape{}}
+	if len(w.waiting) > 0 {
+		// With a later transaction that has ended, the snapshot names them.
+		if _, err = r.poll(ctx, true); err != nil {
+			return nil, err
+		}
+	}
 	if r.last, err = r.poll(ctx, false); err != nil {
 		return nil, err
 	}
@@ -196,9 +202,15 @@ func (r *reader) open(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if r.chunk, err = r.readChunk(ctx, now.snapshot); err != nil {
-		return false, err
+	// What was told from the WAL while its commit waited for a standby may be unseen still; then a chunk would be older than it.
+	seen := now.snapshot.after(r.p.Snapshot)
+	r.chunk = nil
+	if len(seen.running) == len(now.snapshot.running) {
+		if r.chunk, err = r.readChunk(ctx, now.snapshot); err != nil {
+			return false, err
+		}
 	}
+	now.snapshot = seen
 	if r.chunk != nil {
 		r.chunk.now.xid = now.xid
 		now = r.chunk.now

@@ -79,6 +79,27 @@ func (s snapshot) equal(other snapshot) bool {
 	return s.xmin == other.xmin && s.xmax == other.xmax && slices.Equal(s.running, other.running)
 }
 
+// with sees these of the running transactions too; of their ids the last 32 bits are given, as PostgreSQL shows them.
+func (s snapshot) with(xids []uint32) snapshot {
+	return s.without(func(xid uint64) bool { return slices.Contains(xids, uint32(xid)) })
+}
+
+// after sees what an earlier one does, too.
+func (s snapshot) after(earlier snapshot) snapshot { return s.without(earlier.over) }
+
+// without has all others of the running transactions.
+func (s snapshot) without(over func(xid uint64) bool) snapshot {
+	if !slices.ContainsFunc(s.running, over) {
+		return s
+	}
+	s.running = slices.DeleteFunc(slices.Clone(s.running), over)
+	s.xmin = s.xmax
+	if len(s.running) > 0 {
+		s.xmin = s.running[0]
+	}
+	return s
+}
+
 // ended are the transactions that were running at s and are over at later.
 func (s snapshot) ended(later snapshot) []uint64 {
 	var ended []uint64

@@ -30,7 +30,8 @@ type whereabouts struct {
 	timeline int32
 	left     pglogrepl.LSN // where the server left progress' timeline; 0 where it didn't
 	slot     slot
-	created  reason.Text // why the slot was created just now; says nothing where it was there
+	here     pglogrepl.LSN // the end of the WAL
+	created  reason.Text   // why the slot was created just now; says nothing where it was there
 	// publications are their oids, all and inserts.
 	publications [2]uint32
 	now          time.Time
@@ -49,6 +50,9 @@ func begin(s stored, w whereabouts) (progress, *event.Gap) {
 	}
 	switch {
 	case from == nil && s.otherEpoch != "":
+		if w.created.IsZero() { // a slot of before has what was told by triggers too
+			fresh.LSN = max(fresh.LSN, w.here)
+		}
 		return anew(s.otherEpoch, s.otherAt, causeCaptureChanged, reason.DoCaptureChanged.With())
 	case from == nil && w.slot.Used:
 		return anew("", w.now, causeProgressLost, reason.DoProgressLost.With())

@@ -68,4 +68,7 @@
 // the slot is there (PostgreSQL 17 keeps it on standbys that are told to). What a table held before it was published is a
 // gap, and so are rows that went with a partition; rows that came with one are read, as by a snapshot of it alone, and are a
 // gap where they can't be. The rows of a dropped table go with a truncate.
+//
+// Capture by triggers before is a gap as well: a slot that is left from an earlier time holds what triggers have told since, and
+// is read from the end of the WAL on.
 package wal

@@ -298,7 +298,7 @@ func (s *Source) takeSlot(ctx context.Context, db *pgx.Conn, w *whereabouts) err
 	return nil
 }
 
-// locate asks on which timeline the server is, and where it left the one that was read.
+// locate asks on which timeline the server is, where it left the one that was read, and where it is now.
 func (s *Source) locate(ctx context.Context, db *pgx.Conn, st *stream, from stored, w *whereabouts) error {
 	id, err := pglogrepl.IdentifySystem(ctx, st.conn)
 	if err != nil {
@@ -312,6 +312,14 @@ func (s *Source) locate(ctx context.Context, db *pgx.Conn, st *stream, from stor
 		} else {
 			w.left = switchedAt(history.Content, from.read.Timeline)
 		}
+	}
+	// In this order: what is in the WAL by then was written before now. Behind what isn't on disk yet others see commits already.
+	var here string
+	if err := db.QueryRow(ctx, "select pg_current_wal_insert_lsn()::text").Scan(&here); err != nil {
+		return fmt.Errorf("ask where the WAL ends: %w", err)
+	}
+	if w.here, err = pglogrepl.ParseLSN(here); err != nil {
+		return fmt.Errorf("ask where the WAL ends: %w", err)
 	}
 	if err := db.QueryRow(ctx, "select clock_timestamp()").Scan(&w.now); err != nil {
 		return fmt.Errorf("ask for the time: %w", err)
