@@ -121,7 +121,8 @@
 // # Off and on
 //
 // datawatch.off() has all triggers do nothing until datawatch.on(); both tell the gap in every stream. Whoever owns the
-// schema may call them.
+// schema may call them. on() counts from its call, on whatever others write from then on, since the gap ends there; off() counts when
+// it is committed. Where on() is undone, what is written is captured until the collector next says that it lives, a minute at most.
 //
 // # What isn't seen
 //

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"datawatch/pkg/reason"
 )
@@ -34,6 +33,7 @@ type installed struct {
 	mayFollow bool   // the role may create it
 	granted   bool   // the reader has its rights
 	code      string // a hash of the functions
+	leftover  bool   // the sequence that functions of version 3 look at is there, and no function that runs does
 }
 
 // followed tells whether ALTER TABLE makes the functions anew in its own transaction, now or when the plan has been run. Only
@@ -67,6 +67,11 @@ func serverIdentity(ctx context.Context, db querier) (string, error) {
 	return identity, nil
 }
 
+// leftoverSQL waits for the transactions that may be running a function of before.
+const leftoverSQL = `to_regclass('datawatch.filled') is not null and not exists (
+	select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+	where n.nspname = 'datawatch' and (p.prosrc like '%datawatch.filled%' or age(p.xmin) <= age(pg_snapshot_xmin(pg_current_snapshot())::xid)))`
+
 // installedState looks at what is there; reader is the role that needs rights, "" where it is the installer.
 func (s *Source) installedState(ctx context.Context, db querier, reader string) (installed, error) {
 	var state installed
@@ -84,7 +89,7 @@ func (s *Source) installedState(ctx context.Context, db querier, reader string) 
 	}
 	err = db.QueryRow(ctx, `select version, $1::text = '' or has_schema_privilege(nullif($1::text, ''), 'datawatch', 'usage')
 		and coalesce(has_table_privilege(nullif($1::text, ''), coalesce(to_regclass('datawatch.single_2'), 'datawatch.outbox_2'), 'truncate'), false),
-		coalesce(to_jsonb(meta) ->> 'code', '') from datawatch.meta`, reader).Scan(&state.version, &state.granted, &state.code)
+		coalesce(to_jsonb(meta) ->> 'code', ''), `+leftoverSQL+` from datawatch.meta`, reader).Scan(&state.version, &state.granted, &state.code, &state.leftover)
 	if err != nil {
 		return state, fmt.Errorf("find out what is installed: %w", err)
 	}
@@ -164,8 +169,7 @@ func apply(ctx context.Context, db *pgx.Conn, steps []Statement) error {
 func retryLocked(ctx context.Context, tries int, do func() error) error {
 	for i := 1; ; i++ {
 		err := do()
-		var server *pgconn.PgError
-		if err == nil || !errors.As(err, &server) || server.Code != codeLockNotAvailable {
+		if !isLocked(err) {
 			return err
 		}
 		if i >= tries {

@@ -20,6 +20,8 @@ const (
 	reconcileEvery = 10 * time.Second
 	lookEvery      = 2 * time.Second
 	aliveEvery     = time.Minute
+	// queueTimeout: a transaction that has called datawatch.off() may be left open.
+	queueTimeout = "1s"
 )
 
 // told is progress that was committed, and so may be reclaimed.
@@ -46,17 +48,17 @@ func (s *Source) maintain(ctx context.Context) error {
 		return err
 	}
 	defer closeConn(ctx, db)
+	if _, err := db.Exec(ctx, "set lock_timeout = '"+queueTimeout+"'"); err != nil {
+		return fmt.Errorf("bound how long maintenance waits: %w", err)
+	}
 	ticker := time.NewTicker(maintainEvery)
 	defer ticker.Stop()
-	var alive time.Time
+	var alive pulse
 	reconciled, looked := time.Now(), time.Now() // prepare did it
 	known := map[uint32]bool{}
 	for {
-		if time.Since(alive) > aliveEvery {
-			if err := s.keepAlive(ctx, db); err != nil {
-				return err
-			}
-			alive = time.Now()
+		if err := alive.beat(ctx, s, db); err != nil {
+			return err
 		}
 		fresh := false
 		if time.Since(looked) > lookEvery {
@@ -78,6 +80,30 @@ func (s *Source) maintain(ctx context.Context) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+// pulse is when the database was last told that a collector lives.
+type pulse struct {
+	at   time.Time
+	held bool // by another's transaction, which was logged
+}
+
+// beat tells it, where that is due.
+func (p *pulse) beat(ctx context.Context, s *Source, db querier) error {
+	if time.Since(p.at) <= aliveEvery {
+		return nil
+	}
+	err := s.keepAlive(ctx, db)
+	switch {
+	case err == nil:
+		p.at, p.held = time.Now(), false
+	case !isLocked(err):
+		return err
+	case !p.held:
+		p.held = true
+		s.log.Warn("a transaction that has called datawatch.off() or on() is open: triggers can't be told meanwhile that a collector lives")
+	}
+	return nil
 }
 
 // keepAlive moves the moment at which triggers stop because no collector comes, and what a dump or a changed
@@ -172,11 +198,16 @@ func (s *Source) reclaim(ctx context.Context, db *pgx.Conn) error {
 	s.metrics.rows.Set(float64(max(0, seq-s.readTo.Load())))
 	s.report.Backlog(bytes)
 	if err := s.rotate(ctx, db); err != nil {
-		var server *pgconn.PgError
-		if errors.As(err, &server) && server.Code == codeLockNotAvailable {
+		if isLocked(err) {
 			return nil // somebody reads there, pg_dump perhaps: the next time
 		}
 		return err
 	}
 	return nil
+}
+
+// isLocked tells whether a lock couldn't be had in time.
+func isLocked(err error) bool {
+	var server *pgconn.PgError
+	return errors.As(err, &server) && server.Code == codeLockNotAvailable
 }

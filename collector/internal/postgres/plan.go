@@ -188,6 +188,10 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 		}
 		add("update datawatch.meta set code = " + quote(code) + ";")
 	}
+	if state.leftover {
+		steps = append(steps, Statement{SQL: "drop sequence datawatch.filled; -- which no function looks at any more", Lock: lockNone, Optional: true,
+			Why: "tidies up; what is captured doesn't depend on it"})
+	}
 	if reader != "" && !state.granted {
 		role := pgx.Identifier{reader}.Sanitize()
 		add("grant usage on schema datawatch to " + role + ";\n" +
@@ -207,8 +211,9 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 
 // upgrade makes the present installation of an earlier one.
 func upgrade(from installed, functions string) []string {
+	const gate = "update datawatch.queue set current = current; -- which sets the gate"
 	if from.version >= versionSingles {
-		return []string{functions}
+		return []string{functions, gate}
 	}
 	var steps []string
 	tables := "single"
@@ -219,7 +224,7 @@ func upgrade(from installed, functions string) []string {
 	if from.lz4 {
 		steps = append(steps, strings.ReplaceAll(lz4SQL, "{{tables}}", tables))
 	}
-	return append(steps, functions, gateSQL, "update datawatch.queue set current = current; -- which sets the gate")
+	return append(steps, functions, gateSQL, gate)
 }
 
 // singleSQL makes the tables for statements that change a single row, and the view of all packs.

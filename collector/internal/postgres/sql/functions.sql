@@ -192,26 +192,29 @@ $body$;
 -- Whether nothing is captured: true where there is no room or no collector came, null where somebody switched capture off.
 -- To look costs more than to write a row. So of the statements that write a single row, 100 kB at most, every 256th looks, and
 -- every one where there is little room or none was found: the gate says so, which needs no lock that others would wait for.
+-- Off is what the queue and the gate say is off: whoever sees a queue of before datawatch.on() sees what the gate is since then,
+-- and so what on() doesn't tell to be missing is captured.
 create or replace function datawatch.is_closed() returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 declare
+  gate bigint := pg_sequence_last_value('datawatch.gate');
   closed boolean;
 begin
-  select case when off is null then clock_timestamp() > expires or {{full}} end into closed from datawatch.queue;
-  if closed is not false and pg_sequence_last_value('datawatch.gate') <> 3 then
+  select case when off is null or gate is not null then clock_timestamp() > expires or {{full}} end into closed from datawatch.queue;
+  if closed and gate <> 3 then
     perform setval('datawatch.gate', 3);
   end if;
   return closed;
 end
 $body$;
 
--- Sets the gate to what the queue says, whoever changed it. It is seen at once, also where that is undone: then some write to a
--- slot that is no longer the current one, or not yet, where they are read as well, or all go the longer way until the collector
--- next says that it lives.
+-- Sets the gate to what the queue says, whoever changed it: no value is that capture is off. It is seen at once, also where that is
+-- undone: then some write to a slot that is no longer the current one, or not yet, where they are read as well; or, until the
+-- collector next says that it lives, all go the longer way (off), or are captured though capture is off (on).
 create or replace function datawatch.queue_changed() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 begin
-  perform setval('datawatch.gate', case when off is null and clock_timestamp() < expires and room >= 134217728 and not {{full}} then current else 3 end)
+  perform setval('datawatch.gate', case when off is null and clock_timestamp() < expires and room >= 134217728 and not {{full}} then current else 3 end, off is null)
   from datawatch.queue;
   return null;
 end
