@@ -79,6 +79,18 @@ func TestASnapshotIsReadAsPostgreSQLWritesIt(t *testing.T) {
 			t.Errorf("%d is over: %v", xid, !over)
 		}
 	}
+	for other, both := range map[string]string{"12:18:12,16": "10:18:10,12,14,15,16", "25:30:25": "10:20:10,14,15", "9:12:9": "9:12:9,10"} {
+		o, err := parseSnapshot(other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.and(o).String(); got != both || o.and(s).String() != both {
+			t.Errorf("what %s and %s see is %s", s, o, got)
+		}
+	}
+	if after := s.after(snapshot{xmin: 14, xmax: 15, running: []uint64{14}}).String(); after != "14:20:14,15" {
+		t.Errorf("behind a snapshot that sees 10, it is %s", after)
+	}
 	later, _ := parseSnapshot("14:30:14,22")
 	if ended := s.ended(later); len(ended) != 2 || ended[0] != 10 || ended[1] != 15 {
 		t.Errorf("ended: %v", ended)

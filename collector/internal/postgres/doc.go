@@ -108,7 +108,9 @@
 // was made anew, or came with a dump: the server's identifier and the database's oid tell, and of a dump the outbox, which is
 // the other server's, is emptied. An earlier state of the same database (a restore, a standby that was promoted without the
 // last changes) has smaller transaction ids, or another timeline, or lacks the last pack that was told: that is in the outbox
-// until the database was told of its tick. Either is a new epoch with a gap. A database that was told of all that was read
+// until the database was told of its tick. Either is a new epoch with a gap. Of an earlier state, what the outbox has of
+// transactions that reading hasn't seen is told behind the gap; of those that use the id of one that it has seen, nobody knows
+// whether they were told, and they are in the gap. A database that was told of all that was read
 // lost none of it, and reading goes on, whatever its timeline is.
 //
 // # Captured from the WAL before

@@ -97,8 +97,9 @@ func begin(from *progress, w whereabouts, present snapshot, now time.Time) (prog
 		fresh.Epoch = event.NewEpoch(now, from.Epoch)
 		return fresh, told(from.At, causeReinstalled, reason.DoReinstalled)
 	case from.rewound(w, present):
-		// Transaction ids from here on may have been used before by changes that are no more.
-		fresh.Epoch, fresh.Snapshot = event.NewEpoch(now, from.Epoch), present
+		// All that was told is of transactions that progress sees. What else is in the outbox wasn't; of those that use an id
+		// again which progress has seen, nobody can tell.
+		fresh.Epoch, fresh.Snapshot = event.NewEpoch(now, from.Epoch), present.and(from.seen())
 		return fresh, told(from.At, causeRestored, reason.DoRestored)
 	default:
 		p := *from
@@ -125,6 +126,14 @@ func (p *progress) rewound(w whereabouts, present snapshot) bool {
 	}
 	last := p.last()
 	return last != nil && told < last.Tick && !w.holds
+}
+
+// seen sees all that was told, and perhaps more.
+func (p *progress) seen() snapshot {
+	if p.Open != nil {
+		return p.Open.Snapshot
+	}
+	return p.Snapshot
 }
 
 // last is the last pack that was told, nil where that isn't known.

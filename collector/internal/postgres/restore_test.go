@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
 	"datawatch/pkg/testrig"
@@ -38,12 +40,12 @@ func (r *rig) moved(t *testing.T, dsn string) *rig {
 	return other
 }
 
-// expectGap checks that behind what was told before come a gap, which covers the moment of what wasn't captured, and an event, in
+// expectGap checks that behind what was told before come a gap, which covers the moment of what wasn't captured, and events, in
 // a later epoch.
-func (r *rig) expectGap(before []event.Raw, cause string, lost time.Time, behind string) {
+func (r *rig) expectGap(before []event.Raw, cause string, lost time.Time, behind ...string) {
 	r.t.Helper()
 	got := r.captured()[len(before):]
-	expect(r.t, got, `public.t gap `+cause, behind)
+	expect(r.t, got, append([]string{`public.t gap ` + cause}, behind...)...)
 	if g := gapOf(r.t, got[0]); g.From.After(lost) || g.To.Before(lost) {
 		r.t.Errorf("the gap is from %v to %v, and what wasn't captured was written at %v", g.From, g.To, lost)
 	}
@@ -61,9 +63,27 @@ func (r *rig) clock() (at time.Time) {
 	return at
 }
 
+// unread are the rows of t, by their keys, that transactions wrote which the progress hasn't seen.
+func (r *rig) unread() (ids []int) {
+	r.t.Helper()
+	p, err := parseProgress(r.progress())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	rows, err := r.db.Query(r.t.Context(), `select id from t where not pg_visible_in_snapshot(xmin::text::xid8, $1::text::pg_snapshot) order by id`, p.Snapshot.String())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if ids, err = pgx.CollectRows(rows, pgx.RowTo[int]); err != nil {
+		r.t.Fatal(err)
+	}
+	return ids
+}
+
 // TestAServerWithoutItsLastChangesIsANewEpochWithAGap: a server restored from an earlier copy of its files, and a standby that
 // is promoted without the last changes, before the collector looks again; in the meantime the application has used as many
-// transaction ids as were lost, and more. A standby that has everything goes on where the other one was.
+// transaction ids as were lost, and more. Behind the gap is told what such further ones wrote: it can't have been told before. A
+// standby that has everything goes on where the other one was, if it was told so.
 func TestAServerWithoutItsLastChangesIsANewEpochWithAGap(t *testing.T) {
 	dir := testrig.PostgresDir(t)
 	primary := testrig.PrivatePostgres(t, postgres.Options{Dir: dir})
@@ -98,7 +118,7 @@ func TestAServerWithoutItsLastChangesIsANewEpochWithAGap(t *testing.T) {
 	if err := primary.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	complete := testrig.CopyPostgres(t, dir, true)
+	complete, untold := testrig.CopyPostgres(t, dir, true), testrig.CopyPostgres(t, dir, true)
 	before := r.captured()
 
 	start := func(t *testing.T, dir string, promote bool) *rig {
@@ -112,19 +132,33 @@ func TestAServerWithoutItsLastChangesIsANewEpochWithAGap(t *testing.T) {
 	for name, one := range map[string]struct {
 		dir     string
 		promote bool
-	}{"restore": {earlier, false}, "failover": {earlierStandby, true}} {
+		undo    string
+	}{
+		"restore": {earlier, false, ``}, "failover": {earlierStandby, true, ``},
+		"failover before it was told": {untold, true, `update datawatch.progress set tick = 0`},
+	} {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, one.dir, one.promote)
+			r.exec(one.undo)
 			lost := r.clock()
-			for id := 100; r.number(`select pg_snapshot_xmax(pg_current_snapshot())::text::bigint`) <= seen; id++ {
+			for id := 100; r.number(`select pg_snapshot_xmax(pg_current_snapshot())::text::bigint`) <= seen+3; id++ {
 				r.exec(fmt.Sprintf(`insert into t values (%d)`, id))
 			}
+			r.exec(`insert into t values (1000)`)
+			unread := append(r.unread(), 1001)
 			stop := r.start()
-			r.await(len(before) + 1)
-			r.exec(`insert into t values (4)`)
-			r.await(len(before) + 2)
+			r.await(len(before) + len(unread))
+			r.exec(`insert into t values (1001)`)
+			r.await(len(before) + 1 + len(unread))
 			_ = stop()
-			r.expectGap(before, causeRestored, lost, `public.t insert {"id":4} after {"id":4}`)
+			var want []string
+			for _, id := range unread {
+				want = append(want, fmt.Sprintf(`public.t insert {"id":%[1]d} after {"id":%[1]d}`, id))
+			}
+			r.expectGap(before, causeRestored, lost, want...)
+			if len(unread) < 3 {
+				t.Errorf("nothing is told but %v", unread)
+			}
 		})
 	}
 	t.Run("failover that lost nothing", func(t *testing.T) {

@@ -87,6 +87,19 @@ func (s snapshot) with(xids []uint32) snapshot {
 // after sees what an earlier one does, too.
 func (s snapshot) after(earlier snapshot) snapshot { return s.without(earlier.over) }
 
+// and sees what both see.
+func (s snapshot) and(other snapshot) snapshot {
+	both := snapshot{xmax: min(s.xmax, other.xmax)}
+	both.running = slices.DeleteFunc(slices.Concat(s.running, other.running), func(xid uint64) bool { return xid >= both.xmax })
+	slices.Sort(both.running)
+	both.running = slices.Compact(both.running)
+	both.xmin = both.xmax
+	if len(both.running) > 0 {
+		both.xmin = both.running[0]
+	}
+	return both
+}
+
 // without has all others of the running transactions.
 func (s snapshot) without(over func(xid uint64) bool) snapshot {
 	if !slices.ContainsFunc(s.running, over) {
