@@ -35,6 +35,7 @@ type whereabouts struct {
 	// publications are their oids, all and inserts.
 	publications [2]uint32
 	now          time.Time
+	undone       *undoneError // the server's history was seen not to be the one that was read
 }
 
 // begin decides where reading goes on: at the progress where it fits the server and the slot, else in a new epoch, with the
@@ -45,7 +46,7 @@ func begin(s stored, w whereabouts) (progress, *event.Gap) {
 	}
 	from := s.read
 	anew := func(previous event.Epoch, since time.Time, cause string, do reason.Text) (progress, *event.Gap) {
-		fresh.Epoch = event.NewEpoch(w.now, previous)
+		fresh.Epoch, fresh.Last = event.NewEpoch(w.now, previous), doneTx{LSN: fresh.LSN}
 		return fresh, new(event.Gap{From: since.UTC(), To: w.now.UTC(), Cause: cause}.Advising(do))
 	}
 	switch {
@@ -57,10 +58,13 @@ func begin(s stored, w whereabouts) (progress, *event.Gap) {
 	case from == nil && w.slot.Used:
 		return anew("", w.now, causeProgressLost, reason.DoProgressLost.With())
 	case from == nil:
-		fresh.Epoch = event.NewEpoch(w.now, "")
+		fresh.Epoch, fresh.Last = event.NewEpoch(w.now, ""), doneTx{LSN: fresh.LSN}
 		return fresh, nil
 	case !sameSystem(from.System, w.server.system):
 		return anew(from.Epoch, from.At, causeRestored, reason.DoOtherServer.With())
+	case w.undone != nil:
+		fresh.LSN = max(fresh.LSN, w.undone.common)
+		return anew(from.Epoch, from.At, causeRestored, reason.DoRestored.With())
 	case from.undone(w):
 		return anew(from.Epoch, from.At, causeRestored, reason.DoRestored.With())
 	case !w.created.IsZero():

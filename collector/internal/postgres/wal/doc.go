@@ -69,6 +69,11 @@
 // gap, and so are rows that went with a partition; rows that came with one are read, as by a snapshot of it alone, and are a
 // gap where they can't be. The rows of a dropped table go with a truncate.
 //
+// A copy of the server's files that has been written to until its WAL is as long as what was read names the same server and
+// timeline. But its slot is as far as when it was copied. So where a slot is behind what was read, it is read again from the last
+// transaction on, which has to come as it was, and no other before the place that was read; until then nothing is told or
+// confirmed. Where it is otherwise, that is a new epoch, which begins behind what both histories have, as far as that shows.
+//
 // Capture by triggers before is a gap as well: a slot that is left from an earlier time holds what triggers have told since, and
 // is read from the end of the WAL on.
 package wal

@@ -108,7 +108,7 @@ func containsAll(ids, wanted []uint32) bool {
 
 // compare looks what became of the captured tables since the look before, once reading has come to where it was taken.
 func (r *reader) compare() {
-	if r.look == nil || r.tx != nil || r.p.LSN < r.look.lsn || r.p.Open != nil {
+	if r.look == nil || r.proof != nil || r.tx != nil || r.p.LSN < r.look.lsn || r.p.Open != nil {
 		return
 	}
 	now := r.look

@@ -35,14 +35,29 @@ type progress struct {
 	Publications [2]uint32     `json:"publications,omitzero"`
 	LSN          pglogrepl.LSN `json:"lsn"` // every transaction that committed before it is done
 	// Told counts the events, gaps as a rule, that aren't of a transaction and are told at LSN.
-	Told int64     `json:"told,omitempty"`
+	Told int64 `json:"told,omitempty"`
+	// Last is the last transaction that is done, or, without an XID, where the epoch begins. None commits between it and LSN.
+	Last doneTx    `json:"last,omitzero"`
 	At   time.Time `json:"at"` // of the newest transaction that is done
 	Open *openTx   `json:"open,omitempty"`
 }
 
+// doneTx is what a server tells of a transaction, as long as its slot isn't past it. Another history of the same server doesn't
+// have it, or not there.
+type doneTx struct {
+	LSN pglogrepl.LSN `json:"lsn"` // of its commit
+	XID uint32        `json:"xid,omitempty"`
+	At  time.Time     `json:"at,omitzero"`
+}
+
+func (t *doneTx) is(m *pglogrepl.BeginMessage) bool {
+	return t.LSN == m.FinalLSN && t.XID == m.Xid && t.At.Equal(m.CommitTime)
+}
+
 // openTx is a transaction that was done in part.
 type openTx struct {
-	LSN    pglogrepl.LSN `json:"lsn"`    // of its commit
+	LSN    pglogrepl.LSN `json:"lsn"` // of its commit
+	XID    uint32        `json:"xid,omitempty"`
 	N      int64         `json:"n"`      // events so far
 	Change pglogrepl.LSN `json:"change"` // of the last change that is done, of which
 	Count  int           `json:"count"`  // so many messages are: a record of the WAL may hold many rows

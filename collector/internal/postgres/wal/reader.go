@@ -41,6 +41,7 @@ type reader struct {
 	near      *nearXID
 	looks     chan *look
 	out       chan *batch
+	proof     *proof   // nil where none is due
 	p         progress // behind all that was read
 	known     knownTables
 	relations map[uint32]*relation
@@ -133,6 +134,9 @@ func (r *reader) read(ctx context.Context) error {
 			r.recent = slices.DeleteFunc(r.recent, now.sees)
 			r.compare()
 		case <-step.C:
+			if r.proof != nil {
+				continue
+			}
 			if err := r.step(ctx); err != nil {
 				return err
 			}
@@ -145,6 +149,8 @@ func (r *reader) read(ctx context.Context) error {
 // progress that is due.
 func (r *reader) ready() bool {
 	switch {
+	case r.proof != nil:
+		return false
 	case r.batch.full(r.limits):
 		return true
 	case r.tx != nil && !r.tx.done:
@@ -160,7 +166,7 @@ func (r *reader) ready() bool {
 func (r *reader) seal() {
 	r.batch.p = r.p
 	if r.tx != nil && !r.tx.done {
-		r.batch.p.Open = &openTx{LSN: r.tx.lsn, N: r.tx.n, Change: r.tx.change, Count: r.tx.count}
+		r.batch.p.Open = &openTx{LSN: r.tx.lsn, N: r.tx.n, Change: r.tx.change, Count: r.tx.count, XID: uint32(r.tx.wide)}
 	}
 }
 
@@ -207,8 +213,7 @@ func (r *reader) commit(ctx context.Context, b *batch) error {
 // take takes in one message.
 func (r *reader) take(ctx context.Context, m *message) error {
 	if m.alive {
-		r.alive(m)
-		return nil
+		return r.alive(m)
 	}
 	switch m.data[0] {
 	case 'I', 'U', 'D':
@@ -228,7 +233,7 @@ func (r *reader) take(ctx context.Context, m *message) error {
 func (r *reader) takeOther(ctx context.Context, m *message, parsed pglogrepl.Message) error {
 	switch p := parsed.(type) {
 	case *pglogrepl.BeginMessage:
-		r.begin(p)
+		return r.begin(p)
 	case *pglogrepl.CommitMessage:
 		r.end(p)
 	case *pglogrepl.RelationMessage:
@@ -254,24 +259,31 @@ func (r *reader) takeOther(ctx context.Context, m *message, parsed pglogrepl.Mes
 // select pg_logical_emit_message(true, 'datawatch.tag', 'checkout-test').
 const tagPrefix = "datawatch.tag"
 
-func (r *reader) begin(m *pglogrepl.BeginMessage) {
+func (r *reader) begin(m *pglogrepl.BeginMessage) error {
+	if r.proof != nil {
+		if err := r.proven(r.proof.begins(m)); err != nil {
+			return err
+		}
+	}
 	r.land(m.FinalLSN)
 	xid := r.near.widen(m.Xid)
 	r.tx = &transaction{lsn: m.FinalLSN, xid: strconv.FormatUint(xid, 10), wide: xid, at: m.CommitTime.UTC(), done: m.FinalLSN < r.p.LSN}
 	r.recent = append(r.recent, xid)
 	open := r.p.Open
 	if r.tx.done || open == nil {
-		return
+		return nil
 	}
 	r.p.Open = nil
 	if open.LSN == m.FinalLSN {
 		r.tx.n, r.tx.change, r.tx.count, r.tx.resume = open.N, open.Change, open.Count, open
 	}
+	return nil
 }
 
 func (r *reader) end(m *pglogrepl.CommitMessage) {
 	if r.tx != nil && !r.tx.done {
 		r.p.LSN, r.p.Told, r.p.At = m.TransactionEndLSN, 0, r.tx.at
+		r.p.Last = doneTx{LSN: r.tx.lsn, XID: uint32(r.tx.wide), At: r.tx.at}
 	}
 	r.tx = nil
 	r.land(r.p.LSN)
@@ -279,9 +291,14 @@ func (r *reader) end(m *pglogrepl.CommitMessage) {
 }
 
 // alive moves on where the server has nothing for us up to a place.
-func (r *reader) alive(m *message) {
+func (r *reader) alive(m *message) error {
+	if r.proof != nil {
+		if err := r.proven(r.proof.reaches(m.lsn)); err != nil {
+			return err
+		}
+	}
 	if r.tx != nil || r.p.Open != nil || m.lsn <= r.p.LSN {
-		return
+		return nil
 	}
 	r.p.LSN, r.p.Told, r.p.At = m.lsn, 0, m.at.UTC()
 	if len(r.batch.events) == 0 {
@@ -289,6 +306,7 @@ func (r *reader) alive(m *message) {
 	}
 	r.land(r.p.LSN)
 	r.compare()
+	return nil
 }
 
 // skips tells whether a change is done already, and else counts it. A record of the WAL may hold several.

@@ -109,6 +109,13 @@ func (s *Source) Run(ctx context.Context, committed source.Progress, emit source
 		return err
 	}
 	err = s.follow(ctx, &reader{Source: s, emit: emit, walker: walker, snapshots: snapshots}, db, from, w)
+	if errors.As(err, &w.undone) {
+		s.log.Warn("the server was restored from a copy of its files, and written to since")
+		if err := s.takeSlot(ctx, db, &w); err != nil {
+			return err
+		}
+		err = s.follow(ctx, &reader{Source: s, emit: emit, walker: walker, snapshots: snapshots}, db, from, w)
+	}
 	if undecodable(err) {
 		err = s.giveUp(ctx, db, err)
 	}
@@ -178,7 +185,7 @@ func (s *Source) open(ctx context.Context, r *reader, watch *watcher, from store
 		return err
 	}
 	return retry(ctx, func() error {
-		err := r.stream.start(ctx, s.names, r.p.LSN, w.server.tellsMessages())
+		err := r.beginStream(ctx, &w.server)
 		if hasCode(err, codeInUse) { // of a collector that was fenced by now, or died without the server's knowing
 			if err := endReader(ctx, r.catalog.db, s.names.slot); err != nil {
 				s.log.Warn("the slot is in use, and its reader can't be ended", "error", err)

@@ -130,6 +130,12 @@ func (s *stream) start(ctx context.Context, n names, lsn pglogrepl.LSN, messages
 	return nil
 }
 
+// startsAt is where the slot is: no more is confirmed until somebody does.
+func (s *stream) startsAt(lsn pglogrepl.LSN) {
+	s.seen.Store(uint64(lsn))
+	s.confirmed.Store(uint64(lsn))
+}
+
 // receive hands the server's messages over until ctx is done.
 func (s *stream) receive(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.conn.Conn().SetReadDeadline(time.Unix(1, 0)) })
