@@ -30,7 +30,7 @@ func (w written) told(r *rig) map[int]bool {
 	r.t.Helper()
 	told := map[int]bool{}
 	gaps := []string{}
-	covered := func(at time.Time) bool { return false }
+	covered := func(time.Time) bool { return false }
 	for _, e := range r.captured() {
 		if line := brief(r.t, e); strings.Contains(line, " gap ") {
 			g, before := gapOf(r.t, e), covered

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"context"
+	"strings"
 
 	"github.com/jackc/pglogrepl"
 
@@ -23,7 +24,7 @@ type proof struct {
 	last    doneTx
 	awaited bool // last has to come
 	open    *openTx
-	until   pglogrepl.LSN // what was read: but for last, nothing commits before it
+	until   pglogrepl.LSN // what was read: but for last, nothing that is captured commits before it
 }
 
 // newProof is what has to be seen of a server whose slot is at a place; nil where nothing has to. An earlier program noted
@@ -44,19 +45,22 @@ func (p *progress) from() pglogrepl.LSN {
 }
 
 func (p *proof) undone() error {
-	if p.awaited {
+	switch {
+	case p.awaited:
 		return &undoneError{}
+	case p.last.XID == 0:
+		return &undoneError{p.last.LSN}
+	default:
+		return &undoneError{p.last.LSN + 1}
 	}
-	return &undoneError{p.last.LSN + 1}
 }
 
 // begins looks at the beginning of a transaction; done tells that the proof is.
 func (p *proof) begins(m *pglogrepl.BeginMessage) (done bool, err error) {
 	switch {
-	case p.awaited || m.FinalLSN < p.until:
-		if !p.last.is(m) {
-			return false, p.undone()
-		}
+	case p.awaited && !p.last.is(m):
+		return false, p.undone()
+	case m.FinalLSN < p.until:
 		p.awaited = false
 		return false, nil
 	case p.open != nil && (p.open.LSN != m.FinalLSN || p.open.XID != m.Xid):
@@ -64,6 +68,22 @@ func (p *proof) begins(m *pglogrepl.BeginMessage) (done bool, err error) {
 	default:
 		return true, nil
 	}
+}
+
+// changed looks at what tells of a change.
+func (r *reader) changed(kind byte) error {
+	if r.proof == nil || r.tx == nil || !strings.ContainsRune("IUDT", rune(kind)) {
+		return nil
+	}
+	return r.proof.changes(r.tx.lsn)
+}
+
+// changes looks at a change of the transaction that commits at a place.
+func (p *proof) changes(commit pglogrepl.LSN) error {
+	if commit < p.until && (commit != p.last.LSN || p.last.XID == 0) {
+		return p.undone()
+	}
+	return nil
 }
 
 // reaches looks at a place up to which the server has sent all.

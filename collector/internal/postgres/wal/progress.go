@@ -36,7 +36,8 @@ type progress struct {
 	LSN          pglogrepl.LSN `json:"lsn"` // every transaction that committed before it is done
 	// Told counts the events, gaps as a rule, that aren't of a transaction and are told at LSN.
 	Told int64 `json:"told,omitempty"`
-	// Last is the last transaction that is done, or, without an XID, where the epoch begins. None commits between it and LSN.
+	// Last is the last transaction with changes that is done, or, without an XID, where the epoch begins. Between it and LSN there
+	// may be empty ones, which servers before version 15 tell of.
 	Last doneTx    `json:"last,omitzero"`
 	At   time.Time `json:"at"` // of the newest transaction that is done
 	Open *openTx   `json:"open,omitempty"`

@@ -215,6 +215,9 @@ func (r *reader) take(ctx context.Context, m *message) error {
 	if m.alive {
 		return r.alive(m)
 	}
+	if err := r.changed(m.data[0]); err != nil {
+		return err
+	}
 	switch m.data[0] {
 	case 'I', 'U', 'D':
 		if r.skips(m.lsn) {
@@ -283,7 +286,9 @@ func (r *reader) begin(m *pglogrepl.BeginMessage) error {
 func (r *reader) end(m *pglogrepl.CommitMessage) {
 	if r.tx != nil && !r.tx.done {
 		r.p.LSN, r.p.Told, r.p.At = m.TransactionEndLSN, 0, r.tx.at
-		r.p.Last = doneTx{LSN: r.tx.lsn, XID: uint32(r.tx.wide), At: r.tx.at}
+		if r.tx.change != 0 {
+			r.p.Last = doneTx{LSN: r.tx.lsn, XID: uint32(r.tx.wide), At: r.tx.at}
+		}
 	}
 	r.tx = nil
 	r.land(r.p.LSN)

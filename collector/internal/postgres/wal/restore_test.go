@@ -140,13 +140,14 @@ func TestWhatIsSentAgainProvesWhichHistoryItIs(t *testing.T) {
 	read := progress{LSN: 200, Last: doneTx{LSN: 100, XID: 7, At: at}}
 	open := read
 	open.Open = &openTx{LSN: 250, XID: 9}
+	type change pglogrepl.LSN // the commit of its transaction
 	begins := func(lsn pglogrepl.LSN, xid uint32, at time.Time) *pglogrepl.BeginMessage {
 		return &pglogrepl.BeginMessage{FinalLSN: lsn, Xid: xid, CommitTime: at}
 	}
 	for name, one := range map[string]struct {
 		p    progress
 		slot pglogrepl.LSN
-		sent []any // beginnings of transactions, and places that were reached
+		sent []any // beginnings of transactions, changes of them, and places that were reached
 		want string
 	}{
 		"the slot is where reading is":        {read, 200, nil, "none"},
@@ -159,11 +160,12 @@ func TestWhatIsSentAgainProvesWhichHistoryItIs(t *testing.T) {
 		"another place":                       {read, 50, []any{begins(101, 7, at)}, "undone"},
 		"only a later one":                    {read, 50, []any{begins(300, 8, at)}, "undone"},
 		"only a later place":                  {read, 50, []any{pglogrepl.LSN(101)}, "undone"},
-		"one behind the last one":             {read, 50, []any{begins(100, 7, at), begins(150, 8, at)}, "undone"},
+		"one behind the last one":             {read, 50, []any{begins(100, 7, at), begins(150, 8, at), change(150)}, "undone"},
+		"an empty one behind the last one":    {read, 50, []any{begins(100, 7, at), change(100), begins(150, 8, at), pglogrepl.LSN(200)}, "done"},
 		"a slot behind the last one":          {read, 120, []any{pglogrepl.LSN(120), begins(300, 8, at)}, "done"},
-		"a slot behind the last one, and one": {read, 120, []any{begins(150, 8, at)}, "undone"},
+		"a slot behind the last one, and one": {read, 120, []any{begins(150, 8, at), change(150)}, "undone"},
 		"none since the epoch began":          {progress{LSN: 200, Last: doneTx{LSN: 100}}, 100, []any{begins(200, 8, at)}, "done"},
-		"one since the epoch began":           {progress{LSN: 200, Last: doneTx{LSN: 100}}, 100, []any{begins(100, 8, at)}, "undone"},
+		"one since the epoch began":           {progress{LSN: 200, Last: doneTx{LSN: 100}}, 100, []any{begins(100, 8, at), change(100)}, "undone"},
 		"the open one":                        {open, 200, []any{pglogrepl.LSN(230), begins(250, 9, at)}, "done"},
 		"another open one":                    {open, 200, []any{begins(250, 8, at)}, "undone"},
 		"none for the open one":               {open, 200, []any{pglogrepl.LSN(251)}, "undone"},
@@ -175,10 +177,13 @@ func TestWhatIsSentAgainProvesWhichHistoryItIs(t *testing.T) {
 		for _, m := range one.sent {
 			var done bool
 			var err error
-			if lsn, is := m.(pglogrepl.LSN); is {
-				done, err = p.reaches(lsn)
-			} else {
-				done, err = p.begins(m.(*pglogrepl.BeginMessage))
+			switch m := m.(type) {
+			case pglogrepl.LSN:
+				done, err = p.reaches(m)
+			case change:
+				err = p.changes(pglogrepl.LSN(m))
+			case *pglogrepl.BeginMessage:
+				done, err = p.begins(m)
 			}
 			switch {
 			case err != nil:
