@@ -54,3 +54,34 @@ func TestTheRecordsOfATransactionAreSentTogether(t *testing.T) {
 	}
 	t.Errorf("the last transaction took %d requests with records, and %d with partitions", counts[produce].Load(), counts[addPartitions].Load())
 }
+
+// TestTheLastRecordOfATransactionIsNotWaitedWith has a client that waits for more records for longer than a transaction may take.
+func TestTheLastRecordOfATransactionIsNotWaitedWith(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cluster.Close()
+	c := config.DefaultShared().Broker
+	c.Addresses = cluster.ListenAddrs()
+	if err := EnsureTopics(t.Context(), c, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	p, err := openProducer(t.Context(), c, "datawatch-test", "source", RecordLimit(c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.close() }()
+	p.conf.Producer.Flush.Frequency = 10 * transactionPatience
+	topics := TopicsOf(c.TopicPrefix)
+	for n := range 20 {
+		var records []Record
+		for i := range n {
+			records = append(records, Record{Topic: topics.Raw, Key: fmt.Appendf(nil, "k%d", i), Value: []byte("event")})
+		}
+		records = append(records, Record{Topic: topics.State, Key: []byte("source/shop"), Value: []byte(`{"version":1}`)})
+		if err := p.transact(t.Context(), records, nil); err != nil {
+			t.Fatalf("%d records: %v", len(records), err)
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 // this one left open.
 type producer struct {
 	async    sarama.AsyncProducer
+	conf     *sarama.Config // the client's own: see gathered
 	patience patience
 	maxBytes int
 	pending  []*sarama.ProducerMessage
@@ -34,7 +35,7 @@ func openProducer(ctx context.Context, c config.Broker, clientID, transactionalI
 		p.lose()
 		return nil, fmt.Errorf("open producer %s: %w", transactionalID, classify(err))
 	}
-	return &producer{async: async, patience: p, maxBytes: s.Producer.MaxMessageBytes, names: map[string][]byte{}}, nil
+	return &producer{async: async, conf: s, patience: p, maxBytes: s.Producer.MaxMessageBytes, names: map[string][]byte{}}, nil
 }
 
 // transact writes the records in one transaction; offsets, where given, adds a group's offsets to it.
@@ -76,6 +77,7 @@ func (p *producer) transactPatiently(records []Record, offsets func(sarama.Async
 // send hands the records over in order and waits for every answer; patience bounds each.
 func (p *producer) send(records []Record) error {
 	p.fill(records)
+	p.gathered(len(p.pending))
 	defer clear(p.pending) // else what was sent is held until the next transaction
 	var failed error
 	next := 0
@@ -99,6 +101,10 @@ func (p *producer) send(records []Record) error {
 	}
 	return failed
 }
+
+// gathered says of how many records the client knows that none follows: those that one broker takes all of needn't wait for gather
+// then. The client looks at this setting for as long as it holds records, which it doesn't between two calls of send.
+func (p *producer) gathered(records int) { p.conf.Producer.Flush.Messages = records }
 
 // fill makes the client's messages of the records.
 func (p *producer) fill(records []Record) {
