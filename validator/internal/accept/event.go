@@ -5,7 +5,7 @@ import (
 	"datawatch/pkg/event"
 )
 
-// Event is a change event of clean as far as judging a valid one needs it. Its texts share the record's memory.
+// Event is a change event of clean as far as judging a valid one needs it. Its texts share the record's memory, or its form's.
 type Event struct {
 	Source, Subject string // of which the stream is made
 	Op              event.Op
@@ -42,10 +42,9 @@ func (a *actor) value() cel.Value {
 // with escapes or a field of an unexpected form are not read.
 type envelope struct {
 	*tape
-	event   *Event
-	kind    string // the type
-	inside  int32  // the token of data
-	subject int32
+	event  *Event
+	kind   string // the type
+	inside int32  // the token of data
 	// unavailable: the source says that it can't give the before image. Nothing is accepted that has one all the same.
 	unavailable bool
 
@@ -60,6 +59,7 @@ const (
 	foreignField meaning = iota
 	anyField
 	textField      // a text, or null
+	steadyField    // one that is the same in all events of a stream
 	partitionField // a number
 	numberField
 	sourceField
@@ -90,11 +90,19 @@ type field struct {
 	token   int32
 }
 
+// steady tells whether a form has the field as it is.
+func (m meaning) steady() bool {
+	return m == steadyField || m == sourceField || m == typeField || m == subjectField
+}
+
 // level is an object of the envelope: what its members' names mean.
 type level map[string]meaning
 
 var (
-	topLevel = level{"id": textField, "source": sourceField, "type": typeField, "subject": subjectField, "time": timeField, "data": dataField}
+	topLevel = level{
+		"specversion": steadyField, "id": textField, "source": sourceField, "type": typeField, "subject": subjectField, "time": timeField,
+		"datacontenttype": steadyField, "data": dataField,
+	}
 
 	dataLevel = level{
 		"op": opField, "key": keyField, "before": beforeField, "after": afterField, "changed": changedField, "moved_to": anyField,
@@ -104,8 +112,8 @@ var (
 	incompleteLevel = level{"before": missingField}
 
 	originLevel = level{
-		"kind": textField, "database": textField, "schema": textField, "table": textField, "collection": textField, "topic": textField,
-		"content_type": textField, "transaction": textField, "position": textField, "reason": textField, "partition": partitionField,
+		"kind": steadyField, "database": steadyField, "schema": steadyField, "table": steadyField, "collection": steadyField,
+		"topic": steadyField, "content_type": textField, "transaction": textField, "position": textField, "reason": textField, "partition": partitionField,
 		"offset": numberField, "transaction_index": numberField, "headers": headersField, "actor": actorField, "tag": tagField,
 	}
 	actorLevel = level{"application": applicationField, "user": userField, "client": clientField, "traceparent": textField}
@@ -191,18 +199,19 @@ func (e *envelope) present(i int32) int32 {
 
 // begin is for a record that the tape holds.
 func (e *envelope) begin(t *tape, event *Event) {
-	*e = envelope{tape: t, event: event, inside: -1, subject: -1, fields: e.fields[:0]}
+	*e = envelope{tape: t, event: event, inside: -1, fields: e.fields[:0]}
 	*event = Event{key: -1, before: -1, after: -1}
 }
 
 // read reads an event whose form isn't known.
 func (e *envelope) read() bool { return e.members(0, topLevel, true) && e.isChange() }
 
-// readKnown reads one by the fields that events of its form have.
-func (e *envelope) readKnown(fields []field) bool {
+// readKnown reads one of a known form, by the fields in which its events may differ.
+func (e *envelope) readKnown(f *form) bool {
 	e.known = true
-	for i := range fields {
-		if !e.take(fields[i].meaning, fields[i].token) {
+	e.kind, e.event.Source, e.event.Subject = event.ChangeType, f.source, f.stream
+	for i := range f.fields {
+		if !e.take(f.fields[i].meaning, f.fields[i].token) {
 			return false
 		}
 	}
@@ -216,14 +225,13 @@ func (e *envelope) isChange() bool {
 // take reads a field.
 func (e *envelope) take(m meaning, i int32) bool {
 	switch m {
-	case textField:
+	case textField, steadyField:
 		return e.isText(i)
 	case sourceField:
 		return e.plain(i, &e.event.Source)
 	case typeField:
 		return e.plain(i, &e.kind)
 	case subjectField:
-		e.subject = i
 		return e.plain(i, &e.event.Subject)
 	case timeField:
 		return e.plain(i, &e.event.Time)

@@ -6,18 +6,20 @@ import (
 	"strings"
 )
 
-// form is what a record was made of but for its scalars: events of one stream mostly differ in nothing else. A record is read
-// by a form by comparing the texts between the scalars with its own, byte by byte; so it has the same tokens, and what
-// follows from names, nesting and numbers of members alone is known.
+// form is what a record was made of but for its scalars: events of one stream mostly differ in nothing else. Scalars of the
+// envelope that are the stream's belong to the form. A record is read by a form by comparing the texts between the other scalars
+// with its own, byte by byte; so it has the same tokens, and what follows from names, nesting and numbers of members alone is
+// known.
 type form struct {
-	tokens  []token // of the record that was read last; names are where they were in the first
-	text    string  // the first
-	steps   []formStep
-	fixes   []fix
-	subject int32 // the token of the event's subject: another stream's record is soon left to its own form
-	stream  string
+	tokens []token // of the record that was read last; names, and what is the stream's, are where they were in the first
+	text   string  // the first
+	steps  []formStep
+	fixes  []fix
+	ours   int // the step with the event's subject: another stream's record is soon left to its own form
 
-	fields  []field // of the envelope, that may differ
+	source, stream string  // of the event; stream is its subject
+	fields         []field // of the envelope, that may differ
+
 	program *Program
 	planned int32 // the token of the value that the plan is for
 	plan    *plan // of the program, once it was asked for; nil: there is none
@@ -42,16 +44,19 @@ const (
 	mostFormText   = 64 << 10
 )
 
-// newForm is the form of the record that a tape has read.
-func newForm(t *tape, subject int32) *form {
-	f := &form{tokens: slices.Clone(t.tokens), text: strings.Clone(t.source), subject: subject}
-	f.stream = f.text[f.tokens[subject].start+1 : f.tokens[subject].end-1]
+// newForm is the form of the record that a tape has read, with these fields of the envelope.
+func newForm(t *tape, fields []field) *form {
+	f := &form{tokens: slices.Clone(t.tokens), text: strings.Clone(t.source)}
+	steady, subject := f.split(fields)
 	at := int32(0)
 	var ends []int32 // of the lists and objects that are open
 	step := func(scalar, end int32) {
 		from := int32(0)
 		if n := len(f.steps); n > 0 {
 			from = f.steps[n-1].to
+		}
+		if at <= subject && subject < end {
+			f.ours = len(f.steps)
 		}
 		f.steps = append(f.steps, formStep{newLiteral(f.text[at:end]), scalar, from, int32(len(f.fixes))})
 	}
@@ -69,7 +74,7 @@ func newForm(t *tape, subject int32) *form {
 		case k.kind == list || k.kind == object:
 			f.fixes = append(f.fixes, fix{i, k.start - at, false})
 			ends = append(ends, i)
-		case k.isName():
+		case k.isName() || steady[i]:
 		default:
 			step(i, k.start)
 			at = k.end
@@ -78,6 +83,26 @@ func newForm(t *tape, subject int32) *form {
 	closed(int32(len(f.tokens)))
 	step(-1, int32(len(f.text)))
 	return f
+}
+
+// split keeps the fields that may differ, and gives the tokens of those that don't, and where the subject is.
+func (f *form) split(fields []field) (steady map[int32]bool, subject int32) {
+	steady = map[int32]bool{}
+	for _, one := range fields {
+		k := &f.tokens[one.token]
+		if !one.meaning.steady() || k.kind != text {
+			f.fields = append(f.fields, one)
+			continue
+		}
+		steady[one.token] = true
+		switch one.meaning {
+		case sourceField:
+			f.source = f.text[k.start+1 : k.end-1]
+		case subjectField:
+			f.stream, subject = f.text[k.start+1:k.end-1], k.start
+		}
+	}
+	return steady, subject
 }
 
 // replay reads a record by a form. Where it isn't of that form, ours tells whether it is of the form's stream at least.
@@ -92,6 +117,7 @@ func (t *tape) replay(f *form, b []byte) (ok, ours bool) {
 		if !s.literal.stands(t, at) {
 			return false, ours
 		}
+		ours = ours || i == f.ours
 		for j := s.from; j < s.to; j++ {
 			if x := &f.fixes[j]; x.end {
 				t.tokens[x.token].end = int32(at) + x.at
@@ -103,15 +129,8 @@ func (t *tape) replay(f *form, b []byte) (ok, ours bool) {
 		if s.token < 0 {
 			return at == len(b), ours
 		}
-		k := &t.tokens[s.token]
-		if at = t.scalar(k, at); at < 0 {
+		if at = t.scalar(&t.tokens[s.token], at); at < 0 {
 			return false, ours
-		}
-		if s.token == f.subject {
-			if k.kind != text || t.inner(s.token) != f.stream {
-				return false, false
-			}
-			ours = true
 		}
 	}
 	return false, ours

@@ -58,12 +58,11 @@ func (f *forms) count() {
 }
 
 // learn takes the form of a record that had none.
-func (f *forms) learn(t *tape, subject int32, fields []field) {
+func (f *forms) learn(t *tape, fields []field) {
 	if f.rest > 0 || len(t.tokens) > mostFormTokens || len(t.source) > mostFormText {
 		return
 	}
-	made := newForm(t, subject)
-	made.fields = slices.Clone(fields)
+	made := newForm(t, fields)
 	if len(f.all) == mostForms {
 		f.all = f.all[:mostForms-1]
 	}

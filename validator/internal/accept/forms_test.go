@@ -110,7 +110,7 @@ func TestByAFormARecordIsReadAsWithoutIt(t *testing.T) {
 	var byForm, planned, accepted, refused int
 	for _, schema := range ruleSchemas {
 		p := accept.Compile(loadFile(t, schema))
-		for range 150 {
+		for range 180 {
 			reader := accept.NewReader()
 			value := changeOf(random)
 			sawAlike(t, reader, p, value)

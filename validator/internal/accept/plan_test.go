@@ -72,7 +72,7 @@ func TestFormsHaveTheTokensOfWhatTheyRead(t *testing.T) {
 			}
 		}
 		if want {
-			form = newForm(&fresh, 2)
+			form = newForm(&fresh, nil)
 		}
 	}
 	if read < 3000 {

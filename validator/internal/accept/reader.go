@@ -35,12 +35,12 @@ func (r *Reader) Read(value []byte) (event *Event, ok bool) {
 	}
 	r.envelope.begin(&r.tape, &r.event)
 	if known {
-		return &r.event, r.envelope.readKnown(r.forms.last.fields)
+		return &r.event, r.envelope.readKnown(r.forms.last)
 	}
 	if !r.envelope.read() {
 		return &r.event, false
 	}
-	r.forms.learn(&r.tape, r.envelope.subject, r.envelope.fields)
+	r.forms.learn(&r.tape, r.envelope.fields)
 	return &r.event, true
 }
 
