@@ -83,7 +83,7 @@ func stageOf(c Config, p *pipeline.Pipeline, env daemon.Env) broker.Stage {
 	most := newLimit(c, p.SetLimit)
 	return broker.Stage{
 		Broker: c.Broker, Name: clientID(c), Group: group(c), Topic: broker.TopicsOf(c.Broker.TopicPrefix).Raw,
-		Process: p.Process, Committed: p.Committed, Limit: most.of, Ahead: true, Log: env.Log,
+		Process: p.Process, Committed: p.Committed, Limit: most.of, Ahead: 1, Log: env.Log,
 		Assigned: func(ctx context.Context, partitions []int32) error {
 			if err := p.Assigned(ctx); err != nil {
 				return err

@@ -40,9 +40,10 @@ type Stage struct {
 	// Failed is told of every error that ends a session, and of nil when a session has committed again. May be nil.
 	Failed func(err error)
 
-	// Ahead lets Process work on a batch while the one before is committed. Committed is called for each batch in order, maybe
-	// during the Process of a later one; a batch that was processed and isn't committed comes again, behind Assigned.
-	Ahead bool
+	// Ahead is how many batches may have been processed, or be, that wait for the one before them to be committed; 0 has each
+	// committed before the next is processed. A second one evens out how long both take. Committed is called for each batch in
+	// order, maybe during the Process of a later one; a batch that was processed and isn't committed comes again, behind Assigned.
+	Ahead int
 
 	// Wake has Process called with an empty batch when it yields something while no record waits: for work that isn't a
 	// record's. What it gives is committed as ever, fenced by the group's generation. May be nil.
@@ -52,7 +53,8 @@ type Stage struct {
 	OneMember bool
 
 	// Linger is how long a batch that isn't full waits for more (default 20 ms); MaxRecords (5,000) and MaxBytes (8 MiB,
-	// or one record) make it full. While a batch is processed and committed, the next is collected: two are held at most.
+	// or one record) make it full. While a batch is processed and committed, the next is collected: two are held at most, and
+	// as many more as are Ahead.
 	Linger     time.Duration
 	MaxRecords int
 	MaxBytes   int

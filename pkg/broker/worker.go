@@ -180,13 +180,14 @@ type processed struct {
 func (w *worker) work(ctx context.Context, session sarama.ConsumerGroupSession) error {
 	group := sarama.NewConsumerGroupMetadataFromSession(session, w.stage.Group, nil)
 	steps, ctx := errgroup.WithContext(ctx)
-	collected, ready := make(chan []Record), make(chan processed)
+	collected := make(chan []Record)
 	steps.Go(func() error {
 		for w.collect(ctx, collected) {
 		}
 		return ctx.Err()
 	})
-	if w.stage.Ahead {
+	if w.stage.Ahead > 0 {
+		ready := make(chan processed, w.stage.Ahead-1)
 		steps.Go(func() error {
 			return each(ctx, collected, func(batch []Record) error { return w.process(ctx, batch, ready) })
 		})

@@ -138,7 +138,7 @@ func (j *Judge) stage() broker.Stage {
 	return broker.Stage{
 		Broker: j.options.Broker, Name: "datawatch-validator", Group: broker.GroupsOf(j.options.Broker.TopicPrefix).Validator,
 		Topic: j.topics.Clean, Process: j.process, Assigned: j.assigned, Committed: j.committed, Failed: j.options.Failed,
-		Ahead: true, Wake: j.wake, Log: j.options.Log,
+		Ahead: 2, Wake: j.wake, Log: j.options.Log,
 	}
 }
 
