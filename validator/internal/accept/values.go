@@ -12,7 +12,7 @@ import (
 type values struct {
 	*tape
 	containers []container // in memory that is used again
-	found      [64]int32   // names that were looked up before, maybe in another record: what is there is looked at again
+	found      [256]int32  // names that were looked up before, maybe in another record: what is there is looked at again
 }
 
 // container is a list or an object of the tape.

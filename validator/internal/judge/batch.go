@@ -3,6 +3,7 @@ package judge
 import (
 	"time"
 
+	"datawatch/pkg/broker"
 	"datawatch/pkg/event"
 	"datawatch/validator/internal/schemas"
 	"datawatch/validator/internal/tally"
@@ -42,10 +43,11 @@ func imageOf(op event.Op, before bool) image {
 // batch is what a batch of events adds to tallies and metrics, by stream. The tallies are written with its verdicts; metrics
 // count it once it is committed.
 type batch struct {
-	set     *schemas.Set
-	streams map[event.Stream]*sums
-	last    *sums       // of the event before: the next is often of the same stream
-	changes []time.Time // when the changes took place
+	set      *schemas.Set
+	streams  map[event.Stream]*sums
+	last     *sums       // of the event before: the next is often of the same stream
+	changes  []time.Time // when the changes took place
+	canaries []*broker.Record
 }
 
 // sums are what a batch has of one stream.

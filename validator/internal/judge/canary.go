@@ -7,13 +7,9 @@ import (
 	"datawatch/pkg/event"
 )
 
-// tellCanaries tells of the canaries in a batch that went through: with it, all that was before them in their partitions.
-func (j *Judge) tellCanaries(batch []broker.Record) {
-	for i := range batch {
-		r := &batch[i]
-		if !event.IsCanary(r.Key) {
-			continue
-		}
+// tellCanaries tells of canaries that went through: with them, all that was before them in their partitions.
+func (j *Judge) tellCanaries(canaries []*broker.Record) {
+	for _, r := range canaries {
 		e, err := event.ParseClean(r.Value)
 		if err != nil {
 			j.options.Log.Warn("a canary can't be read", "partition", r.Partition, "offset", r.Offset, "error", err)

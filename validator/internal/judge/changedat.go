@@ -28,25 +28,48 @@ func usual(s string) (time.Time, bool) {
 		s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' || s[n-1] != 'Z' || n > 20 && s[19] != '.' {
 		return time.Time{}, false
 	}
-	ok := true
-	digits := func(from, to int) (value int) {
-		for i := from; i < to; i++ {
-			ok = ok && '0' <= s[i] && s[i] <= '9'
-			value = 10*value + int(s[i]-'0')
-		}
-		return value
-	}
-	year, month, day := digits(0, 4), digits(5, 7), digits(8, 10)
-	hour, minute, second := digits(11, 13), digits(14, 16), digits(17, 19)
-	nanos := 0
-	if n > 20 {
-		nanos = digits(20, n-1)
-		for i := n - 1; i < 29; i++ {
-			nanos *= 10
-		}
-	}
-	if !ok || month < 1 || month > 12 || day < 1 || day > 28 || hour > 23 || minute > 59 || second > 59 { // of other days the month has to be asked
+	century, year, month, day := two(s, 0), two(s, 2), two(s, 5), two(s, 8)
+	hour, minute, second := two(s, 11), two(s, 14), two(s, 17)
+	// Of other days the month has to be asked.
+	if century > 99 || year > 99 || month < 1 || month > 12 || day < 1 || day > 28 || hour > 23 || minute > 59 || second > 59 {
 		return time.Time{}, false
 	}
-	return time.Date(year, time.Month(month), day, hour, minute, second, nanos, time.UTC), true
+	nanos, unit := 0, 1_000_000_000
+	for i := 20; i < n-1; i++ {
+		digit := int(s[i] - '0')
+		if digit > 9 {
+			return time.Time{}, false
+		}
+		unit /= 10
+		nanos += digit * unit
+	}
+	seconds := ((daysTo(100*century+year, month)+day)*24+hour)*3600 + minute*60 + second
+	return time.Unix(int64(seconds), int64(nanos)).UTC(), true
+}
+
+// two reads two digits, and is 100 for anything else.
+func two(s string, i int) int {
+	a, b := s[i]-'0', s[i+1]-'0'
+	if a > 9 || b > 9 {
+		return 100
+	}
+	return int(a)*10 + int(b)
+}
+
+// daysTo are the days from 1970-01-01 to the day before a month begins. Years are counted from March on, so that the day that leap
+// years have more is their last.
+func daysTo(year, month int) int {
+	const inYear, toFirst = 365, 719_469 // days from March of the year 0 to 1970-01-01, and one
+	if month -= 3; month < 0 {
+		month += 12
+		year--
+	}
+	return inYear*year + floor(year, 4) - floor(year, 100) + floor(year, 400) + (153*month+2)/5 - toFirst
+}
+
+func floor(a, b int) int {
+	if a < 0 {
+		return -((b - 1 - a) / b)
+	}
+	return a / b
 }

@@ -28,3 +28,13 @@ func TestTimeOfAChangeIsReadAsTheStandardLibraryReadsIt(t *testing.T) {
 		t.Error("a row that was read has no delay")
 	}
 }
+
+// TestEveryDayIsReadAsTheStandardLibraryReadsIt, or left to it.
+func TestEveryDayIsReadAsTheStandardLibraryReadsIt(t *testing.T) {
+	for day := time.Date(1890, 1, 1, 23, 4, 5, 678, time.UTC); day.Year() < 2110; day = day.AddDate(0, 0, 1) {
+		text := day.Format(time.RFC3339Nano)
+		if got, ok := usual(text); ok != (day.Day() <= 28) || ok && !got.Equal(day) {
+			t.Fatalf("%s: %s, %t", text, got, ok)
+		}
+	}
+}

@@ -173,6 +173,7 @@ func (j *Judge) process(ctx context.Context, records []broker.Record) ([]broker.
 	var out []broker.Record
 	for i := range records {
 		if glances[i].canary {
+			j.batch.canaries = append(j.batch.canaries, &records[i])
 			continue
 		}
 		// Of a row of which something stands, the event is judged in full, so that it ends.
@@ -316,9 +317,9 @@ func (j *Judge) records(r *broker.Record, v *event.Violation, changes []change) 
 }
 
 // committed is told of a batch while the next is judged, maybe.
-func (j *Judge) committed(batch, _ []broker.Record) {
-	j.tellCanaries(batch)
+func (j *Judge) committed(_, _ []broker.Record) {
 	b := j.inTurn.pop()
+	j.tellCanaries(b.canaries)
 	for _, s := range b.streams {
 		s.each(func(r verdict.Result, n int64) { j.options.Judged(s.stream, r, int(n)) })
 	}
