@@ -45,6 +45,7 @@ func (c *compiler) arithmetic(e ast.Expr, op string, x, y *node) *node {
 		return s.others(f, a, b)
 	}
 	c.numeric(n, arithmeticNumber(op, x, y))
+	n.term = termOf(op, x, y)
 	if op != "%" && (x.divided != nil || y.divided != nil) {
 		n.divided = c.dividedArithmetic(op, s)
 	}

@@ -26,6 +26,7 @@ func (c *compiler) equality(e ast.Expr, op string, x, y *node) *node {
 		return c.mismatch(e, op, x, y)
 	}
 	c.warnDateTexts(e, op, x, y)
+	n.term = termOf(op, x, y)
 	s := c.sidesOf(n, x, y, op)
 	n.eval = func(f *frame) Value {
 		if a, b, ok := bothNumbers(f, x, y); ok {
@@ -57,6 +58,7 @@ func (c *compiler) ordering(e ast.Expr, op string, x, y *node) *node {
 	n := c.made(e, Bool, nil, x, y)
 	n.explain = compared(n, op, x, y)
 	s := c.sidesOf(n, x, y, op)
+	n.term = termOf(op, x, y)
 	less, same := op[0] == '<', len(op) == 2
 	n.eval = func(f *frame) Value {
 		if a, b, ok := bothNumbers(f, x, y); ok {

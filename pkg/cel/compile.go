@@ -36,6 +36,7 @@ type node struct {
 	divided func(f *frame) (quotient, Value)             // set inside round() where the value is a quotient
 	number  func(f *frame) (decimal, bool)               // the short way to a number, where there is one
 	total   func(f *frame) (decimal, bool)               // of a list that map() makes: the short way to its sum
+	term    *Term                                        // set where it is arithmetic over numbers
 	broken  bool                                         // an issue has been reported: say no more
 }
 
@@ -148,6 +149,9 @@ func (c *compiler) literal(e ast.Expr) *node {
 	n := c.made(e, v.kind, func(*frame) Value { return v })
 	n.literal = &v
 	c.numeric(n, func(*frame) (decimal, bool) { return v.number(), true })
+	if v.kind == Number {
+		n.term = &Term{Op: TermConstant, Constant: v}
+	}
 	return n
 }
 
@@ -180,6 +184,7 @@ func (c *compiler) ident(e ast.Expr) *node {
 			n := c.made(e, l.types, func(f *frame) Value { return f.locals[i] })
 			n.soft, n.name, n.path, n.shape = n.eval, name, l.path, l.shape
 			n.at = func(f *frame) *Value { return &f.locals[i] }
+			n.term = &Term{Op: TermLocal, Local: i}
 			c.numeric(n, func(f *frame) (decimal, bool) { return f.locals[i].asNumber() })
 			return n
 		}
@@ -194,6 +199,7 @@ func (c *compiler) ident(e ast.Expr) *node {
 		n.shape, n.types = shape, shape.types()
 	}
 	n.name, n.path = name, []string{name}
+	n.term = &Term{Op: TermVariable, Name: name}
 	absent := failureOf(&EvalError{
 		Kind: MissingField, Message: name + " has no value here", Line: n.line, Column: n.column, Path: n.path})
 	n.eval = func(f *frame) Value {

@@ -79,6 +79,9 @@ func (c *compiler) function(e ast.Expr, name string, target ast.Expr, given []as
 	if name == "sum" && args[0].total != nil {
 		c.numeric(n, args[0].total)
 	}
+	if name == "sum" && args[0].term != nil && args[0].term.Op == TermEach {
+		n.term = &Term{Op: TermSum, X: args[0].term}
+	}
 	return n
 }
 

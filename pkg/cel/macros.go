@@ -118,6 +118,9 @@ func (c *compiler) macro(e ast.Expr) *node {
 			if last.number != nil {
 				n.total = totalOf(l, last.nodes, last)
 			}
+			if items.term != nil && last.term != nil {
+				n.term = &Term{Op: TermEach, X: items.term, Y: last.term, Local: l.slot, Steps: 1 + last.nodes}
+			}
 		}
 	}
 	return n

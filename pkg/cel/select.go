@@ -96,6 +96,7 @@ func (c *compiler) field(e ast.Expr, x *node, name string) *node {
 		return failureOf(n.errorf(TypeError, "%s is %s: it has no fields", x.what("this"), v.kind.one()))
 	}
 	c.numeric(n, fieldNumber(x, name))
+	n.term = fieldTerm(x, name)
 	return n
 }
 

@@ -31,9 +31,10 @@
 // A plan says nothing of its own. Of a value whose form is known it leaves out what the form alone decides, and the rest is asked
 // of the same nodes; where the form decides against the value, or leaves too much open, there is none.
 //
-// Rules are not reimplemented. They run in package cel, on the same values in another wrapping: objects and lists that
-// look up and decode in the tape what a rule reads. The places are those at which the judge asks rules, which follow from
-// the branches that hold. Any rule that doesn't hold, or can't be run, is asked again by the judge, which then says why.
+// Rules are not reimplemented, but for one kind. They run in package cel, on the same values in another wrapping: objects and
+// lists that look up and decode in the tape what a rule reads. A comparison of sums and products is a formula over the tokens of
+// a known form, which says yes only in numbers that are exact in 64 bits. The places are those at which the judge asks rules,
+// which follow from the branches that hold. Any rule that doesn't hold, or can't be run, is asked again by the judge, which then says why.
 //
 // Tests hold this: generated schemas with values at their edges, every schema file in the repository, and mutated events
 // are given to both, and one yes (or no) too many fails.

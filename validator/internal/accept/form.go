@@ -23,6 +23,7 @@ type form struct {
 	program *Program
 	planned int32 // the token of the value that the plan is for
 	plan    *plan // of the program, once it was asked for; nil: there is none
+	bound   []boundRule
 }
 
 // formStep is a text without scalars and the scalar behind it.

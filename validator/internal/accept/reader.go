@@ -73,7 +73,7 @@ func (r *Reader) Accepts(ctx context.Context, p *Program) (certain bool) {
 	if len(r.walk.pending) == 0 {
 		return true
 	}
-	r.asking.begin(ctx, &r.tape, &r.event)
+	r.asking.begin(ctx, &r.tape, &r.event, r.forms.last)
 	for _, pending := range r.walk.pending {
 		if !r.asking.pass(pending.rules, pending.at) {
 			return false

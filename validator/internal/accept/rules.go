@@ -53,14 +53,15 @@ type asking struct {
 	values
 	ctx    context.Context
 	event  *Event
+	form   *form                    // of the record; nil: it isn't known
 	shared [variableCount]cel.Value // what is the same at every place, once it was needed
 	bound  []cel.Value
 }
 
-// begin prepares for an event.
-func (a *asking) begin(ctx context.Context, t *tape, e *Event) {
+// begin prepares for an event, whose form may be known.
+func (a *asking) begin(ctx context.Context, t *tape, e *Event, f *form) {
 	a.tape, a.containers = t, a.containers[:0]
-	a.ctx, a.event = ctx, e
+	a.ctx, a.event, a.form = ctx, e, f
 	clear(a.shared[:])
 }
 
@@ -82,6 +83,9 @@ func (a *asking) pass(rules []rule, i int32) bool {
 			if old.Kind() == 0 {
 				old = a.at(a.event.before)
 			}
+		}
+		if a.form != nil && a.form.formulaOf(a.tape, r, i).holds(a.tape) {
+			continue
 		}
 		if self.Kind() == 0 {
 			self = a.at(i)
