@@ -58,7 +58,16 @@ func TestSlotAndPublicationsArePlannedInstalledToldAndRemoved(t *testing.T) {
 	if _, stdout, _ := run(t, yaml(""), "check"); !strings.Contains(stdout, "is left from capture: wal") {
 		t.Errorf("check of a source by triggers: %s", stdout)
 	}
+	if code, _, stderr := run(t, yaml(""), "triggers", "install"); code != daemon.ExitOK {
+		t.Fatalf("triggers besides: %s", stderr)
+	}
+	if _, stdout, _ := run(t, byWAL, "check"); !strings.Contains(stdout, "are left on 2 tables") {
+		t.Errorf("check of a source by wal whose triggers are left: %s", stdout)
+	}
 	ok("remove")
+	if _, stdout, _ := run(t, byWAL, "check"); strings.Contains(stdout, "are left") {
+		t.Errorf("check of a source by wal: %s", stdout)
+	}
 	if _, stdout, _ := run(t, yaml(""), "check"); !strings.Contains(stdout, "triggers fit better") {
 		t.Errorf("check of a source by triggers: %s", stdout)
 	}

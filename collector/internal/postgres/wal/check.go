@@ -33,6 +33,7 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 		}
 	}
 	findings = append(findings, s.checkSlot(&server, slot)...)
+	findings = append(findings, checkLeft(ctx, what, db)...)
 	return append(findings, s.checkTables(ctx, db, &server, slot != nil)...)
 }
 
@@ -62,6 +63,23 @@ func (s *Source) checkSlot(server *server, slot *slot) []daemon.Finding {
 		findings = append(findings, daemon.Finding{What: what, Err: fmt.Errorf("the slot %s isn't there", s.names.slot), Remedy: "have a DBA run what `collector triggers plan` prints"})
 	}
 	return findings
+}
+
+// checkLeft tells of triggers that are left from the other way of capture.
+func checkLeft(ctx context.Context, what string, db *pgx.Conn) []daemon.Finding {
+	var tables, bytes int64
+	err := db.QueryRow(ctx, `select (select count(*) from pg_trigger where tgname = '_datawatch_insert'),
+		coalesce((select sum(pg_total_relation_size(oid)) from pg_class where relnamespace = to_regnamespace('datawatch') and relkind = 'r'), 0)::bigint`).Scan(&tables, &bytes)
+	switch {
+	case err != nil:
+		return []daemon.Finding{{What: what + " triggers", Err: err}}
+	case tables == 0:
+		return nil
+	}
+	return []daemon.Finding{{
+		What: what + " triggers", Err: fmt.Errorf("those of capture: triggers are left on %d tables: each write costs what they do, for an outbox of %d bytes that nobody reads", tables, bytes),
+		Remedy: "stop the collector, run `collector triggers remove`, which takes away what both ways left, and start it: a gap tells of the time between",
+	}}
 }
 
 // checkTables tells what of which table can't be told, and what is missing.

@@ -44,7 +44,7 @@ func Compare(ctx context.Context, name string, c postgres.Config) daemon.Finding
 // compare says in a line what either way of capture would give here, and which fits. The costs are those of single-row
 // writes at 8 clients (collector/README.md).
 func compare(server *server, allowUnbounded bool, tables []*table) string {
-	const triggers = "triggers give old rows, who did it and the tag everywhere, and leave about a third"
+	const triggers = "triggers give old rows, who did it and the tag everywhere, and leave about two thirds"
 	if err := server.fit(allowUnbounded); err != nil {
 		return fmt.Sprintf("triggers fit; wal doesn't here: %v", err)
 	}
