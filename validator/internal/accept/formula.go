@@ -155,7 +155,7 @@ func (f formula) holds(t *tape) bool {
 		}
 		n--
 		x, y := &stack[n-1], stack[n]
-		ok := false
+		var ok bool
 		switch s.op {
 		case cel.TermAdd:
 			ok = x.add(y)
