@@ -21,9 +21,10 @@ type form struct {
 	fields         []field // of the envelope, that may differ
 
 	program *Program
-	planned int32 // the token of the value that the plan is for
-	plan    *plan // of the program, once it was asked for; nil: there is none
-	bound   []boundRule
+	planned int32       // the token of the value that the plan is for
+	plan    *plan       // of the program, once it was asked for; nil: there is none
+	bound   []boundRule // of the program
+	next    int         // which of them is asked for next, mostly: in a form all records ask in the same order
 }
 
 // formStep is a text without scalars and the scalar behind it.

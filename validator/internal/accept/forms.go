@@ -77,8 +77,12 @@ func (f *forms) plan(p *Program, t *tape, at int32) *plan {
 	if one == nil {
 		return nil
 	}
+	if one.program != p {
+		one.bound = nil
+	}
 	if one.program != p || one.planned != at {
 		one.program, one.planned, one.plan = p, at, newPlan(p, t, at)
 	}
+	one.next = 0
 	return one.plan
 }

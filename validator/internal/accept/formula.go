@@ -3,6 +3,7 @@ package accept
 import (
 	"math"
 	"math/bits"
+	"slices"
 
 	"datawatch/pkg/cel"
 )
@@ -35,17 +36,22 @@ type boundRule struct {
 
 // formulaOf is the formula of a rule at a token of the record that was read last, which is of this form.
 func (f *form) formulaOf(t *tape, r *rule, at int32) formula {
-	for i := range f.bound {
-		if b := &f.bound[i]; b.rule == r && b.at == at {
-			return b.formula
-		}
-	}
-	if len(f.bound) == mostBound {
+	i := f.next
+	if i == mostBound {
 		return nil
 	}
-	made := newFormula(t, r, at)
-	f.bound = append(f.bound, boundRule{r, at, made})
-	return made
+	if i == len(f.bound) || f.bound[i].rule != r || f.bound[i].at != at {
+		i = slices.IndexFunc(f.bound, func(b boundRule) bool { return b.rule == r && b.at == at })
+	}
+	if i < 0 {
+		if len(f.bound) == mostBound {
+			return nil
+		}
+		i = len(f.bound)
+		f.bound = append(f.bound, boundRule{r, at, newFormula(t, r, at)})
+	}
+	f.next = i + 1
+	return f.bound[i].formula
 }
 
 // newFormula is nil for a rule that isn't of that kind.

@@ -85,3 +85,42 @@ func TestAFormulaHoldsWhereTheProgramDoes(t *testing.T) {
 		t.Errorf("%d by a formula, of which %d hold: too few to compare", formulas, held)
 	}
 }
+
+// TestFormulasAreThoseOfTheFileInForce: a form outlives the files that its stream was checked by.
+func TestFormulasAreThoseOfTheFileInForce(t *testing.T) {
+	const schema = `{"x-rules": [{"id": "r", "rule": "self.a + self.b == 3", "message": "m"}]}`
+	value := (&event.Clean{ID: "1", Stream: stream, Type: event.ChangeType, Time: "2026-11-22T08:00:00Z", Change: &event.Change{
+		Op: event.Insert, Key: json.RawMessage(`{"id":1}`), After: json.RawMessage(`{"a":1,"b":2}`),
+	}}).AppendJSON(nil)
+	reader := accept.NewReader()
+	for i := range 300 {
+		p := accept.Compile(loadFile(t, schema))
+		byForm, _, accepted := sawAlike(t, reader, p, value)
+		if !accepted || byForm != (i > 0) {
+			t.Fatalf("file %d: accepted: %t, by a form: %t", i, accepted, byForm)
+		}
+		if n := reader.Formulas(); byForm && n != 1 {
+			t.Fatalf("file %d: its rule has %d formulas", i, n)
+		}
+	}
+}
+
+// TestARuleOfEachElementHasAFormulaAsLongAsThereIsRoom: what has none is asked all the same.
+func TestARuleOfEachElementHasAFormulaAsLongAsThereIsRoom(t *testing.T) {
+	p := accept.Compile(loadFile(t, `{"properties": {"l": {"type": "array", "items": {"x-rules": [{"id": "r", "rule": "self.p + self.q == 3", "message": "m"}]}}}}`))
+	reader := accept.NewReader()
+	for i := range 4 {
+		l := strings.Repeat(`{"p":1,"q":2},`, 150)
+		last := []string{`{"p":1,"q":2}`, `{"p":1,"q":3}`}[i%2]
+		value := (&event.Clean{ID: "1", Stream: stream, Type: event.ChangeType, Time: "2026-11-22T08:00:00Z", Change: &event.Change{
+			Op: event.Insert, Key: json.RawMessage(`{"id":1}`), After: json.RawMessage(`{"l":[` + l + last + `]}`),
+		}}).AppendJSON(nil)
+		byForm, _, accepted := sawAlike(t, reader, p, value)
+		if accepted != (i%2 == 0) || byForm != (i > 0) {
+			t.Fatalf("record %d: accepted: %t, by a form: %t", i, accepted, byForm)
+		}
+		if n := reader.Formulas(); byForm && n != 100 {
+			t.Fatalf("record %d: %d formulas", i, n)
+		}
+	}
+}
