@@ -21,9 +21,9 @@ const transactionTimeout = 10 * time.Second
 const recordSlack = 256 << 10
 
 const (
-	// gather is how long records wait for more of their transaction before they are sent, unless they are all. Else the client sends the first one
-	// or two at once and the others behind the answer: twice the requests, and twice two waits for the broker's disk, for the
-	// transaction's partitions are told to its coordinator as they come.
+	// gather is how long records wait for more of their transaction before they are sent, unless they are all. Else the client
+	// sends the first one or two at once and the others behind the answer: twice the requests, and twice two waits for the
+	// broker's disk, for the transaction's partitions are told to its coordinator as they come.
 	gather = time.Millisecond
 	// gatherBytes are not waited with.
 	gatherBytes = 1 << 20

@@ -110,8 +110,8 @@
 // last changes) has smaller transaction ids, or another timeline, or lacks the last pack that was told: that is in the outbox
 // until the database was told of its tick. Either is a new epoch with a gap. Of an earlier state, what the outbox has of
 // transactions that reading hasn't seen is told behind the gap; of those that use the id of one that it has seen, nobody knows
-// whether they were told, and they are in the gap. A database that was told of all that was read
-// lost none of it, and reading goes on, whatever its timeline is.
+// whether they were told, and they are in the gap. A database that was told of all that was read lost none of it, and reading
+// goes on, whatever its timeline is.
 //
 // # Captured from the WAL before
 //

@@ -21,8 +21,9 @@ create index single_0_order on datawatch.single_0 (seq, part);
 create table datawatch.single_1 (like datawatch.single_0 including all);
 create table datawatch.single_2 (like datawatch.single_0 including all);
 
--- 0 to 2: the slot that these statements write to, without another look at the queue. 3: each looks. No
--- value, with is_called false: capture is off. The queue's trigger sets it, and whoever finds the outbox full. A sequence, since it costs little, and is seen at once.
+-- 0 to 2: the slot that these statements write to, without another look at the queue. 3: each looks. No value, with is_called
+-- false: capture is off. The queue's trigger sets it, and whoever finds the outbox full. A sequence, since it costs little, and
+-- is seen at once.
 create sequence datawatch.gate minvalue 0 maxvalue 3 cache 1;
 
 -- All packs that are behind no statement at work, and the others: what the collector reads.
