@@ -32,6 +32,13 @@ func TestEveryStatementComesOutInOrder(t *testing.T) {
 	}
 }
 
+func TestARowOfATableWithoutColumnsIsAnEvent(t *testing.T) {
+	r := newRig(t, `create table nothing ()`)
+	r.install()
+	r.exec(`insert into nothing default values`)
+	expect(t, r.wait(1), `public.nothing insert - after {}`)
+}
+
 func TestWhatTheReplicaIdentityLacksIsSaid(t *testing.T) {
 	r := newRig(t, `create table t (id int primary key, v text, big text, twice int generated always as (id * 2) stored)`,
 		`alter table t alter big set storage external`)
