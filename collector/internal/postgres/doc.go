@@ -15,6 +15,13 @@
 // where ALTER TABLE makes the function anew in its own transaction (the event trigger), since these rows have no names of
 // columns, and what was renamed would go unnoticed. Everywhere else, and for rows over 100 kB, packs are JSON.
 //
+// JSON is what to_json prints, but for one thing: it would call a cast to json that an enum, a range or a multirange was given by
+// its owner, with the rights of the function's owner, or of whoever reads. So values of these types are printed as text, by
+// expressions that name columns. A function is made with those of its table, and each statement makes sure that the columns are
+// still these; where they aren't, in composites, whose attributes may change while columns stay, and where binary form can't be
+// used by exception, the expression is made anew for the statement, which takes half a millisecond. Domains aren't put to their
+// checks, and operators are those of indexes.
+//
 // What a statement of one row costs is mostly what PL/pgSQL and the executor set up for it, each expression anew in each
 // transaction and each node of a plan anew in each statement. So such a statement, which most are, has tables of its own
 // (datawatch.single_0 to 2), which are no partitions and have one index; it is written by one query, behind one
@@ -131,6 +138,6 @@
 // Writes under session_replication_role = replica, rows that logical replication applies, ALTER TABLE ... DISABLE TRIGGER
 // and what a superuser does to the catalogs. Rows of an inheritance child that are changed through its parent appear in
 // the parent's stream. TRUNCATE of a single partition is a delete of each of its rows, and needs SELECT on it for the
-// function's owner. Where the installer may have no event trigger, what is written to a column of a new type between ALTER
+// function's owner, past its row security. Where the installer may have no event trigger, what is written to a column of a new type between ALTER
 // TABLE and the collector's next look is printed by the settings of the session that writes it.
 package postgres

@@ -52,14 +52,20 @@ func (s *Source) captureBody(t *table) string {
 	source = strings.NewReplacer("{{guard.declare}}", declare, "{{body}}", body).Replace(source)
 	return strings.NewReplacer(
 		"{{table}}", strings.NewReplacer("\n", " ", "$", "").Replace(t.ident()),
-		"{{shape}}", strconv.FormatInt(t.shapeID, 10), "{{sent}}", sent(t.sent),
-		"{{row datawatch_new}}", rowSQL("datawatch_new", t.drop), "{{row datawatch_old}}", rowSQL("datawatch_old", t.drop),
+		"{{shape}}", strconv.FormatInt(t.shapeID, 10), "{{sent}}", t.marked(), "{{sure}}", t.sure,
+		"{{drop}}", dropSQL(t.drop), "{{row datawatch_new}}", t.row("datawatch_new"), "{{row datawatch_old}}", t.row("datawatch_old"),
 		"{{image datawatch_new}}", imageSQL("datawatch_new", t), "{{image datawatch_old}}", imageSQL("datawatch_old", t),
 	).Replace(source)
 }
 
-// sent is marked in the functions, since ALTER TABLE may change it: see datawatch.refresh.
-func sent(is bool) string { return "/* sent */ " + strconv.FormatBool(is) }
+// marked is sent as the functions have it: ALTER TABLE may change it (see datawatch.refresh), but where the function names the
+// columns as they were.
+func (t *table) marked() string {
+	if t.named {
+		return "false"
+	}
+	return "/* sent */ " + strconv.FormatBool(t.sent)
+}
 
 const (
 	// countedGuard is what a statement with a guard adds to the count of rows: see datawatch.count_rows.
@@ -71,7 +77,7 @@ const (
 
 // imageSQL is a row as the tables for single rows take it.
 func imageSQL(relation string, t *table) string {
-	return "case when " + sent(t.sent) + " then record_send(" + relation + ".*) else textsend(" + rowSQL(relation, t.drop) + ") end"
+	return "case when " + t.marked() + " then record_send(" + relation + ".*) else textsend(" + t.row(relation) + ") end"
 }
 
 // rowSQL prints a row. The name with a star is always the whole row, whatever its columns are called.
@@ -79,9 +85,13 @@ func rowSQL(relation string, drop []string) string {
 	if len(drop) == 0 {
 		return "to_json(" + relation + ".*)::text"
 	}
+	return "(to_jsonb(" + relation + ".*) - " + dropSQL(drop) + ")::text"
+}
+
+func dropSQL(drop []string) string {
 	quoted := make([]string, len(drop))
 	for i, d := range drop {
 		quoted[i] = quote(d)
 	}
-	return "(to_jsonb(" + relation + ".*) - array[" + strings.Join(quoted, ", ") + "])::text"
+	return "array[" + strings.Join(quoted, ", ") + "]::text[]"
 }

@@ -114,7 +114,7 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 		steps = append(steps, gone...)
 	}
 	for _, t := range tables {
-		t.sent = state.followed() && sendableShape(t.shape)
+		t.print(state.followed() && sendableShape(t.shape))
 		installs, err := s.planTable(t)
 		if err != nil {
 			return nil, err

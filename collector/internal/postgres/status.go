@@ -68,7 +68,7 @@ func (s *Source) status(ctx context.Context, db querier) (*Status, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.sent = state.followed() && sendableShape(t.shape)
+		t.print(state.followed() && sendableShape(t.shape))
 		one := TableStatus{
 			Table: t.ident(), Stream: parsed.stream, Key: parsed.key, Disabled: t.disabled,
 			Outdated: t.function != "" && t.functionBody != s.captureBody(t),

@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	_ "embed"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -46,6 +47,11 @@ type table struct {
 	drop          []string
 	sent          bool   // its rows are captured in PostgreSQL's binary form
 	freshFunction string // the name that a new function gets
+
+	all   described                    // with the columns that are dropped
+	row   func(relation string) string // SQL for a row as JSON
+	sure  string                       // SQL that tells whether row calls nobody's function
+	named bool                         // row names columns
 }
 
 func (t *table) ident() string { return pgx.Identifier{t.schema, t.name}.Sanitize() }
@@ -101,6 +107,9 @@ func (s *Source) describe(ctx context.Context, db querier, t *table) error {
 	}
 	if err := read([]string{}); err != nil || t.shape == nil {
 		return err
+	}
+	if err := json.Unmarshal(t.shape, &t.all); err != nil {
+		return fmt.Errorf("read the shape of %s: %w", t.ident(), err)
 	}
 	drop, err := s.dropped(t)
 	if err != nil || len(drop) == 0 {

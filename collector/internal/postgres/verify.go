@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	_ "embed"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -17,6 +18,11 @@ import (
 	"datawatch/pkg/event"
 	"datawatch/pkg/normalize"
 )
+
+//go:embed sql/key.sql
+var keyFormat string
+
+var keySQL = strings.ReplaceAll(keyFormat, "{{below}}", belowSQL)
 
 // Table is a stream's table as it is, for whoever compares it with what was captured.
 type Table struct {
@@ -169,33 +175,19 @@ func (rel *relation) read(source string, row []byte) (event.Raw, error) {
 	}, nil
 }
 
-// find reads a row by its key. Where a column's type is an extension's, so is its equality: it is found by that schema.
+// find reads a row by its key.
 func (rel *relation) find(ctx context.Context, db *pgx.Conn, key json.RawMessage) ([]byte, error) {
 	values, err := rel.keyValues(key)
 	if err != nil {
 		return nil, err
 	}
-	var schemas []string
-	err = db.QueryRow(ctx, `select coalesce(array_agg(distinct n.nspname::text), '{}') from pg_attribute a join pg_type t on t.oid = a.atttypid join pg_namespace n on n.oid = t.typnamespace
-		where a.attrelid = $1 and a.attname = any ($2) and n.nspname <> 'pg_catalog'`, rel.oid, rel.parsed.key).Scan(&schemas)
-	if err != nil {
-		return nil, fmt.Errorf("find out the types of %s: %w", rel.ident(), err)
-	}
-	path := []string{"pg_catalog"}
-	for _, s := range schemas {
-		path = append(path, pgx.Identifier{s}.Sanitize())
-	}
-	if _, err := db.Exec(ctx, "set local search_path = "+strings.Join(append(path, "pg_temp"), ", ")); err != nil {
-		return nil, err
-	}
-	var same []string
-	for _, name := range rel.parsed.key {
-		column := pgx.Identifier{name}.Sanitize()
-		same = append(same, "datawatch_row."+column+" = datawatch_key."+column)
+	var columns, same []string
+	if err := db.QueryRow(ctx, keySQL, rel.oid, rel.parsed.key).Scan(&columns, &same); err != nil {
+		return nil, fmt.Errorf("find out the key's types of %s: %w", rel.ident(), err)
 	}
 	var row []byte
-	err = db.QueryRow(ctx, fmt.Sprintf("select %s from %s as datawatch_row, json_populate_record(null::%s, %s) as datawatch_key where %s",
-		rowSQL("datawatch_row", rel.drop), rel.from(), rel.ident(), quote(string(values)), strings.Join(same, " and ")), pgx.QueryExecModeExec).Scan(&row)
+	err = db.QueryRow(ctx, fmt.Sprintf("select %s from %s as datawatch_row, json_to_record(%s) as datawatch_key(%s) where %s",
+		rel.row, rel.from(), quote(string(values)), strings.Join(columns, ", "), strings.Join(same, " and ")), pgx.QueryExecModeExec).Scan(&row)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}

@@ -15,13 +15,19 @@ import (
 )
 
 //go:embed sql/walk.sql
-var walkSQL string
+var walkFormat string
+
+//go:embed sql/below.sql
+var belowSQL string
+
+var walkSQL = strings.ReplaceAll(walkFormat, "{{below}}", belowSQL)
 
 // relation is a table, a partition or the root of a partition tree, as it is while its lock is held.
 type relation struct {
 	table
 	partitioned bool
 	parsed      *shape
+	row         string // SQL for a row of datawatch_row as JSON
 	filenode    uint32 // changes when the table is rewritten; 0 of a partition tree's root
 	blocks      int64
 	server      int // the server's version, as in 130022
@@ -123,6 +129,11 @@ func (s *Source) survey(ctx context.Context, db *pgx.Conn, rel *relation) error 
 	if rel.parsed, err = parseShape(s.name, database, rel.shape); err != nil {
 		return err
 	}
+	var d described
+	if err := json.Unmarshal(rel.shape, &d); err != nil {
+		return fmt.Errorf("read the shape of %s: %w", rel.ident(), err)
+	}
+	rel.row = d.rowSQL("datawatch_row")
 	err = db.QueryRow(ctx, walkSQL, rel.oid).Scan(&rel.columns, &rel.types, &rel.greater)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("find out how to walk %s: %w", rel.ident(), err)
@@ -208,7 +219,7 @@ func (rel *relation) byKey(c cursor, rows int) string {
 		where = "where " + behind(columns, rel.greater, values)
 	}
 	return fmt.Sprintf("      select array[%s] as k, %s as j\n      from %s as datawatch_row %s order by %s limit %d\n",
-		strings.Join(texts, ", "), rowSQL("datawatch_row", rel.drop), rel.from(), where, strings.Join(columns, ", "), rows)
+		strings.Join(texts, ", "), rel.row, rel.from(), where, strings.Join(columns, ", "), rows)
 }
 
 // behind compares several columns as rows, which an index can do at once, where their operators have one name.
@@ -245,7 +256,7 @@ func (rel *relation) byPlace(c cursor, rows int) (sql string, upTo int64) {
 			block, upTo-1, last)
 	}
 	return fmt.Sprintf("      select array[datawatch_row.ctid::text] as k, %s as j\n      from %s as datawatch_row where %s order by datawatch_row.ctid limit %d\n",
-		rowSQL("datawatch_row", rel.drop), rel.from(), where, rows), upTo
+		rel.row, rel.from(), where, rows), upTo
 }
 
 // from is the relation with its partitions, and without the children that inherit from it: they are tables of their own.

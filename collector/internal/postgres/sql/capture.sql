@@ -16,6 +16,7 @@ declare
   closed boolean;
   large boolean;
   json boolean;
+  casts boolean;
   settings text[];
   started bigint;
   number bigint;

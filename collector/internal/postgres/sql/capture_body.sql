@@ -2,7 +2,7 @@
 -- of a statement that changed one is written, and that by one query, which does nothing where it is otherwise. Every
 -- 256th such statement goes the longer way, which looks at the size of the outbox.
 gate := case when tg_when = 'AFTER' and pg_client_encoding() = 'UTF8' and coalesce(current_setting('datawatch.open', true), '') = ''
-  then pg_sequence_last_value('datawatch.gate') end;
+  and ({{sent}} or {{sure}}) then pg_sequence_last_value('datawatch.gate') end;
 {{singles}}
 if found then
   return nothing;
@@ -47,12 +47,13 @@ end if;
 number := nextval('datawatch.seq');
 large := datawatch.has_large_values(tg_relid);
 json := tg_op = 'TRUNCATE' or large or not {{sent}} or pg_client_encoding() <> 'UTF8';
+casts := json and tg_op <> 'TRUNCATE' and not {{sure}};
 if json and {{sent}} then
   settings := datawatch.pin_settings();
 end if;
 if tg_op = 'TRUNCATE' then
   perform datawatch.capture_truncate(slot, number, {{shape}}, moment, started, tg_relid, spot);
-elsif total = 1 and json then
+elsif total = 1 and json and not casts then
   if tg_op = 'INSERT' then
     insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, after)
     select slot, number, 0, 'i', {{shape}}, moment, started, 1, 1, spot.start, spot.behind, spot.place, '[' || {{row datawatch_new}} || ']' from datawatch_new;
@@ -65,13 +66,17 @@ elsif total = 1 and json then
            '[' || {{row datawatch_old}} || ']', '[' || {{row datawatch_new}} || ']'
     from datawatch_old, datawatch_new;
   end if;
-elsif large then
+elsif large or casts then
   -- One row at a time, and a pack has at most 1 MiB, or a single row. Transition tables hold old and new rows in the same
   -- order.
-  if tg_op <> 'INSERT' then
+  if tg_op <> 'INSERT' and casts then
+    open olds for execute 'select ' || datawatch.row_sql(tg_relid, 'datawatch_old', {{drop}}) || ' from datawatch_old';
+  elsif tg_op <> 'INSERT' then
     open olds for select {{row datawatch_old}} from datawatch_old;
   end if;
-  if tg_op <> 'DELETE' then
+  if tg_op <> 'DELETE' and casts then
+    open news for execute 'select ' || datawatch.row_sql(tg_relid, 'datawatch_new', {{drop}}) || ' from datawatch_new';
+  elsif tg_op <> 'DELETE' then
     open news for select {{row datawatch_new}} from datawatch_new;
   end if;
   while done + rows < total loop

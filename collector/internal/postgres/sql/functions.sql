@@ -181,6 +181,111 @@ begin
 end
 $body$;
 
+-- Whether the JSON of a type's values is made by a function of somebody who owns a type in it: to_json calls the cast to json
+-- that an enum, a range or a multirange was given, and would call it with the rights of this schema's owner. Base types are a
+-- superuser's; of arrays, composites and domains it asks what is in them. What a transaction that keeps its snapshot doesn't see
+-- of the catalog, a type or an attribute of a composite, may be any.
+create or replace function datawatch.brings_casts(type oid) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+declare
+  kind "char";
+  base oid;
+  element oid;
+  relation oid;
+begin
+  if type < 16384 then
+    return false;
+  end if;
+  select t.typtype, t.typbasetype, t.typelem, t.typrelid into kind, base, element, relation from pg_type t where t.oid = type;
+  return case kind
+    when 'b' then element <> 0 and datawatch.brings_casts(element)
+    when 'd' then datawatch.brings_casts(base)
+    when 'c' then current_setting('transaction_isolation') <> 'read committed' or exists (
+      select from pg_attribute a where a.attrelid = relation and a.attnum > 0 and not a.attisdropped and datawatch.brings_casts(a.atttypid))
+    else true end;
+end
+$body$;
+
+-- Whether rows of a table have to be printed by row_sql in place of to_json. The statement's lock keeps the columns as they are.
+-- A transaction that keeps its snapshot may not see them.
+create or replace function datawatch.brings_casts_in(relation oid) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+begin
+  return current_setting('transaction_isolation') <> 'read committed' or exists (
+    select from pg_attribute a where a.attrelid = relation and a.attnum > 0 and not a.attisdropped and a.atttypid >= 16384 and datawatch.brings_casts(a.atttypid));
+end
+$body$;
+
+-- Whether a table has these columns, as transactions see it: each has its type's oid and its name.
+create or replace function datawatch.has_columns(relation oid, columns text) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+begin
+  return columns = (select coalesce(string_agg(a.atttypid || ' ' || a.attname, ',' order by a.attnum), '') from pg_attribute a
+    where a.attrelid = relation and a.attnum > 0 and not a.attisdropped);
+end
+$body$;
+
+-- SQL for what to_json takes in place of a value, so that it calls no cast: the text that the type's own output function gives,
+-- in an array or a composite at its place.
+create or replace function datawatch.value_sql(type oid, value text) returns text
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+declare
+  found pg_type;
+  element oid;
+  i text := format('datawatch_%s', length(value));
+begin
+  if not datawatch.brings_casts(type) then
+    return value;
+  end if;
+  select * into found from pg_type t where t.oid = type;
+  if found.typtype = 'd' then
+    return datawatch.value_sql(found.typbasetype, value);
+  elsif found.typtype = 'c' then
+    return format('case when num_nulls(%s) = 0 then (select to_json(datawatch_safe.*) from (select %s) datawatch_safe) end', value, (
+      select string_agg(format('%s as %I', datawatch.value_sql(a.atttypid, format('(%s).%I', value, a.attname)), a.attname), ', ' order by a.attnum)
+      from pg_attribute a where a.attrelid = found.typrelid and a.attnum > 0 and not a.attisdropped));
+  elsif found.typelem = 0 or found.typelem is null then
+    return format('case when num_nulls(%1$s) = 0 then format(''%%s'', %1$s) end', value);
+  end if;
+  element := found.typelem;
+  while (select t.typtype = 'd' from pg_type t where t.oid = element) loop
+    element := (select t.typbasetype from pg_type t where t.oid = element);
+  end loop;
+  if (select t.typtype = 'c' from pg_type t where t.oid = element) then
+    return format('case when num_nulls(%1$s) = 0 then case coalesce(array_ndims(%1$s), 0) when 0 then ''[]'' when 1 then '
+      '(select json_agg(%2$s order by %3$s) from generate_subscripts(%1$s, 1) %3$s) else to_json(format(''%%s'', %1$s)) end end',
+      value, datawatch.value_sql(element, format('(%s)[%s]', value, i)), i);
+  end if;
+  return format('textin(array_out(%s))::text[]', value);
+end
+$body$;
+
+-- SQL for a row of a table as JSON, without columns that are dropped: what to_json gives, but that it calls no cast. Where the
+-- columns may be others than this transaction sees, it fails rather than leave one out.
+create or replace function datawatch.row_sql(relation oid, name text, dropped text[]) returns text
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+declare
+  printed text;
+  seen text;
+begin
+  select coalesce(string_agg(format('%s as %I', datawatch.value_sql(a.atttypid, format('%I.%I', name, a.attname)), a.attname), ', ' order by a.attnum)
+      filter (where a.attname <> all (dropped)), ''), string_agg(format('%I.%I', name, a.attname), ', ' order by a.attnum)
+  into printed, seen from pg_attribute a where a.attrelid = relation and a.attnum > 0 and not a.attisdropped;
+  printed := format('(select to_json(datawatch_safe.*)::text from (select %s) datawatch_safe)', printed);
+  if current_setting('transaction_isolation') = 'read committed' then
+    return printed;
+  end if;
+  return format('case when record_image_eq(%I.*, row(%s)) then %s else datawatch.altered_meanwhile() end', name, seen, printed);
+end
+$body$;
+
+create or replace function datawatch.altered_meanwhile() returns text
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+begin
+  raise exception 'the table was altered after this transaction''s snapshot was taken';
+end
+$body$;
+
 -- Whether the outbox has reached its cap.
 create or replace function datawatch.is_full() returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
@@ -229,10 +334,11 @@ language sql stable set search_path = pg_catalog, pg_temp as $body$
 $body$;
 
 -- TRUNCATE of a table, or of the root of a partition tree, is one pack 't'. PostgreSQL calls the root's BEFORE trigger
--- before those of its partitions: they see its mark and say nothing. Of a partition alone, it is a delete of its rows.
+-- before those of its partitions: they see its mark and say nothing. Of a partition alone, it is a delete of its rows; where a
+-- policy would hide some, or run its owner's functions, it fails.
 create or replace function datawatch.capture_truncate(slot smallint, number bigint, shape bigint, moment timestamptz, started bigint, relation oid, spot datawatch.spot)
 returns void
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set row_security = off as $body$
 declare
   root oid := coalesce(pg_partition_root(relation)::oid, relation);
   mark text := 'datawatch.truncating_' || root;
@@ -259,7 +365,8 @@ begin
             from (select row_number() over () as i, count(*) over () as count,
                          %s as j from only %s as datawatch_row) r window w as (order by i)) p
       group by pack $query$,
-      case when cardinality(dropped) = 0 then 'to_json(datawatch_row.*)::text' else '(to_jsonb(datawatch_row.*) - $6)::text' end,
+      case when datawatch.brings_casts_in(relation) then datawatch.row_sql(relation, 'datawatch_row', dropped)
+        when cardinality(dropped) = 0 then 'to_json(datawatch_row.*)::text' else '(to_jsonb(datawatch_row.*) - $6)::text' end,
       relation::regclass)
     using slot, number, shape, moment, started, dropped, spot.behind, spot.place;
     if spot.behind is null then

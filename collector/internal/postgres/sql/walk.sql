@@ -1,9 +1,11 @@
 -- How table $1 can be walked: the columns of a unique index whose order is that of ORDER BY, and the operator behind each
--- column's "greater". The primary key is preferred, then the fewest columns.
+-- column's "greater". The primary key is preferred, then the fewest columns. Values aren't made of types that may have a domain
+-- in them, which puts them to its check, somebody's function: of a domain the type below is taken, and no index of others.
 select array(select a.attname::text from unnest(found.columns) with ordinality c(attnum, place)
              join pg_attribute a on a.attrelid = found.indrelid and a.attnum = c.attnum order by place),
-       array(select format_type(a.atttypid, a.atttypmod) from unnest(found.columns) with ordinality c(attnum, place)
-             join pg_attribute a on a.attrelid = found.indrelid and a.attnum = c.attnum order by place),
+       array(select b.type from unnest(found.columns) with ordinality c(attnum, place)
+             join pg_attribute a on a.attrelid = found.indrelid and a.attnum = c.attnum
+             cross join lateral ({{below}}) b order by place),
        array(select o.operator from unnest(found.classes) with ordinality c(opclass, place)
              cross join lateral (
                select format('operator(%I.%s)', n.nspname, p.oprname) as operator
@@ -24,6 +26,7 @@ where not exists (
   select from unnest(found.columns, found.classes, found.collations, found.options) c(attnum, opclass, collated, direction)
   join pg_attribute a on a.attrelid = found.indrelid and a.attnum = c.attnum
   join pg_opclass oc on oc.oid = c.opclass
-  where not a.attnotnull or not oc.opcdefault or c.collated <> a.attcollation or c.direction <> found.options[1])
+  cross join lateral ({{below}}) b join pg_type t on t.oid = b.oid left join pg_type element on element.oid = t.typelem
+  where t.oid >= 16384 and (t.typtype not in ('b', 'e') or element.oid >= 16384 and element.typtype not in ('b', 'e')) or not a.attnotnull or not oc.opcdefault or c.collated <> a.attcollation or c.direction <> found.options[1])
 order by found.indisprimary desc, found.indnkeyatts, found.relname
 limit 1

@@ -1,0 +1,163 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"datawatch/pkg/event"
+)
+
+// evilTypes are what somebody without a right of ours may create: enums and ranges with a cast to json, which to_json calls,
+// a domain with a check, and what is made of them. Each function tells on whoever calls it but the owner himself.
+var evilTypes = []string{
+	`drop role if exists dw_test_attacker`, `create role dw_test_attacker`,
+	`create table stolen (by text, how text); create schema evil; grant usage, create on schema evil to dw_test_attacker; grant insert on stolen to dw_test_attacker`,
+	`set role dw_test_attacker`,
+	`create function evil.steal(how text) returns text language plpgsql as $$ begin
+		if current_user <> 'dw_test_attacker' then insert into public.stolen values (current_user, how); end if; return 'stolen'; end $$`,
+	`create type evil.e as enum ('a', 'b c')`,
+	`create function evil.e_json(evil.e) returns json language sql as $$ select to_json(evil.steal('enum')) $$; create cast (evil.e as json) with function evil.e_json(evil.e)`,
+	`create function evil.e_text(evil.e) returns text language sql as $$ select evil.steal('enum''s text') $$; create cast (evil.e as text) with function evil.e_text(evil.e)`,
+	`create type evil.span as range (subtype = int4)`,
+	`create function evil.span_json(evil.span) returns json language sql as $$ select to_json(evil.steal('range')) $$; create cast (evil.span as json) with function evil.span_json(evil.span)`,
+	`create domain evil.d as evil.e`,
+	`create function evil.fits(text) returns bool language sql as $$ select evil.steal('check') is not null $$; create domain evil.checked as text check (evil.fits(value))`,
+	`create type evil.pair as (n numeric, "e ""e" evil.e)`, `create type evil.deep as (p evil.pair, ps evil.pair[])`, `create type evil.plain as (n int)`,
+	`create table evil.t (id evil.checked primary key, e evil.e, es evil.e[], s evil.span, d evil.d, p evil.pair, ps evil.pair[], deep evil.deep, plain evil.plain, n numeric, at timestamptz)`,
+	`create table evil.sent (id int primary key, e evil.e, v text); alter table evil.sent alter v set storage external`,
+	`create table evil.masked (id int primary key, e evil.e, secret text)`,
+	`create table evil.odd (id int primary key, e evil.e, p point, "a$capture$; select evil.steal('quotes'); $capture$" int)`,
+	`create table evil."od'd" (id int primary key, e evil.e, p point, "b\'" int, "q""'{{sent}}$body$" int, "/* sent */ true" int)`,
+	`create function evil.same(evil.e, evil.e) returns bool language sql as $$ select evil.steal('equality') is not null $$; create operator evil.= (function = evil.same, leftarg = evil.e, rightarg = evil.e)`,
+	`create table evil.keyed (k evil.e primary key, c evil.checked[] unique)`,
+	`create table evil.parted (id int primary key, e evil.e) partition by list (id)`, `create table evil.part partition of evil.parted for values in (1)`,
+	`reset role`,
+}
+
+const (
+	evilValues = `'b c', array['a', null, 'b c']::evil.e[], '[1,3)', 'a', '(1.50,"b c")', array['(1,a)', null]::evil.pair[], row(row(2, 'a'), array[row(3, null)]::evil.pair[]), '(7)', 1.10, '2026-01-01 00:00:00+00')`
+	evilImage  = `"e":"b c","es":["a",null,"b c"],"s":"[1,3)","d":"a","p":{"n":1.50,"e \"e":"b c"},"ps":[{"n":1,"e \"e":"a"},null],"deep":{"p":{"n":2,"e \"e":"a"},"ps":[{"n":3,"e \"e":null}]},"plain":{"n":7},"n":1.10,"at":"2026-01-01T00:00:00+00:00"}`
+)
+
+// squeezed is an event without the blanks that json_agg writes.
+func squeezed(t *testing.T, e event.Raw) string {
+	t.Helper()
+	return strings.NewReplacer(", \n ", ",", ", {", ",{", ", null", ",null").Replace(brief(t, e))
+}
+
+// TestNoCastOfATypesOwnerIsCalled: whatever way rows become JSON, in a transaction of whatever isolation, and when they are
+// read: nothing of whoever owns a type is run with the rights of others.
+func TestNoCastOfATypesOwnerIsCalled(t *testing.T) {
+	r := newRig(t, evilTypes...)
+	t.Cleanup(func() {
+		db := r.session0()
+		_, _ = db.Exec(context.Background(), `drop owned by dw_test_attacker cascade; drop role dw_test_attacker`)
+		_ = db.Close(context.Background())
+	})
+	r.config.Tables = []string{"evil.*"}
+	r.opts.Mask = append(r.opts.Mask, maskOf("shop-db/evil.masked", "drop", "secret"))
+	r.install()
+	r.exec(`set role dw_test_attacker`)
+	r.exec(`insert into evil.t values ('1', ` + evilValues)
+	r.exec(`insert into evil.t values ('2', ` + evilValues + `, ('3', ` + evilValues)
+	r.exec(`begin isolation level repeatable read; update evil.t set n = n where id = '1'; delete from evil.t where id in ('2', '3'); commit`)
+	r.exec(`set client_encoding = 'LATIN1'; insert into evil.sent values (1, 'a', 'x'); reset client_encoding`)
+	r.exec(`begin isolation level serializable; insert into evil.sent select g, 'b c', repeat('n', 3000) from generate_series(2, 3) g; commit`)
+	r.exec(`insert into evil.masked values (1, 'a', 'hush')`)
+	r.exec(`insert into evil.parted values (1, 'b c'); truncate evil.part`)
+	r.exec(`set standard_conforming_strings = off; insert into evil.odd values (1, 'a', null, 2); insert into evil."od'd" values (1, 'a', null, 2, 3, 4); reset standard_conforming_strings`)
+	r.exec(`insert into evil.keyed values ('a', '{x}')`)
+	r.exec(`reset role`)
+	large := strings.Repeat("n", 3000)
+	want := []string{
+		`evil.t insert {"id":"1"} after {"id":"1",` + evilImage,
+		`evil.t insert {"id":"2"} after {"id":"2",` + evilImage,
+		`evil.t insert {"id":"3"} after {"id":"3",` + evilImage,
+		`evil.t update {"id":"1"} before {"id":"1",` + evilImage + ` after {"id":"1",` + evilImage,
+		`evil.t delete {"id":"2"} before {"id":"2",` + evilImage,
+		`evil.t delete {"id":"3"} before {"id":"3",` + evilImage,
+		`evil.sent insert {"id":1} after {"id":1,"e":"a","v":"x"}`,
+		`evil.sent insert {"id":2} after {"id":2,"e":"b c","v":"` + large + `"}`,
+		`evil.sent insert {"id":3} after {"id":3,"e":"b c","v":"` + large + `"}`,
+		`evil.masked insert {"id":1} after {"id":1,"e":"a"}`,
+		`evil.parted insert {"id":1} after {"id":1,"e":"b c"}`,
+		`evil.parted delete {"id":1} before {"id":1,"e":"b c"}`,
+		`evil.odd insert {"id":1} after {"id":1,"e":"a","p":null,"a$capture$; select evil.steal('quotes'); $capture$":2}`,
+		`evil.od%27d insert {"id":1} after {"id":1,"e":"a","p":null,"b\\'":2,"q\"'{{sent}}$body$":3,"/* sent */ true":4}`,
+		`evil.keyed insert {"k":"a"} after {"k":"a","c":["x"]}`,
+	}
+	got := r.wait(len(want))
+	for i := range want {
+		if g := squeezed(t, got[i]); g != want[i] {
+			t.Errorf("captured\n%s\nnot\n%s", g, want[i])
+		}
+	}
+	id := r.ask("shop-db/evil.t")
+	stop := r.start()
+	if job := r.awaitEnded(id); job == nil {
+		t.Errorf("the snapshot: %s", job)
+	}
+	_ = stop()
+	if rows, _ := r.reads("shop-db/evil.t"); len(rows) != 1 {
+		t.Errorf("read %q", rows)
+	}
+	for stream, key := range map[event.Stream]string{"shop-db/evil.t": `{"id":"1"} after {"id":"1",` + evilImage, "shop-db/evil.keyed": `{"k":"a"} after {"k":"a","c":["x"]}`} {
+		table, err := r.source().OpenTable(t.Context(), stream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer table.Close(t.Context())
+		before, _, _ := strings.Cut(key, " ")
+		row, err := table.Row(t.Context(), json.RawMessage(before))
+		if err != nil || row == nil || squeezed(t, *row) != stream.Entity()+" read "+key {
+			t.Errorf("read by its key: %v, %v", row, err)
+		}
+		if err := table.Walk(t.Context(), func([]event.Raw) error { return nil }); err != nil {
+			t.Errorf("walk %s: %v", stream, err)
+		}
+	}
+	var stolen string
+	if err := r.db.QueryRow(t.Context(), `select coalesce(string_agg(by || ' by ' || how, ', '), '') from stolen`).Scan(&stolen); err != nil || stolen != "" {
+		t.Errorf("the attacker's functions were run as %s, %v", stolen, err)
+	}
+}
+
+// TestAColumnOfATypeWithACastIsPrintedWithoutIt, also where nobody made the table's function anew, and in a transaction that
+// doesn't see the column.
+func TestAColumnOfATypeWithACastIsPrintedWithoutIt(t *testing.T) {
+	r := newRig(t, evilTypes...)
+	t.Cleanup(func() {
+		db := r.session0()
+		_, _ = db.Exec(context.Background(), `drop owned by dw_test_attacker cascade; drop role dw_test_attacker`)
+		_ = db.Close(context.Background())
+	})
+	r.config.Tables = []string{"evil.*"}
+	r.exec(`set role dw_test_attacker; create table evil.late (id int primary key, at point); reset role`)
+	r.install()
+	r.exec(`drop event trigger datawatch_follow`)
+	other := r.session()
+	for _, sql := range []string{`set role dw_test_attacker`, `begin isolation level repeatable read`, `select from evil.t`} {
+		if _, err := other.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.exec(`set role dw_test_attacker; alter table evil.late add e evil.e default 'a'; reset role`)
+	if _, err := other.Exec(t.Context(), `insert into evil.late (id) values (1); insert into evil.late (id) values (2), (3); commit`); err != nil {
+		t.Fatal(err)
+	}
+	r.exec(`set role dw_test_attacker; insert into evil.late values (4, null, 'b c'); insert into evil.late select 5, null, 'a'; reset role`)
+	got := r.wait(4)
+	for i, want := range []string{
+		"evil.late gap capture_failed", "evil.late gap capture_failed",
+		`evil.late insert {"id":4} after {"id":4,"at":null,"e":"b c"}`, `evil.late insert {"id":5} after {"id":5,"at":null,"e":"a"}`,
+	} {
+		if g := brief(t, got[i]); g != want {
+			t.Errorf("captured\n%s\nnot\n%s", g, want)
+		}
+	}
+	if n := r.number(`select count(*) from stolen`); n > 0 {
+		t.Errorf("the attacker's functions were run %d times", n)
+	}
+}

@@ -1,0 +1,153 @@
+package postgres
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// print sets how the table's function captures rows: in binary form, if they may be, or as JSON, and how it makes sure at each
+// statement that this calls no cast of whoever owns a type, which else row_sql does at greater cost: see datawatch.brings_casts.
+func (t *table) print(sent bool) {
+	t.sent = sent
+	all := &t.all
+	t.row = func(relation string) string { return rowSQL(relation, t.drop) }
+	t.sure = "not datawatch.brings_casts_in(tg_relid)"
+	if t.sent {
+		return // and names no columns, which may be altered
+	}
+	if all.composed() || strings.Contains(all.signature(), "$capture$") { // which ends the function's text
+		t.sure = "false"
+		return
+	}
+	t.named = true
+	t.sure = "datawatch.has_columns(tg_relid, " + quote(all.signature()) + ")"
+	shown := *all
+	shown.Drop = t.drop
+	t.row = func(relation string) string {
+		return "case when current_setting('transaction_isolation') = 'read committed' or " + all.same(relation) + " then " + shown.rowSQL(relation) + " else datawatch.altered_meanwhile() end"
+	}
+}
+
+// composed tells whether there is a composite type in a column: its attributes may be altered while the columns stay.
+func (d *described) composed() bool {
+	for _, c := range d.Columns {
+		oid := c.OID
+		for range maxTypeDepth {
+			t := d.Types[oid]
+			if n, err := strconv.ParseUint(oid, 10, 32); err == nil && n < firstUserType {
+				break
+			} else if t.Kind == "c" {
+				return true
+			}
+			oid = t.Base + t.Element
+		}
+	}
+	return false
+}
+
+// signature is what datawatch.has_columns compares.
+func (d *described) signature() string {
+	columns := make([]string, len(d.Columns))
+	for i, c := range d.Columns {
+		columns[i] = c.OID + " " + c.Name
+	}
+	return strings.Join(columns, ",")
+}
+
+// same tells in SQL whether a row has these columns and no others.
+func (d *described) same(relation string) string {
+	names, tests := make([]string, len(d.Columns)), make([]string, len(d.Columns))
+	for i, c := range d.Columns {
+		names[i] = relation + "." + pgx.Identifier{c.Name}.Sanitize()
+		tests[i] = " and pg_typeof(" + names[i] + ")::oid = " + c.OID
+	}
+	return "record_image_eq(" + relation + ".*, row(" + strings.Join(names, ", ") + "))" + strings.Join(tests, "")
+}
+
+// firstUserType is the first oid that a type may have which somebody created.
+const firstUserType = 16384
+
+// rowSQL prints a row as JSON. It calls no cast to json of whoever owns a type: see datawatch.brings_casts.
+func (d *described) rowSQL(relation string) string {
+	casts := false
+	var values []string
+	for _, c := range d.Columns {
+		if slices.Contains(d.Drop, c.Name) {
+			continue
+		}
+		name := pgx.Identifier{c.Name}.Sanitize()
+		casts = casts || d.bringsCasts(c.OID, 0)
+		values = append(values, d.valueSQL(c.OID, relation+"."+name, 0)+" as "+name)
+	}
+	if !casts {
+		return rowSQL(relation, d.Drop)
+	}
+	return "(select to_json(datawatch_safe.*)::text from (select " + strings.Join(values, ", ") + ") datawatch_safe)"
+}
+
+// bringsCasts is as datawatch.brings_casts in a transaction that sees the catalog as it is.
+func (d *described) bringsCasts(oid string, depth int) bool {
+	if n, err := strconv.ParseUint(oid, 10, 32); err == nil && n < firstUserType {
+		return false
+	}
+	switch t := d.Types[oid]; {
+	case depth > maxTypeDepth:
+		return true
+	case t.Kind == "d":
+		return d.bringsCasts(t.Base, depth+1)
+	case t.Kind == "c":
+		for _, f := range t.Fields {
+			if d.bringsCasts(f.OID, depth+1) {
+				return true
+			}
+		}
+		return false
+	case t.Element != "":
+		return d.bringsCasts(t.Element, depth+1)
+	default:
+		return t.Kind != "b"
+	}
+}
+
+// valueSQL is as datawatch.value_sql.
+func (d *described) valueSQL(oid, value string, depth int) string {
+	if depth > maxTypeDepth || !d.bringsCasts(oid, 0) {
+		return value
+	}
+	t := d.base(oid)
+	there := "case when num_nulls(" + value + ") = 0 then "
+	text := "format('%s', " + value + ")"
+	switch {
+	case t.Kind == "c":
+		return there + "(select to_json(datawatch_safe.*) from (select " + d.fieldsSQL(t, value, depth) + ") datawatch_safe) end"
+	case t.Element == "":
+		return there + text + " end"
+	case d.base(t.Element).Kind != "c":
+		return "textin(array_out(" + value + "))::text[]"
+	}
+	i := "datawatch_" + strconv.Itoa(len(value))
+	return there + fmt.Sprintf("case coalesce(array_ndims(%[1]s), 0) when 0 then '[]' when 1 then (select json_agg(%[2]s order by %[3]s) from generate_subscripts(%[1]s, 1) %[3]s) else to_json(%[4]s) end end",
+		value, d.valueSQL(t.Element, "("+value+")["+i+"]", depth+1), i, text)
+}
+
+func (d *described) fieldsSQL(t describedType, value string, depth int) string {
+	fields := make([]string, len(t.Fields))
+	for i, f := range t.Fields {
+		name := pgx.Identifier{f.Name}.Sanitize()
+		fields[i] = d.valueSQL(f.OID, "("+value+")."+name, depth+1) + " as " + name
+	}
+	return strings.Join(fields, ", ")
+}
+
+// base is a type, of a domain the one below.
+func (d *described) base(oid string) describedType {
+	t := d.Types[oid]
+	for i := 0; t.Kind == "d" && i < maxTypeDepth; i++ {
+		t = d.Types[t.Base]
+	}
+	return t
+}
