@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -131,4 +132,44 @@ func TestAnIdleDatabaseIsSeldomAsked(t *testing.T) {
 		return nil
 	})
 	_ = stop()
+}
+
+// TestATriggerByOurNameIsNotTakenForOurs: anybody may name a trigger on a table of his as ours are named. What it calls isn't
+// made anew by the event trigger, which would make it the superuser's, nor dropped where the table isn't captured.
+func TestATriggerByOurNameIsNotTakenForOurs(t *testing.T) {
+	r := newRig(t, `drop role if exists dw_test_attacker`, `create role dw_test_attacker`, `create schema evil authorization dw_test_attacker`,
+		`create function public.shared() returns trigger language plpgsql as $$ begin return null; end $$`)
+	t.Cleanup(func() {
+		db := r.session0()
+		_, _ = db.Exec(context.Background(), `drop owned by dw_test_attacker cascade; drop role dw_test_attacker`)
+		_ = db.Close(context.Background())
+	})
+	r.config.Tables = []string{"evil.mine"}
+	r.install()
+	r.exec(`set role dw_test_attacker`)
+	r.exec(`create table evil.mine (id int primary key); create table evil.other (id int primary key);
+		create function evil."f 1"() returns trigger language plpgsql security definer as $$ -- shape constant bigint := 1;
+		begin return null; end $$;
+		create trigger _datawatch_insert after insert on evil.mine for each statement execute function evil."f 1"();
+		create trigger _datawatch_insert after insert on evil.other for each statement execute function public.shared();
+		alter table evil.mine add v int`)
+	r.exec(`reset role`)
+	if n := r.number(`select count(*) from pg_proc where pronamespace = 'evil'::regnamespace and proowner <> 'dw_test_attacker'::regrole`); n > 0 {
+		t.Errorf("%d functions of the attacker's are the superuser's", n)
+	}
+	steps, err := r.source().Plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range steps {
+		if strings.Contains(s.SQL, "shared") || strings.Contains(s.SQL, "f 1") {
+			t.Errorf("planned: %s", s.SQL)
+		}
+	}
+	if err := r.source().Install(t.Context()); err == nil || !strings.Contains(err.Error(), `"_datawatch_insert" for relation "mine" already exists`) {
+		t.Errorf("installed with %v", err)
+	}
+	if status, err := r.source().Status(t.Context()); err != nil || status.Complete {
+		t.Errorf("status %+v, %v", status, err)
+	}
 }

@@ -11,7 +11,7 @@ begin
       from pg_event_trigger_ddl_commands() c
       left join pg_index i on c.classid = 'pg_class'::regclass and i.indexrelid = c.objid
       left join pg_trigger t on c.classid = 'pg_trigger'::regclass and t.oid = c.objid
-      where c.classid = 'pg_class'::regclass or t.tgname not like '\_datawatch\_%'
+      where c.classid = 'pg_class'::regclass or t.tgfoid not in (select p.oid from pg_proc p where p.pronamespace = 'datawatch'::regnamespace)
     )
     select relation from altered
     union
@@ -19,7 +19,7 @@ begin
     select t.tgrelid from pg_trigger t
     join pg_proc p on p.oid = t.tgfoid
     join datawatch.shapes s on s.id = substring(p.prosrc from 'shape constant bigint := (-?\d+);')::bigint
-    where t.tgname = '_datawatch_insert' and exists (select from altered a join pg_class c on c.oid = a.relation where c.relkind = 'p')
+    where t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and exists (select from altered a join pg_class c on c.oid = a.relation where c.relkind = 'p')
       and to_regclass(format('%I.%I', s.shape ->> 'root_schema', s.shape ->> 'root_table')) is distinct from coalesce(pg_partition_root(t.tgrelid)::oid, t.tgrelid)::regclass
   loop
     perform datawatch.refresh(command.relation);

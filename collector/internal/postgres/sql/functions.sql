@@ -476,7 +476,7 @@ declare
 begin
   select t.tgfoid, substring(p.prosrc from 'shape constant bigint := (-?\d+);')::bigint into capture, old_id
   from pg_trigger t join pg_proc p on p.oid = t.tgfoid
-  where t.tgrelid = relation and t.tgname = '_datawatch_insert';
+  where t.tgrelid = relation and t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace; -- anybody's may have the name
   if old_id is null then
     return false;
   end if;
@@ -517,6 +517,7 @@ begin
   end if;
   for member in
     select t.tgrelid as oid, t.tgfoid::regprocedure as capture from pg_trigger t
+    join pg_proc p on p.oid = t.tgfoid and p.pronamespace = 'datawatch'::regnamespace
     where t.tgname = '_datawatch_insert' and (t.tgrelid = root or t.tgrelid in (select relid from pg_partition_tree(root)))
   loop
     for made in
@@ -568,7 +569,7 @@ language sql set search_path = pg_catalog, pg_temp as $body$
   select q.current, nextval('datawatch.seq'), 0, 'o', substring(p.prosrc from 'shape constant bigint := (-?\d+);')::bigint, clock_timestamp(), 0, 0, 0,
     to_char(since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
   from datawatch.queue q, pg_trigger t join pg_proc p on p.oid = t.tgfoid
-  where t.tgname = '_datawatch_insert' and coalesce(pg_partition_root(t.tgrelid)::oid, t.tgrelid) = t.tgrelid
+  where t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and coalesce(pg_partition_root(t.tgrelid)::oid, t.tgrelid) = t.tgrelid
 $body$;
 
 revoke all on all functions in schema datawatch from public;

@@ -5,7 +5,7 @@ with recursive
 acting as (
   select coalesce(pg_partition_root(t.tgrelid)::oid, t.tgrelid) as root
   from pg_trigger t join pg_proc p on p.oid = t.tgfoid join pg_language l on l.oid = p.prolang
-  where not t.tgisinternal and t.tgname not like '\_datawatch\_%' and t.tgenabled in ('O', 'A')
+  where not t.tgisinternal and p.pronamespace is distinct from to_regnamespace('datawatch') and t.tgenabled in ('O', 'A')
     and t.tgtype & 28 <> 0 and t.tgtype & 64 = 0 -- insert, delete, update; not instead of
     and case t.tgtype & 3
         when 0 then t.tgname < '_datawatch_' -- after a statement, and before ours

@@ -5,7 +5,7 @@ from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 left join pg_class r on r.oid = pg_partition_root(c.oid)
 left join pg_namespace rn on rn.oid = r.relnamespace
-left join pg_trigger i on i.tgrelid = c.oid and i.tgname = '_datawatch_insert'
+left join pg_trigger i on i.tgrelid = c.oid and i.tgname = '_datawatch_insert' and i.tgfoid in (select p.oid from pg_proc p where p.pronamespace = to_regnamespace('datawatch'))
 where c.relkind in ('r', 'p') and c.relpersistence <> 't'
   and n.nspname not in ('pg_catalog', 'information_schema', 'datawatch') and n.nspname not like 'pg\_%'
   and (i.oid is null or coalesce(r.oid, c.oid) in ({{tracked}})

@@ -68,7 +68,7 @@ func (s *Source) checkSlot(server *server, slot *slot) []daemon.Finding {
 // checkLeft tells of triggers that are left from the other way of capture.
 func checkLeft(ctx context.Context, what string, db *pgx.Conn) []daemon.Finding {
 	var tables, bytes int64
-	err := db.QueryRow(ctx, `select (select count(*) from pg_trigger where tgname = '_datawatch_insert'),
+	err := db.QueryRow(ctx, `select (select count(*) from pg_trigger t join pg_proc p on p.oid = t.tgfoid where t.tgname = '_datawatch_insert' and p.pronamespace = to_regnamespace('datawatch')),
 		coalesce((select sum(pg_total_relation_size(oid)) from pg_class where relnamespace = to_regnamespace('datawatch') and relkind = 'r'), 0)::bigint`).Scan(&tables, &bytes)
 	switch {
 	case err != nil:
