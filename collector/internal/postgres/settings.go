@@ -20,6 +20,7 @@ const (
 	setFloatDigits
 	setMonetary
 	setXMLBinary
+	setQuoting // of the names that regclass and its kin print
 
 	allSettings settings = 1<<iota - 1
 )
@@ -27,7 +28,7 @@ const (
 // pinned are the settings of a session that the text of values depends on, as a capture function sets them.
 var pinned = []struct{ name, value string }{
 	{"timezone", "UTC"}, {"datestyle", "ISO, YMD"}, {"intervalstyle", "postgres"}, {"bytea_output", "hex"},
-	{"extra_float_digits", "1"}, {"lc_monetary", "C"}, {"xmlbinary", "base64"},
+	{"extra_float_digits", "1"}, {"lc_monetary", "C"}, {"xmlbinary", "base64"}, {"quote_all_identifiers", "off"},
 }
 
 // readBy are the settings that JSON of a type depends on. To set one costs each statement of the application some

@@ -46,6 +46,8 @@ var typeCases = []struct {
 	{"xml", "xml", []string{"<a>1</a>"}, nil},
 	{"json", "json", []string{`{"a": 1.10,  "a": 12345678901234567890.123456789}`}, nil},
 	{"jsonb", "jsonb", []string{`{"a": 1.10, "b": [12345678901234567890.123456789]}`}, nil},
+	{"regclass", "regclass", []string{"pg_class"}, nil},
+	{"regtype", "regtype", []string{"integer"}, nil},
 	{"pg_lsn", "pg_lsn", []string{"16/B374D848"}, nil},
 	{"int4range", "range", []string{"[1,5)", "empty"}, nil},
 	{"mood", "enum", []string{"sad"}, nil},
@@ -60,7 +62,7 @@ var typeCases = []struct {
 
 // hostile are settings of a session in which no type's text is what it is by default.
 const hostile = `set timezone = 'Asia/Ho_Chi_Minh'; set intervalstyle = 'iso_8601'; set bytea_output = 'escape'; set extra_float_digits = -5;
-	set datestyle = 'German'; set xmlbinary = 'hex';`
+	set datestyle = 'German'; set xmlbinary = 'hex'; set quote_all_identifiers = on;`
 
 // What the text of a column depends on is pinned for that column: of one that is added as well, by whoever sees it first.
 func TestAColumnThatIsAddedKeepsEveryDigit(t *testing.T) {

@@ -66,7 +66,7 @@ var errMoved = errors.New("the table was renamed, attached or detached: its rows
 const walkSettings = `begin isolation level repeatable read read only;
 set local search_path = pg_catalog, pg_temp;
 set local timezone = 'UTC'; set local datestyle = 'ISO, YMD'; set local intervalstyle = 'postgres'; set local bytea_output = 'hex';
-set local extra_float_digits = 1; set local lc_monetary = 'C'; set local xmlbinary = 'base64';
+set local extra_float_digits = 1; set local lc_monetary = 'C'; set local xmlbinary = 'base64'; set local quote_all_identifiers = off;
 set local row_security = off; set local lock_timeout = '200ms';
 `
 

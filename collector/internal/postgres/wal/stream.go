@@ -42,7 +42,7 @@ var errEnded = reason.New(reason.WALEnded.With())
 // settings are those that decide how values are printed: the ones that capture by triggers has, too.
 var settings = map[string]string{
 	"application_name": applicationName, "search_path": "pg_catalog", "timezone": "UTC", "datestyle": "ISO, YMD", "intervalstyle": "postgres",
-	"bytea_output": "hex", "extra_float_digits": "1", "lc_monetary": "C", "xmlbinary": "base64", "client_encoding": "UTF8",
+	"bytea_output": "hex", "extra_float_digits": "1", "lc_monetary": "C", "xmlbinary": "base64", "quote_all_identifiers": "off", "client_encoding": "UTF8",
 	"statement_timeout": "0", "idle_in_transaction_session_timeout": "0",
 }
 
