@@ -140,10 +140,12 @@ func openVerifier(ctx context.Context, c Config, stream event.Stream, t *termina
 		v.close(ctx)
 		return nil, err
 	}
-	if v.table, err = openPostgres(c, s, nowhere()).OpenTable(ctx, stream); err != nil {
+	table, err := openPostgres(c, s, nowhere()).OpenTable(ctx, stream)
+	if err != nil {
 		v.close(ctx)
 		return nil, err
 	}
+	v.table = table // not before: an interface that holds a nil pointer isn't nil
 	return v, nil
 }
 

@@ -174,6 +174,19 @@ func TestVerifyFindsWhatWasBrokenAndNothingElse(t *testing.T) {
 	contains(t, out, `different  {"id":250}`, `extra      {"id":251}`, `missing    {"id":1000}`, "3 differ")
 }
 
+// TestVerifySaysWhyItCannotCompare: a table without a key, and one that isn't captured, are a sentence that says so.
+func TestVerifySaysWhyItCannotCompare(t *testing.T) {
+	s := newShop(t, `create table notes (v text)`)
+	start(t, s.config)
+	s.normalizes()
+	s.exec(`insert into notes values ('a')`)
+	s.does(daemon.ExitOK, "snapshot", "--source", "shop-db") // the topics, and what the collector tells, are there after it
+	_, errs := s.does(daemon.ExitFailed, "verify", "--stream", "shop-db/public.notes")
+	contains(t, errs, "the table has no key")
+	_, errs = s.does(daemon.ExitFailed, "verify", "--stream", "shop-db/public.nots")
+	contains(t, errs, "selects no table that is shop-db/public.nots")
+}
+
 // TestSnapshotNeedsACollector: without one, the command says so, and asks nothing of the next.
 func TestSnapshotNeedsACollector(t *testing.T) {
 	s := newShop(t, `create table orders (id int primary key)`, `insert into orders values (1)`)
