@@ -34,6 +34,7 @@ func connect(ctx context.Context, dsn config.Secret) (*pgx.Conn, error) {
 	for name, value := range map[string]string{
 		"application_name":                    applicationName,
 		"search_path":                         "pg_catalog",
+		"client_encoding":                     "UTF8",
 		"timezone":                            "UTC",
 		"datestyle":                           "ISO, YMD",
 		"standard_conforming_strings":         "on",

@@ -81,6 +81,19 @@ func TestTheClientsEncodingDoesNotLeak(t *testing.T) {
 		`public.t insert {"id":3} after {"id":3,"v":"è"}`)
 }
 
+// A role or a database may have an encoding of its own for its clients: what the collector reads doesn't depend on it.
+func TestTheReadersOwnEncodingDoesNotLeak(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, "café" text)`)
+	r.exec(`do $$ begin execute format('alter database %I set client_encoding = ''LATIN1''', current_database()); end $$`)
+	r.install()
+	r.exec("insert into t values (1, 'café')")
+	for _, e := range r.wait(1) {
+		if c := rowChange(t, e); string(c.After) != `{"id":1,"café":"café"}` {
+			t.Errorf("after is %q, want the text in UTF-8", c.After)
+		}
+	}
+}
+
 // Rows that could be sent are JSON all the same where the client's encoding isn't UTF-8, where values are large, and where a
 // partition is truncated: as UTC has them, and the session that writes them keeps its settings.
 func TestWhatIsJSONInPlaceOfBinaryDependsOnNoSetting(t *testing.T) {
