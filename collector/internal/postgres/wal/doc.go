@@ -10,8 +10,10 @@
 // A replication slot, and two publications: one of everything, one of inserts and truncates alone, for tables without a
 // usable replica identity. An UPDATE of such a table fails if its updates are published, so that these are lost; the
 // server's statistics tell how many there were, and that is a gap. Each table is in the one that it belongs to; the catalog
-// is compared every two seconds. Between the loss of a replica identity (DROP CONSTRAINT of a primary key, ATTACH of a
-// partition that has none) and that moment, the table can't be updated.
+// is compared every two seconds. Where a table loses its replica identity (DROP CONSTRAINT of a primary key, ATTACH of a
+// partition that has none), an event trigger takes it out of the publication of updates in the same transaction; where the
+// installer may have none, which takes a superuser, the table can't be updated until the collector has seen it. The trigger's
+// function is in a schema of its own, datawatch_wal.
 //
 // Partitions are published as themselves, not under their root (publish_via_partition_root): under it, TRUNCATE of a single
 // partition isn't sent at all, and the old rows of a partition whose replica identity isn't its root's come with nulls. The

@@ -109,7 +109,8 @@ func (s *Source) planPublications(ctx context.Context, db *pgx.Conn, server serv
 	for _, t := range tables {
 		steps = append(steps, s.planTable(t, running)...)
 	}
-	return steps, nil
+	keeping, err := s.planKeeping(ctx, db, server)
+	return append(steps, keeping...), err
 }
 
 // planTable takes a table out of a publication before it adds it to another. While the WAL is read, a table that is new
@@ -178,6 +179,8 @@ func (s *Source) installPublications(ctx context.Context, db *pgx.Conn, server s
 		switch {
 		case err == nil:
 			s.log.Info("published", "table", group[0].Table, "statements", len(group))
+		case group[0].Optional:
+			s.log.Warn("an optional part wasn't installed", "error", err)
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case group[0].Table == "":
@@ -189,7 +192,7 @@ func (s *Source) installPublications(ctx context.Context, db *pgx.Conn, server s
 	return errors.Join(failed...)
 }
 
-// Remove drops the slot and the publications; what wasn't read yet is lost.
+// Remove drops the slot, the publications and the event trigger; what wasn't read yet is lost.
 func (s *Source) Remove(ctx context.Context) error {
 	reader, err := s.connectReader(ctx)
 	if err != nil {
@@ -204,7 +207,7 @@ func (s *Source) Remove(ctx context.Context) error {
 		return err
 	}
 	defer postgres.CloseConn(ctx, db)
-	drop := []postgres.Statement{{SQL: "drop publication if exists " + s.names.all}, {SQL: "drop publication if exists " + s.names.inserts}}
+	drop := append(s.dropKeeping(), postgres.Statement{SQL: "drop publication if exists " + s.names.all}, postgres.Statement{SQL: "drop publication if exists " + s.names.inserts})
 	if err := postgres.Apply(ctx, db, postgres.InstallTries, drop); err != nil {
 		return fmt.Errorf("drop the publications: %w", err)
 	}

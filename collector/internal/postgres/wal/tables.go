@@ -4,12 +4,15 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
 
 //go:embed sql/tables.sql
-var tablesSQL string
+var tablesTemplate string
+
+var tablesSQL = strings.ReplaceAll(tablesTemplate, "{{updates}}", updatesOf("$3::boolean"))
 
 // table is a relation that could be captured: a table, a partition, or the root of a partition tree or of a part of one.
 type table struct {

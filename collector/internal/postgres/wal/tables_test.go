@@ -134,6 +134,46 @@ func TestAnUpdateNeverFailsForWantOfAReplicaIdentity(t *testing.T) {
 	}
 }
 
+// TestATableThatLosesItsReplicaIdentityCanBeUpdated, also while no collector runs: the event trigger takes it out of the
+// publication in the transaction that takes the identity away, and goes with everything else.
+func TestATableThatLosesItsReplicaIdentityCanBeUpdated(t *testing.T) {
+	for _, version := range []string{"", "13", "18"} {
+		t.Run("PostgreSQL"+version, func(t *testing.T) {
+			r := newRigOn(t, databaseOn(t, version),
+				`create table keyed (id int primary key, v int)`, `create table "Odd ""one" (id int primary key, v int)`,
+				`create table indexed (id int not null, v int); create unique index its on indexed (id); alter table indexed replica identity using index its`,
+				`create table tree (id int primary key, v int) partition by range (id)`, `create table low partition of tree for values from (0) to (10)`,
+				`create table high partition of tree for values from (10) to (20)`,
+				`insert into keyed values (1, 1); insert into "Odd ""one" values (1, 1); insert into indexed values (1, 1); insert into tree values (1, 1), (11, 1)`)
+			r.install()
+			if steps, err := r.source().Plan(t.Context()); err != nil || len(steps) > 0 {
+				t.Errorf("a plan of %v, %v", steps, err)
+			}
+			r.exec(`begin; alter table keyed drop constraint keyed_pkey; update keyed set v = 2; commit`)
+			r.exec(`alter table "Odd ""one" replica identity nothing`)
+			r.exec(`update "Odd ""one" set v = 2; delete from "Odd ""one"`)
+			r.exec(`drop index its`)
+			r.exec(`update indexed set v = 2`)
+			r.exec(`alter table low replica identity nothing`)
+			r.exec(`update tree set v = 2`)
+			if steps, err := r.source().Plan(t.Context()); err != nil || len(steps) > 0 {
+				t.Errorf("afterwards a plan of %v, %v", steps, err)
+			}
+			stop := r.start()
+			r.exec(`insert into keyed values (2, 2); update tree set v = 3`)
+			r.awaitLast(func(e event.Raw) bool { return strings.HasPrefix(brief(t, e), "public.tree update") })
+			_ = stop()
+			if err := r.source().Remove(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			var left int
+			if err := r.db.QueryRow(t.Context(), `select (select count(*) from pg_event_trigger) + (select count(*) from pg_namespace where nspname like 'datawatch%') + (select count(*) from pg_publication)`).Scan(&left); err != nil || left > 0 {
+				t.Errorf("%d are left of the event trigger, its schema and the publications, %v", left, err)
+			}
+		})
+	}
+}
+
 func TestAPartitionTreeIsOneStream(t *testing.T) {
 	for _, version := range []string{"", "13", "18"} {
 		t.Run("PostgreSQL"+version, func(t *testing.T) {

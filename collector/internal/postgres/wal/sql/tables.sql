@@ -3,17 +3,7 @@
 -- server publishes stored generated columns.
 select c.oid, n.nspname, c.relname, c.relkind = 'p', coalesce(r.oid, c.oid), coalesce(rn.nspname, n.nspname), coalesce(r.relname, c.relname),
        c.relpersistence = 'p', c.relreplident::text,
-       case c.relreplident
-         when 'n' then false
-         when 'f' then not exists (select from pg_attribute a where a.attrelid = c.oid and a.attgenerated = 'v' and not a.attisdropped)
-         else exists (
-           select from pg_index i
-           where i.indrelid = c.oid and i.indisvalid and i.indimmediate and case c.relreplident when 'd' then i.indisprimary else i.indisreplident end
-             and not exists (
-               select from pg_attribute a
-               where a.attrelid = i.indrelid and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]) and a.attgenerated <> ''
-                 and not (a.attgenerated = 's' and $3::boolean)))
-       end,
+       {{updates}},
        exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary and i.indisvalid and i.indimmediate),
        exists (select from pg_publication_rel pr join pg_publication p on p.oid = pr.prpubid where pr.prrelid = c.oid and p.pubname = $1),
        exists (select from pg_publication_rel pr join pg_publication p on p.oid = pr.prpubid where pr.prrelid = c.oid and p.pubname = $2)

@@ -1,0 +1,63 @@
+package wal
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"datawatch/collector/internal/postgres"
+)
+
+//go:embed sql/keep.sql
+var keepSQL string
+
+//go:embed sql/keep_body.sql
+var keepBodySQL string
+
+//go:embed sql/updates.sql
+var updatesSQL string
+
+// updatesOf is SQL that tells of c, a row of pg_class, whether its updates could be published; computed is SQL that tells
+// whether the server publishes stored generated columns.
+func updatesOf(computed string) string {
+	return strings.ReplaceAll(strings.TrimSpace(updatesSQL), "{{computed}}", computed)
+}
+
+// keepBody is the text of the event trigger's function.
+func (n names) keepBody(server server) string {
+	return "\n" + strings.NewReplacer("{{all}}", n.all, "{{inserts}}", n.inserts,
+		"{{updates}}", updatesOf(strconv.FormatBool(server.version >= 180000))).Replace(keepBodySQL)
+}
+
+// planKeeping makes the event trigger by which a table that loses its replica identity can still be updated, where the role may
+// have one and it isn't there as it is to be.
+func (s *Source) planKeeping(ctx context.Context, db *pgx.Conn, server server) ([]postgres.Statement, error) {
+	body := s.names.keepBody(server)
+	var wanted bool
+	err := db.QueryRow(ctx, `select (select rolsuper from pg_roles where rolname = current_user) and not exists (
+		select from pg_event_trigger e join pg_proc p on p.oid = e.evtfoid
+		where e.evtname = $1 and e.evtenabled <> 'D' and p.pronamespace = to_regnamespace('datawatch_wal') and p.prosrc = $2)`, s.names.all, body).Scan(&wanted)
+	if err != nil {
+		return nil, fmt.Errorf("look for the event trigger: %w", err)
+	}
+	if !wanted {
+		return nil, nil
+	}
+	return []postgres.Statement{{
+		SQL: strings.NewReplacer("{{all}}", s.names.all, "{{body}}", body).Replace(strings.TrimSpace(keepSQL)), Lock: lockNone, Optional: true,
+		Why: "needs a superuser; without it a table that loses its primary key or replica identity can't be updated until the collector sees it, within seconds",
+	}}, nil
+}
+
+// dropKeeping takes the event trigger away, and the schema with the last one.
+func (s *Source) dropKeeping() []postgres.Statement {
+	return []postgres.Statement{{SQL: "drop function if exists datawatch_wal." + s.names.all + "() cascade"}, {SQL: `do $$ begin
+	if to_regnamespace('datawatch_wal') is not null and not exists (select from pg_proc where pronamespace = to_regnamespace('datawatch_wal')) then
+		drop schema datawatch_wal;
+	end if;
+end $$`}}
+}
