@@ -3,7 +3,8 @@
 //
 // # In the database
 //
-// Everything is in the schema datawatch, and nothing else is added but triggers named _datawatch_*. Statement-level
+// Everything is in the schema datawatch, and nothing else is added but triggers named _datawatch_*. Whose the schema is could have
+// others run what is his: so a superuser installs nothing in that of a role that is none. Statement-level
 // triggers with transition tables pack a statement's rows into datawatch.outbox, or write the one row of it into a table
 // for such rows, in the application's own transaction. A function pins the search path, and of the settings that values'
 // text depends on those that its columns need. Each pack names the shape (columns, types, key) that its function was

@@ -92,8 +92,26 @@ func (s *Source) Plan(ctx context.Context) ([]Statement, error) {
 	return s.plan(ctx, db, reader)
 }
 
+// refuseStranger ends what a superuser is about to do in a schema of somebody who is none: his triggers and functions there would
+// be run with a superuser's rights.
+func refuseStranger(ctx context.Context, db querier) error {
+	var owner string
+	err := db.QueryRow(ctx, `select coalesce((select n.nspowner::regrole::text from pg_namespace n join pg_roles o on o.oid = n.nspowner
+		where n.nspname = 'datawatch' and not o.rolsuper and (select rolsuper from pg_roles where rolname = current_user)), '')`).Scan(&owner)
+	if err != nil {
+		return fmt.Errorf("ask whose the schema datawatch is: %w", err)
+	}
+	if owner != "" {
+		return fmt.Errorf("the schema datawatch belongs to %[1]s, who is no superuser as you are, and could have you run what is his: install as %[1]s, or, if it isn't datawatch's, drop it", owner)
+	}
+	return nil
+}
+
 // plan needs the name of the role that reads, "" where that is the installer itself.
 func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Statement, error) {
+	if err := refuseStranger(ctx, db); err != nil {
+		return nil, err
+	}
 	state, err := s.installedState(ctx, db, reader)
 	if err != nil {
 		return nil, err

@@ -34,11 +34,13 @@ func (n names) keepBody(server server) string {
 }
 
 // planKeeping makes the event trigger by which a table that loses its replica identity can still be updated, where the role may
-// have one and it isn't there as it is to be.
+// have one and it isn't there as it is to be. In a schema of somebody who is no superuser it makes none: he could change what
+// superusers run.
 func (s *Source) planKeeping(ctx context.Context, db *pgx.Conn, server server) ([]postgres.Statement, error) {
 	body := s.names.keepBody(server)
 	var wanted bool
 	err := db.QueryRow(ctx, `select (select rolsuper from pg_roles where rolname = current_user) and not exists (
+		select from pg_namespace n join pg_roles o on o.oid = n.nspowner where n.nspname = 'datawatch_wal' and not o.rolsuper) and not exists (
 		select from pg_event_trigger e join pg_proc p on p.oid = e.evtfoid
 		where e.evtname = $1 and e.evtenabled <> 'D' and p.pronamespace = to_regnamespace('datawatch_wal') and p.prosrc = $2)`, s.names.all, body).Scan(&wanted)
 	if err != nil {
