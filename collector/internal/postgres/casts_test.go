@@ -135,9 +135,10 @@ func TestAColumnOfATypeWithACastIsPrintedWithoutIt(t *testing.T) {
 		_ = db.Close(context.Background())
 	})
 	r.config.Tables = []string{"evil.*"}
-	r.exec(`set role dw_test_attacker; create table evil.late (id int primary key, at point); reset role`)
+	r.exec(`set role dw_test_attacker; create table evil.late (id int primary key, at point); create table evil.grown (id int primary key, p evil.plain); reset role`)
 	r.install()
 	r.exec(`drop event trigger datawatch_follow`)
+	r.exec(`set role dw_test_attacker; insert into evil.grown values (1, '(1)'); alter type evil.plain add attribute e evil.e; insert into evil.grown values (2, '(2,a)'); reset role`)
 	other := r.session()
 	for _, sql := range []string{`set role dw_test_attacker`, `begin isolation level repeatable read`, `select from evil.t`} {
 		if _, err := other.Exec(t.Context(), sql); err != nil {
@@ -149,8 +150,9 @@ func TestAColumnOfATypeWithACastIsPrintedWithoutIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.exec(`set role dw_test_attacker; insert into evil.late values (4, null, 'b c'); insert into evil.late select 5, null, 'a'; reset role`)
-	got := r.wait(4)
+	got := r.wait(6)
 	for i, want := range []string{
+		`evil.grown insert {"id":1} after {"id":1,"p":{"n":1}}`, `evil.grown insert {"id":2} after {"id":2,"p":{"n":2,"e":"a"}}`,
 		"evil.late gap capture_failed", "evil.late gap capture_failed",
 		`evil.late insert {"id":4} after {"id":4,"at":null,"e":"b c"}`, `evil.late insert {"id":5} after {"id":5,"at":null,"e":"a"}`,
 	} {

@@ -19,8 +19,8 @@
 // JSON is what to_json prints, but for one thing: it would call a cast to json that an enum, a range or a multirange was given by
 // its owner, with the rights of the function's owner, or of whoever reads. So values of these types are printed as text, by
 // expressions that name columns. A function is made with those of its table, and each statement makes sure that the columns are
-// still these; where they aren't, in composites, whose attributes may change while columns stay, and where binary form can't be
-// used by exception, the expression is made anew for the statement, which takes half a millisecond. Domains aren't put to their
+// still these; where they aren't, and where binary form can't be used by exception, the expression is made anew for the statement,
+// which takes half a millisecond. Domains aren't put to their
 // checks, and operators are those of indexes.
 //
 // What a statement of one row costs is mostly what PL/pgSQL and the executor set up for it, each expression anew in each

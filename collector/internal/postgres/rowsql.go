@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,12 +20,16 @@ func (t *table) print(sent bool) {
 	if t.sent {
 		return // and names no columns, which may be altered
 	}
-	if all.composed() || strings.Contains(all.signature(), "$capture$") { // which ends the function's text
+	if strings.Contains(all.signature()+all.attributes(), "$capture$") { // which ends the function's text
 		t.sure = "false"
 		return
 	}
 	t.named = true
 	t.sure = "datawatch.has_columns(tg_relid, " + quote(all.signature()) + ")"
+	if composites := all.composites(); len(composites) > 0 { // a transaction that keeps its snapshot may not see their attributes
+		t.sure = fmt.Sprintf("(current_setting('transaction_isolation') = 'read committed' and %s and datawatch.has_attributes('{%s}', %s))",
+			t.sure, strings.Join(composites, ","), quote(all.attributes()))
+	}
 	shown := *all
 	shown.Drop = t.drop
 	t.row = func(relation string) string {
@@ -32,21 +37,27 @@ func (t *table) print(sent bool) {
 	}
 }
 
-// composed tells whether there is a composite type in a column: its attributes may be altered while the columns stay.
-func (d *described) composed() bool {
-	for _, c := range d.Columns {
-		oid := c.OID
-		for range maxTypeDepth {
-			t := d.Types[oid]
-			if n, err := strconv.ParseUint(oid, 10, 32); err == nil && n < firstUserType {
-				break
-			} else if t.Kind == "c" {
-				return true
-			}
-			oid = t.Base + t.Element
+// composites are the composite types that somebody created, in the order of their oids.
+func (d *described) composites() []string {
+	var oids []string
+	for oid, t := range d.Types {
+		if t.Kind == "c" && userType(oid) {
+			oids = append(oids, oid)
 		}
 	}
-	return false
+	slices.SortFunc(oids, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) })
+	return oids
+}
+
+// attributes is what datawatch.has_attributes compares.
+func (d *described) attributes() string {
+	var attributes []string
+	for _, oid := range d.composites() {
+		for _, f := range d.Types[oid].Fields {
+			attributes = append(attributes, oid+" "+f.OID+" "+f.Name)
+		}
+	}
+	return strings.Join(attributes, ",")
 }
 
 // signature is what datawatch.has_columns compares.
@@ -71,6 +82,11 @@ func (d *described) same(relation string) string {
 // firstUserType is the first oid that a type may have which somebody created.
 const firstUserType = 16384
 
+func userType(oid string) bool {
+	n, err := strconv.ParseUint(oid, 10, 32)
+	return err != nil || n >= firstUserType
+}
+
 // rowSQL prints a row as JSON. It calls no cast to json of whoever owns a type: see datawatch.brings_casts.
 func (d *described) rowSQL(relation string) string {
 	casts := false
@@ -91,10 +107,9 @@ func (d *described) rowSQL(relation string) string {
 
 // bringsCasts is as datawatch.brings_casts in a transaction that sees the catalog as it is.
 func (d *described) bringsCasts(oid string, depth int) bool {
-	if n, err := strconv.ParseUint(oid, 10, 32); err == nil && n < firstUserType {
-		return false
-	}
 	switch t := d.Types[oid]; {
+	case !userType(oid):
+		return false
 	case depth > maxTypeDepth:
 		return true
 	case t.Kind == "d":

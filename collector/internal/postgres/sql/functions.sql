@@ -225,6 +225,18 @@ begin
 end
 $body$;
 
+-- Whether composite types have these attributes: each has the type's oid, its own type's, and its name.
+create or replace function datawatch.has_attributes(types oid[], attributes text) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $body$
+begin
+  -- By subqueries, which look at nothing but these types; a plan for each list would take most of the time.
+  return attributes = (select string_agg((
+      select string_agg(found.oid || ' ' || a.atttypid || ' ' || a.attname, ',' order by a.attnum) from pg_attribute a
+      where a.attrelid = (select t.typrelid from pg_type t where t.oid = found.oid) and a.attnum > 0 and not a.attisdropped), ',' order by found.oid)
+    from unnest(types) found(oid));
+end
+$body$;
+
 -- SQL for what to_json takes in place of a value, so that it calls no cast: the text that the type's own output function gives,
 -- in an array or a composite at its place.
 create or replace function datawatch.value_sql(type oid, value text) returns text
