@@ -187,3 +187,21 @@ func TestAPolicyOfThePartitionIsNotRun(t *testing.T) {
 		t.Errorf("the attacker's functions were run %d times", n)
 	}
 }
+
+// Rows of a table that is printed column by column are whole where the transaction keeps its snapshot, and columns were dropped.
+func TestRowsArePrintedWhereTheSnapshotIsKept(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, gone int, p point, twice int generated always as (id * 2) stored, n numeric)`, `alter table t drop column gone`)
+	r.install()
+	r.exec(`begin isolation level repeatable read; insert into t (id, n) values (1, 'NaN'); update t set p = '(1,2)'; commit`)
+	r.exec(`begin isolation level serializable; insert into t (id) values (2), (3); delete from t where id > 1; commit`)
+	if n := r.number(`select count(*) from datawatch.single_0`); n != 2 {
+		t.Errorf("%d rows by the short way, not 2", n)
+	}
+	expect(t, r.wait(6),
+		`public.t insert {"id":1} after {"id":1,"p":null,"twice":2,"n":"NaN"}`,
+		`public.t update {"id":1} before {"id":1,"p":null,"twice":2,"n":"NaN"} after {"id":1,"p":"(1,2)","twice":2,"n":"NaN"}`,
+		`public.t insert {"id":2} after {"id":2,"p":null,"twice":4,"n":null}`,
+		`public.t insert {"id":3} after {"id":3,"p":null,"twice":6,"n":null}`,
+		`public.t delete {"id":2} before {"id":2,"p":null,"twice":4,"n":null}`,
+		`public.t delete {"id":3} before {"id":3,"p":null,"twice":6,"n":null}`)
+}
