@@ -63,7 +63,8 @@
 // It never reads by "seq > last" (overlapping transactions would be lost), uses no NOTIFY, and holds no transaction open
 // between reads. What can't be captured is a gap, told in the streams concerned. With on_error fail_open an error inside
 // capture doesn't fail the write: this is guaranteed for the first 50 statements of a transaction that write (each guard costs a
-// subtransaction), and not for cancellation and statement_timeout.
+// subtransaction), and not for cancellation and statement_timeout. Nor is it for temp_file_limit: the server keeps a statement's
+// old and new rows for the trigger, in files where they are many, before the trigger is called.
 //
 // # Order within a transaction
 //
