@@ -50,7 +50,7 @@ func writeSummary(b *strings.Builder, name string, plan []postgres.Statement) {
 		}
 		fmt.Fprintf(b, "-- Tables of yours that are locked, each in a transaction of its own: %s%s.\n"+
 			"-- None waits longer than %s for it. One that ends with \"lock timeout\" has done nothing: plan again, and run what is left.\n",
-			strings.ReplaceAll(strings.Join(named, ", "), "\n", " "), more, postgres.LockTimeout)
+			postgres.InComment(strings.Join(named, ", ")), more, postgres.LockTimeout)
 	}
 	b.WriteString("-- Afterwards: `collector triggers status`. To take it all away again: `collector triggers remove`.\n")
 }
@@ -68,7 +68,7 @@ func lockOf(group []postgres.Statement) string {
 func writeTransaction(b *strings.Builder, group []postgres.Statement) {
 	b.WriteString("\n")
 	if t := group[0].Table; t != "" {
-		fmt.Fprintf(b, "-- %s\n", strings.ReplaceAll(t, "\n", " "))
+		fmt.Fprintf(b, "-- %s\n", postgres.InComment(t))
 	}
 	b.WriteString("begin;\n")
 	if lockOf(group) != "" {
@@ -78,7 +78,7 @@ func writeTransaction(b *strings.Builder, group []postgres.Statement) {
 		if s.Optional {
 			fmt.Fprintf(b, "-- optional: %s\n", s.Why)
 		}
-		fmt.Fprintf(b, "-- lock: %s\n%s;\n", strings.ReplaceAll(s.Lock, "\n", " "), strings.TrimSuffix(s.SQL, ";"))
+		fmt.Fprintf(b, "-- lock: %s\n%s;\n", postgres.InComment(s.Lock), strings.TrimSuffix(s.SQL, ";"))
 	}
 	b.WriteString("commit;\n")
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"datawatch/collector/internal/postgres"
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/testrig"
 	servers "datawatch/pkg/testrig/postgres"
@@ -139,6 +140,26 @@ func TestCheckExplainsAHotStandby(t *testing.T) {
 		code, stdout, stderr := run(t, yaml, "check")
 		if code != daemon.ExitFailed || !strings.Contains(stdout, "hot standby") || !strings.Contains(stdout, "primary") {
 			t.Errorf("capture %s: check exits with %d: %s%s", capture, code, stdout, stderr)
+		}
+	}
+}
+
+// A DBA runs what the plan prints: the name of a table doesn't end the comment that it stands in.
+func TestATablesNameDoesNotEndAPlansComments(t *testing.T) {
+	for _, end := range []string{"\n", "\r", "\u0085"} {
+		table := `"public"."x` + end + `drop table y; --"`
+		var b strings.Builder
+		plan := []postgres.Statement{{Table: table, SQL: "select 1;", Lock: "SHARE ROW EXCLUSIVE on " + table}}
+		if err := writePlan(&b, "shop-db", plan, nil); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(b.String(), "drop table y") != 3 {
+			t.Errorf("the table isn't named three times in\n%s", b.String())
+		}
+		for _, line := range strings.FieldsFunc(b.String(), func(r rune) bool { return strings.ContainsRune("\n\r\u0085", r) }) {
+			if strings.Contains(line, "drop table y") && !strings.HasPrefix(line, "--") {
+				t.Errorf("a comment ends before %q", line)
+			}
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 //go:embed sql/capture.sql
@@ -51,11 +52,21 @@ func (s *Source) captureBody(t *table) string {
 	}
 	source = strings.NewReplacer("{{guard.declare}}", declare, "{{body}}", body).Replace(source)
 	return strings.NewReplacer(
-		"{{table}}", strings.NewReplacer("\n", " ", "$", "").Replace(t.ident()),
+		"{{table}}", strings.ReplaceAll(InComment(t.ident()), "$", ""),
 		"{{shape}}", strconv.FormatInt(t.shapeID, 10), "{{sent}}", t.marked(), "{{sure}}", t.sure,
 		"{{drop}}", dropSQL(t.drop), "{{row datawatch_new}}", t.row("datawatch_new"), "{{row datawatch_old}}", t.row("datawatch_old"),
 		"{{image datawatch_new}}", imageSQL("datawatch_new", t), "{{image datawatch_old}}", imageSQL("datawatch_old", t),
 	).Replace(source)
+}
+
+// InComment is a text as it may stand in a comment of one line, which a line feed ends, and a carriage return too.
+func InComment(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
 }
 
 // marked is sent as the functions have it: ALTER TABLE may change it (see datawatch.refresh), but where the function names the

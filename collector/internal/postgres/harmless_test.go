@@ -23,22 +23,24 @@ func TestTheFunctionCantBeTurnedAgainstItsOwner(t *testing.T) {
 		create function evil.nextval(regclass) returns bigint language sql as $$ select evil.steal(); select 1::bigint $$;
 		create function evil.equal(bigint, bigint) returns bool language sql as $$ select evil.steal(); select true $$;
 		create operator evil.= (function = evil.equal, leftarg = bigint, rightarg = bigint)`,
-		`create table "x'); insert into public.stolen values ('quoted'); --" (id int primary key, "a'); select evil.steal(); --" text, "$body$; select evil.steal(); $body$" text, "\" text)`)
+		`create table "x'); insert into public.stolen values ('quoted'); --" (id int primary key, "a'); select evil.steal(); --" text, "$body$; select evil.steal(); $body$" text, "\" text)`,
+		"create table \"l\rdeclare y text := evil.steal(); --\" (id int primary key)")
 	r.config.Exclude = []string{"public.stolen"}
 	r.exec(`drop role if exists dw_test_attacker; create role dw_test_attacker; grant usage on schema evil to dw_test_attacker;
-		grant all on "x'); insert into public.stolen values ('quoted'); --" to dw_test_attacker; grant insert on stolen to dw_test_attacker`)
+		grant all on "l` + "\r" + `declare y text := evil.steal(); --" to dw_test_attacker; grant all on "x'); insert into public.stolen values ('quoted'); --" to dw_test_attacker; grant insert on stolen to dw_test_attacker`)
 	r.install()
 	r.exec(`set role dw_test_attacker; set search_path = evil, pg_catalog, public;
 		create temp table outbox (seq bigint, before json, after json); create temp table queue (current int); create temp table seq (last_value bigint);
 		insert into "x'); insert into public.stolen values ('quoted'); --" values (1, 'a', 'b', 'c'), (2, 'a', 'b', 'c');
-		update "x'); insert into public.stolen values ('quoted'); --" set "\" = 'd' where id in (1, 2); reset role; reset search_path`)
-	got := r.wait(4)
+		update "x'); insert into public.stolen values ('quoted'); --" set "\" = 'd' where id in (1, 2);
+		insert into "l` + "\r" + `declare y text := evil.steal(); --" values (1); reset role; reset search_path`)
+	got := r.wait(5)
 	r.exec(`drop owned by dw_test_attacker; drop role dw_test_attacker`)
 	var stolen int
 	if err := r.db.QueryRow(t.Context(), `select count(*) from stolen`).Scan(&stolen); err != nil || stolen > 0 {
 		t.Errorf("the attacker's functions were run %d times, %v", stolen, err)
 	}
-	if c := rowChange(t, got[3]); string(c.After) == "" || c.Op != "update" || len(got) != 4 {
+	if c := rowChange(t, got[3]); string(c.After) == "" || c.Op != "update" || len(got) != 5 {
 		t.Errorf("captured %q", briefs(t, got))
 	}
 }
