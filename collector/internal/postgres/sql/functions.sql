@@ -540,7 +540,7 @@ begin
       where n.wanted and not exists (select from pg_trigger t where t.tgrelid = member.oid and t.tgname = n.name)
     loop
       execute format('create trigger %I ', made.name)
-        || replace(replace(made.fires, '{{table}}', member.oid::regclass::text), '{{oid}}', member.oid::text)
+        || replace(replace(made.fires, '{{oid}}', member.oid::text), '{{table}}', member.oid::regclass::text)
         || ' execute function ' || member.capture;
     end loop;
   end loop;
