@@ -198,3 +198,35 @@ func TestASuperuserInstallsNothingInASchemaOfOthers(t *testing.T) {
 		t.Errorf("%d functions and event triggers were made", n)
 	}
 }
+
+// TestASettingOfTheSessionsOwnSetsNothing: the list of statements at work names settings, which are set with the rights of the
+// schema's owner. Where a session made it up, that is a gap, and its write goes through.
+func TestASettingOfTheSessionsOwnSetsNothing(t *testing.T) {
+	r := newRig(t, `drop role if exists dw_test_attacker`, `create role dw_test_attacker`, `create table t (id int primary key)`, `grant all on t to dw_test_attacker`)
+	t.Cleanup(func() {
+		db := r.session0()
+		_, _ = db.Exec(context.Background(), `drop owned by dw_test_attacker cascade; drop role dw_test_attacker`)
+		_ = db.Close(context.Background())
+	})
+	r.install()
+	table := r.number(`select 't'::regclass::oid::bigint`)
+	for i, forged := range []string{`1,0,%dI,session_replication_role,replica,,`, `1,0,%dI,datawatch.rows_1,x,,`, `7,0,1I,primary_conninfo,0,,`, `%d`, ` `} {
+		if strings.Contains(forged, "%d") {
+			forged = fmt.Sprintf(forged, table)
+		}
+		r.exec(fmt.Sprintf(`begin; set local role dw_test_attacker; set local datawatch.open = '%s'; insert into t values (%d)`, forged, i))
+		var role string
+		if err := r.db.QueryRow(t.Context(), `show session_replication_role`).Scan(&role); err != nil || role != "origin" {
+			t.Errorf("with %q session_replication_role became %s, %v", forged, role, err)
+		}
+		r.exec(`commit`)
+	}
+	if n := r.number(`select count(*) from t`); n != 5 {
+		t.Errorf("%d of 5 writes went through", n)
+	}
+	for _, e := range r.wait(5) {
+		if b := brief(t, e); b != "public.t gap capture_failed" {
+			t.Errorf("captured %s", b)
+		}
+	}
+}

@@ -9,10 +9,24 @@
 -- triggers; what: table and operation; saved: the counter's value of the statement around it, - where the target before
 -- it counts in the same; noted: whether anything is behind it; several: it took over the number of another target.
 
+-- The list, unless a session gave the setting a value of its own: it names settings, which are read and set with the rights of
+-- the schema's owner.
+create or replace function datawatch.statements_open() returns text[]
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+declare
+  listed text := current_setting('datawatch.open', true);
+begin
+  if listed !~ '^(\d*,\d+,\d+[A-Z],datawatch\.(rows|gone)_\d+,(-|\d+),n?,s?( (?!$)|$))*$' then
+    raise exception 'the setting datawatch.open has a value that datawatch did not give it';
+  end if;
+  return string_to_array(nullif(listed, ''), ' ');
+end
+$body$;
+
 create or replace function datawatch.statement_begins(relation oid, op text, depth integer) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 declare
-  listed text[] := string_to_array(nullif(current_setting('datawatch.open', true), ''), ' ');
+  listed text[] := datawatch.statements_open();
   counter text := 'datawatch.' || case op when 'DELETE' then 'gone_' else 'rows_' end || coalesce(pg_partition_root(relation)::oid, relation);
   last text[] := string_to_array(listed[cardinality(listed)], ',');
   level integer := depth;
@@ -45,7 +59,7 @@ $body$;
 create or replace function datawatch.statement_ends(relation oid, op text, depth integer, writes boolean) returns datawatch.spot
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 declare
-  listed text[] := string_to_array(current_setting('datawatch.open', true), ' ');
+  listed text[] := datawatch.statements_open();
   level integer := depth;
   spot datawatch.spot;
   own integer;
@@ -132,7 +146,11 @@ declare
   started bigint := datawatch.count_rows(100000000000000); -- the guard that caught it
 begin
   if current_setting('datawatch.open', true) <> '' and op is not null then
-    spot := datawatch.statement_ends(relation, op, depth, true);
+    begin
+      spot := datawatch.statement_ends(relation, op, depth, true);
+    exception when others then
+      spot := null; -- the session made the list up: the gap is behind no statement
+    end;
   end if;
   insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, after)
   select queue.current, nextval('datawatch.seq'), 0, 'g', shape, clock_timestamp(), started, 0, 0,
