@@ -139,7 +139,8 @@
 //
 // Writes under session_replication_role = replica, rows that logical replication applies, ALTER TABLE ... DISABLE TRIGGER
 // and what a superuser does to the catalogs; and the TRUNCATE of a partition where the session gives datawatch.truncating_* a value of
-// its own. With datawatch.open it may give its changes another order, or a gap, and with datawatch.written fail them: anybody may, for his own transactions alone. Rows of an inheritance child that are changed through its parent appear in
+// its own. With datawatch.open it may give its changes another order, or a gap, and with datawatch.written fail them: anybody may,
+// for his own transactions alone. Rows of an inheritance child that are changed through its parent appear in
 // the parent's stream. TRUNCATE of a single partition is a delete of each of its rows, and needs SELECT on it for the
 // function's owner, past its row security. Where the installer may have no event trigger, what is written to a column of a new type between ALTER
 // TABLE and the collector's next look is printed by the settings of the session that writes it.
