@@ -35,7 +35,9 @@ func TestTheEstimateIsWhatTheOutboxTakes(t *testing.T) {
 	name := func(shape string, rows int) string { return fmt.Sprintf("%s_%d", shape, rows) }
 	for shape, ddl := range estimated() {
 		for _, rows := range estimatedRows {
-			r.exec(fmt.Sprintf(ddl, name(shape, rows)) + fmt.Sprintf(`; insert into %s select g from generate_series(1, %d) g; analyze %[1]s`, name(shape, rows), before))
+			// Autovacuum, should it come just then, leaves room in files, and their size is no longer that of rows.
+			r.exec(fmt.Sprintf(ddl, name(shape, rows)) + fmt.Sprintf(`; alter table %s set (autovacuum_enabled = off, toast.autovacuum_enabled = off)`, name(shape, rows)))
+			r.exec(fmt.Sprintf(`insert into %s select g from generate_series(1, %d) g; analyze %[1]s`, name(shape, rows), before))
 		}
 	}
 	r.install()
