@@ -25,8 +25,15 @@ func (c *comparison) lookAgain(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		gone, err := c.columnGone(ctx)
+		if err != nil {
+			return err
+		}
 		for key := range c.suspects {
 			switch {
+			case after[key] == before[key] && gone:
+				c.result.Unsettled++
+				delete(c.suspects, key)
 			case after[key] == before[key]:
 				c.find(key, after[key])
 				delete(c.suspects, key)

@@ -59,7 +59,8 @@ type Result struct {
 	More bool `json:"more,omitempty"`
 	// Untold are rows of which clean holds no event: they were there before capture, or before what clean holds.
 	Untold int64 `json:"untold"`
-	// Unsettled are rows that changed at each look.
+	// Unsettled are rows that changed at each look, and those that differ where a column was dropped meanwhile, which clean
+	// may still have.
 	Unsettled int64 `json:"unsettled,omitempty"`
 }
 
@@ -115,7 +116,8 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if o.Sample > 0 && o.Estimate > o.Sample {
 		c.share, c.result.Sampled = math.MaxUint64/uint64(o.Estimate)*uint64(o.Sample), true
 	}
-	if err := c.learn(ctx); err != nil {
+	var err error
+	if c.members, err = c.learn(ctx); err != nil {
 		return nil, err
 	}
 	if err := c.On(ctx, c.take); err != nil {
@@ -247,9 +249,9 @@ func (c *comparison) read(ctx context.Context, raw *event.Raw) (key string, imag
 	return key, image, err
 }
 
-// learn finds out which members rows have, by the first one.
-func (c *comparison) learn(ctx context.Context) error {
-	err := c.Table.Walk(ctx, func(rows []event.Raw) error {
+// learn finds out which members rows have, by the first one; nil where there is no row.
+func (c *comparison) learn(ctx context.Context) (members map[string]bool, err error) {
+	err = c.Table.Walk(ctx, func(rows []event.Raw) error {
 		if len(rows) == 0 {
 			return nil
 		}
@@ -261,16 +263,30 @@ func (c *comparison) learn(ctx context.Context) error {
 		if err := json.Unmarshal(e.Change.After, &row); err != nil {
 			return err
 		}
-		c.members = map[string]bool{}
+		members = map[string]bool{}
 		for name := range row {
-			c.members[name] = true
+			members[name] = true
 		}
 		return errEnough
 	})
 	if errors.Is(err, errEnough) {
-		return nil
+		err = nil
 	}
-	return err
+	return members, err
+}
+
+// columnGone tells whether rows have lost a member since they were compared.
+func (c *comparison) columnGone(ctx context.Context) (bool, error) {
+	now, err := c.learn(ctx)
+	if err != nil || now == nil {
+		return false, err
+	}
+	for name := range c.members {
+		if !now[name] {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 var errEnough = errors.New("enough")
