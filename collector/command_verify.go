@@ -217,7 +217,7 @@ func writeVerified(w io.Writer, r *verify.Result) error {
 		fmt.Fprintf(&b, ", %d of which clean holds no event", r.Untold)
 	}
 	if r.Unsettled > 0 {
-		fmt.Fprintf(&b, ", %d changed at each look, or had a column that was dropped meanwhile", r.Unsettled)
+		fmt.Fprintf(&b, ", %d changed at each look", r.Unsettled)
 	}
 	b.WriteString("\n")
 	_, err := io.WriteString(w, b.String())
