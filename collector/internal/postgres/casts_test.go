@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,17 @@ const (
 	evilImage  = `"e":"b c","es":["a",null,"b c"],"s":"[1,3)","d":"a","p":{"n":1.50,"e \"e":"b c"},"ps":[{"n":1,"e \"e":"a"},null],"deep":{"p":{"n":2,"e \"e":"a"},"ps":[{"n":3,"e \"e":null}]},"plain":{"n":7},"n":1.10,"at":"2026-01-01T00:00:00+00:00"}`
 )
 
+func newEvilRig(t *testing.T) *rig {
+	r := newRig(t, evilTypes...)
+	t.Cleanup(func() {
+		db := r.session0()
+		_, _ = db.Exec(context.Background(), `drop owned by dw_test_attacker cascade; drop role dw_test_attacker`)
+		_ = db.Close(context.Background())
+	})
+	r.config.Tables = []string{"evil.*"}
+	return r
+}
+
 // squeezed is an event without the blanks that json_agg writes.
 func squeezed(t *testing.T, e event.Raw) string {
 	t.Helper()
@@ -51,13 +63,7 @@ func squeezed(t *testing.T, e event.Raw) string {
 // TestNoCastOfATypesOwnerIsCalled: whatever way rows become JSON, in a transaction of whatever isolation, and when they are
 // read: nothing of whoever owns a type is run with the rights of others.
 func TestNoCastOfATypesOwnerIsCalled(t *testing.T) {
-	r := newRig(t, evilTypes...)
-	t.Cleanup(func() {
-		db := r.session0()
-		_, _ = db.Exec(context.Background(), `drop owned by dw_test_attacker cascade; drop role dw_test_attacker`)
-		_ = db.Close(context.Background())
-	})
-	r.config.Tables = []string{"evil.*"}
+	r := newEvilRig(t)
 	r.opts.Mask = append(r.opts.Mask, maskOf("shop-db/evil.masked", "drop", "secret"))
 	r.install()
 	r.exec(`set role dw_test_attacker`)
@@ -128,17 +134,14 @@ func TestNoCastOfATypesOwnerIsCalled(t *testing.T) {
 // TestAColumnOfATypeWithACastIsPrintedWithoutIt, also where nobody made the table's function anew, and in a transaction that
 // doesn't see the column.
 func TestAColumnOfATypeWithACastIsPrintedWithoutIt(t *testing.T) {
-	r := newRig(t, evilTypes...)
-	t.Cleanup(func() {
-		db := r.session0()
-		_, _ = db.Exec(context.Background(), `drop owned by dw_test_attacker cascade; drop role dw_test_attacker`)
-		_ = db.Close(context.Background())
-	})
-	r.config.Tables = []string{"evil.*"}
+	r := newEvilRig(t)
 	r.exec(`set role dw_test_attacker; create table evil.late (id int primary key, at point); create table evil.grown (id int primary key, p evil.plain); reset role`)
+	twin := fmt.Sprintf(`"a,%d e"`, r.number(`select 'evil.e'::regtype::oid::bigint`)) // reads as two columns
+	r.exec(`set role dw_test_attacker; create table evil.twin (id int primary key, at point, ` + twin + ` text); reset role`)
 	r.install()
 	r.exec(`drop event trigger datawatch_follow`)
 	r.exec(`set role dw_test_attacker; insert into evil.grown values (1, '(1)'); alter type evil.plain add attribute e evil.e; insert into evil.grown values (2, '(2,a)'); reset role`)
+	r.exec(`set role dw_test_attacker; alter table evil.twin drop column ` + twin + `, add a text, add e evil.e; insert into evil.twin values (1, null, 'x', 'a'); reset role`)
 	other := r.session()
 	for _, sql := range []string{`set role dw_test_attacker`, `begin isolation level repeatable read`, `select from evil.t`} {
 		if _, err := other.Exec(t.Context(), sql); err != nil {
@@ -150,9 +153,10 @@ func TestAColumnOfATypeWithACastIsPrintedWithoutIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.exec(`set role dw_test_attacker; insert into evil.late values (4, null, 'b c'); insert into evil.late select 5, null, 'a'; reset role`)
-	got := r.wait(6)
+	got := r.wait(7)
 	for i, want := range []string{
 		`evil.grown insert {"id":1} after {"id":1,"p":{"n":1}}`, `evil.grown insert {"id":2} after {"id":2,"p":{"n":2,"e":"a"}}`,
+		`evil.twin insert {"id":1} after {"id":1,"at":null,"a":"x","e":"a"}`,
 		"evil.late gap capture_failed", "evil.late gap capture_failed",
 		`evil.late insert {"id":4} after {"id":4,"at":null,"e":"b c"}`, `evil.late insert {"id":5} after {"id":5,"at":null,"e":"a"}`,
 	} {

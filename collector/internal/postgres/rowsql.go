@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -54,7 +55,7 @@ func (d *described) attributes() string {
 	var attributes []string
 	for _, oid := range d.composites() {
 		for _, f := range d.Types[oid].Fields {
-			attributes = append(attributes, oid+" "+f.OID+" "+f.Name)
+			attributes = append(attributes, oid+" "+f.signature())
 		}
 	}
 	return strings.Join(attributes, ",")
@@ -64,9 +65,14 @@ func (d *described) attributes() string {
 func (d *described) signature() string {
 	columns := make([]string, len(d.Columns))
 	for i, c := range d.Columns {
-		columns[i] = c.OID + " " + c.Name
+		columns[i] = c.signature()
 	}
 	return strings.Join(columns, ",")
+}
+
+// signature has the name's length before it, so that no name reads as several columns.
+func (c describedColumn) signature() string {
+	return c.OID + " " + strconv.Itoa(utf8.RuneCountInString(c.Name)) + " " + c.Name
 }
 
 // same tells in SQL whether a row has these columns and no others.

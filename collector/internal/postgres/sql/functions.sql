@@ -234,22 +234,22 @@ begin
 end
 $body$;
 
--- Whether a table has these columns, as transactions see it: each has its type's oid and its name.
+-- Whether a table has these columns, as transactions see it: each has its type's oid, and its name behind the name's length.
 create or replace function datawatch.has_columns(relation oid, columns text) returns boolean
 language plpgsql set search_path = pg_catalog, pg_temp as $body$
 begin
-  return columns = (select coalesce(string_agg(a.atttypid || ' ' || a.attname, ',' order by a.attnum), '') from pg_attribute a
+  return columns = (select coalesce(string_agg(a.atttypid || ' ' || length(a.attname::text) || ' ' || a.attname, ',' order by a.attnum), '') from pg_attribute a
     where a.attrelid = relation and a.attnum > 0 and not a.attisdropped);
 end
 $body$;
 
--- Whether composite types have these attributes: each has the type's oid, its own type's, and its name.
+-- Whether composite types have these attributes: each has the type's oid, its own type's, and its name as there.
 create or replace function datawatch.has_attributes(types oid[], attributes text) returns boolean
 language plpgsql set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $body$
 begin
   -- By subqueries, which look at nothing but these types; a plan for each list would take most of the time.
   return attributes = (select string_agg((
-      select string_agg(found.oid || ' ' || a.atttypid || ' ' || a.attname, ',' order by a.attnum) from pg_attribute a
+      select string_agg(found.oid || ' ' || a.atttypid || ' ' || length(a.attname::text) || ' ' || a.attname, ',' order by a.attnum) from pg_attribute a
       where a.attrelid = (select t.typrelid from pg_type t where t.oid = found.oid) and a.attnum > 0 and not a.attisdropped), ',' order by found.oid)
     from unnest(types) found(oid));
 end
