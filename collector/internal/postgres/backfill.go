@@ -180,7 +180,7 @@ func refusal(err error) refused {
 	}
 	switch server.Code[:2] {
 	case "42":
-		return refused{server.Message, server.Code == "42501"}
+		return refused{server.Message, server.Code == codeInsufficientPrivilege}
 	case "0A", "22", "XX":
 		return refused{says: server.Message}
 	default:

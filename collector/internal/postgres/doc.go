@@ -47,8 +47,9 @@
 // A tick is what became visible between two snapshots of the database, s1 and s2: all of a transaction's packs are in one
 // tick, and none is ever missed, however transactions overlap. Within a tick the order is that of a sequence drawn at the
 // end of each statement, while the row locks are held, so that changes of one row are in the order in which they took
-// effect. A commit that waits for a synchronous standby is told once others see it. A tick is paged; progress names s2 and
-// where reading is, so that a killed collector goes on in the middle of it.
+// effect. A commit that waits for a synchronous standby is told once others see it; one that doesn't wait for the server's own
+// disk, once the disk has it, since a crash would undo it. A tick is paged; progress names s2 and where reading is, so that
+// a killed collector goes on in the middle of it.
 //
 // A tick of a steady stream takes 1 ms to be read, and 5 ms to be committed to the broker. So nothing is read ahead while
 // a tick is committed: it would gain that millisecond, and hold a second batch. Memory is bounded by a batch and a page.

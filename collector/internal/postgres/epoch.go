@@ -104,6 +104,7 @@ func begin(from *progress, w whereabouts, present snapshot, now time.Time) (prog
 	default:
 		p := *from
 		p.Timeline = w.timeline
+		p.Marks = p.Marks.below(p.seen().xmax)
 		return p, nil
 	}
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -96,5 +97,17 @@ func TestWhatTheDatabaseWasToldTellsWhetherItIsEarlier(t *testing.T) {
 		if got := one.p.rewound(one.w, snapshot{xmax: 10}); got != one.want {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+}
+
+// TestAMarkWhoseIDMayBeAnothersIsForgotten: a crash gives out again the ids that no snapshot has seen end.
+func TestAMarkWhoseIDMayBeAnothersIsForgotten(t *testing.T) {
+	from := progress{Install: "one", Tick: 7, Snapshot: snapshot{xmin: 9, xmax: 9}, Marks: marks{{xid: 3, seq: 30}, {xid: 8, seq: 80}, {xid: 9, seq: 90}}}
+	p, missing := begin(&from, whereabouts{install: "one", tick: 7}, snapshot{xmin: 20, xmax: 20}, time.Now())
+	if missing != nil || !slices.Equal(p.Marks, marks{{xid: 3, seq: 30}, {xid: 8, seq: 80}}) {
+		t.Errorf("%v, %v", p.Marks, missing)
+	}
+	if low := p.Marks.before(9); low != 80 {
+		t.Errorf("what the next transaction wrote is looked for behind %d", low)
 	}
 }

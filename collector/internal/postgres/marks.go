@@ -53,6 +53,14 @@ func (m marks) prune(xmin uint64) marks {
 	return m
 }
 
+// below are those that a snapshot up to xmax has seen end: the id of a later one may be another transaction's after a crash.
+func (m marks) below(xmax uint64) marks {
+	for len(m) > 0 && m[len(m)-1].xid >= xmax {
+		m = m[:len(m)-1]
+	}
+	return m
+}
+
 // own tells whether a transaction is the collector's: it wrote no pack.
 func (m marks) own(xid uint64) bool {
 	_, found := slices.BinarySearchFunc(m, xid, func(n mark, x uint64) int {

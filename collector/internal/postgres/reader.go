@@ -48,15 +48,17 @@ type reader struct {
 	queries  *queries
 	p        progress
 
-	shelf    shelf
-	last     position // of the poll before
-	marked   time.Time
-	gapTold  time.Time
-	cleanAt  time.Time // when nothing was known to be missing
-	lastRead time.Time
-	events   int64  // of the last tick
-	usual    int    // how many events the last batch had: the next one has as many, mostly
-	written  []byte // the last event's value; its memory is the next one's
+	shelf shelf
+	last  position // of the poll before
+	// unflushed is where the WAL ends that the last poll saw; "" where the server's disk has it.
+	unflushed string
+	marked    time.Time
+	gapTold   time.Time
+	cleanAt   time.Time // when nothing was known to be missing
+	lastRead  time.Time
+	events    int64  // of the last tick
+	usual     int    // how many events the last batch had: the next one has as many, mostly
+	written   []byte // the last event's value; its memory is the next one's
 
 	snapshots *backfill.Tracker
 	chunk     *chunk // that ends the open tick; nil where none does
@@ -131,7 +133,7 @@ func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, em
 func (r *reader) poll(ctx context.Context, marking bool) (position, error) {
 	var p position
 	var xid, snap string
-	err := r.db.QueryRow(ctx, r.queries.poll, marking).Scan(&xid, &snap, &p.at, &p.seq, &p.failed, &p.skipped)
+	err := r.db.QueryRow(ctx, r.queries.poll, marking).Scan(&xid, &snap, &p.at, &p.seq, &p.failed, &p.skipped, &r.unflushed)
 	if err != nil {
 		return p, r.unpolled(ctx, err)
 	}
@@ -273,13 +275,16 @@ func (r *reader) close(ctx context.Context, b *batch) error {
 	return r.commit(ctx, next, b)
 }
 
-// commit hands events and the progress behind them to the broker.
+// commit hands events and the progress behind them to the broker, once no crash of the server can undo them.
 func (r *reader) commit(ctx context.Context, next progress, b *batch) error {
 	state, err := next.source()
 	if err != nil {
 		return err
 	}
 	maps.Copy(state, b.also)
+	if err := r.durable(ctx); err != nil {
+		return err
+	}
 	out := source.Batch{Events: b.events, Progress: state}
 	if err := r.emit(ctx, out); err != nil {
 		return fmt.Errorf("commit events: %w", err)
