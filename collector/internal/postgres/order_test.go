@@ -7,8 +7,12 @@ import (
 	"maps"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
+	"datawatch/pkg/testrig"
 )
 
 const ownRowTrigger = `create function again() returns trigger language plpgsql as $$ begin
@@ -124,4 +128,45 @@ func TestTheOrderWithinATransactionSurvivesKills(t *testing.T) {
 	if runs < 3 {
 		t.Errorf("only %d runs", runs)
 	}
+}
+
+// TestASessionsSettingsChangeNoMeaning: what the text of our functions means depends on the session that runs them.
+func TestASessionsSettingsChangeNoMeaning(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`, ownRowTrigger,
+		`create table parent (id int primary key)`, `create table child (id int primary key, p int references parent on update cascade)`)
+	r.exec(`insert into parent values (1); insert into child values (10, 1)`)
+	r.install()
+	config, err := pgx.ParseConfig(r.dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps.Copy(config.RuntimeParams, map[string]string{
+		"standard_conforming_strings": "off", "backslash_quote": "off", "array_nulls": "off", "transform_null_equals": "on", "quote_all_identifiers": "on",
+		"plpgsql.variable_conflict": "error", "plpgsql.extra_errors": "all", "plan_cache_mode": "force_generic_plan", "lc_messages": "C",
+	})
+	if testrig.Postgres(t).Version < "14" {
+		config.RuntimeParams["operator_precedence_warning"] = "on"
+	}
+	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { t.Error(n.Severity, n.Message) }
+	if r.db, err = pgx.ConnectConfig(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	defer r.db.Close(context.Background())
+	r.exec(`insert into t values (1, 'a')`)
+	r.exec(`update parent set id = 2 where id = 1`)
+	r.exec(`alter table t add column w int`)
+	r.exec(`update t set w = 1`)
+	r.exec(`create trigger again after insert on parent for each row execute function again()`)
+	r.exec(`insert into parent values (1)`)
+	r.exec(`select datawatch.off(), datawatch.on()`)
+	expect(t, r.wait(12)[:9],
+		`public.t insert {"id":1} after {"id":1,"v":"a"}`,
+		`public.t update {"id":1} before {"id":1,"v":"a"} after {"id":1,"v":"a!"}`,
+		`public.parent delete {"id":1} before {"id":1} after {"id":2} moved_to`,
+		`public.parent insert {"id":2} before {"id":1} after {"id":2} moved_from`,
+		`public.child update {"id":10} before {"id":10,"p":1} after {"id":10,"p":2}`,
+		`public.t update {"id":1} before {"id":1,"v":"a!","w":null} after {"id":1,"v":"a!","w":1}`,
+		`public.t update {"id":1} before {"id":1,"v":"a!","w":1} after {"id":1,"v":"a!!","w":1}`,
+		`public.parent insert {"id":1} after {"id":1}`,
+		`public.t update {"id":1} before {"id":1,"v":"a!!","w":1} after {"id":1,"v":"a!!!","w":1}`)
 }

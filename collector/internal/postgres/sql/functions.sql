@@ -1,3 +1,6 @@
+-- What a session's settings make of a text counts here too, so no literal has a backslash: with standard_conforming_strings off it
+-- would escape.
+
 -- Order within a transaction.
 --
 -- A statement is captured when it ends, behind what its own triggers did. Where a table has triggers, each statement is
@@ -16,7 +19,7 @@ language plpgsql set search_path = pg_catalog, pg_temp as $body$
 declare
   listed text := current_setting('datawatch.open', true);
 begin
-  if listed !~ '^(\d*,\d+,\d+[A-Z],datawatch\.(rows|gone)_\d+,(-|\d+),n?,s?( (?!$)|$))*$' then
+  if listed !~ '^([0-9]*,[0-9]+,[0-9]+[A-Z],datawatch[.](rows|gone)_[0-9]+,(-|[0-9]+),n?,s?( (?!$)|$))*$' then
     raise exception 'the setting datawatch.open has a value that datawatch did not give it';
   end if;
   return string_to_array(nullif(listed, ''), ' ');
@@ -37,8 +40,8 @@ begin
   if depth > 1 then
     -- A foreign key's cascade is run by a trigger, but its triggers belong to the statement that set it off.
     get diagnostics context = pg_context;
-    context := substring(context from 'datawatch\.capture_[^\n]*\n([^\n]*)');
-    if context ~ '(DELETE FROM|UPDATE) (ONLY )?".* WHERE \$\d+[^ ]* OPERATOR\(' then
+    context := substring(context from E'datawatch[.]capture_[^\n]*\n([^\n]*)');
+    if context ~ '(DELETE FROM|UPDATE) (ONLY )?".* WHERE [$][0-9]+[^ ]* OPERATOR[(]' then
       level := depth - 1;
     end if;
   end if;
@@ -360,7 +363,7 @@ create or replace function datawatch.sendable(shape jsonb) returns boolean
 language sql stable set search_path = pg_catalog, pg_temp as $body$
   select shape -> 'drop' = '[]' and not exists (
     select from jsonb_array_elements(shape -> 'columns') c
-    where (c ->> 'oid')::bigint <> all ('{{{sendable}}}'::bigint[]) and shape -> 'types' -> (c ->> 'oid') ->> 'kind' is distinct from 'e')
+    where (c ->> 'oid')::bigint <> all ('{{{sendable}}}'::bigint[]) and (shape -> 'types' -> (c ->> 'oid') ->> 'kind') is distinct from 'e')
 $body$;
 
 -- TRUNCATE of a table, or of the root of a partition tree, is one pack 't'. PostgreSQL calls the root's BEFORE trigger
@@ -504,7 +507,7 @@ declare
   dropped text[];
   described record;
 begin
-  select t.tgfoid, substring(p.prosrc from 'shape constant bigint := (-?\d+);')::bigint into capture, old_id
+  select t.tgfoid, substring(p.prosrc from 'shape constant bigint := (-?[0-9]+);')::bigint into capture, old_id
   from pg_trigger t join pg_proc p on p.oid = t.tgfoid
   where t.tgrelid = relation and t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace; -- anybody's may have the name
   if old_id is null then
@@ -518,7 +521,7 @@ begin
   insert into datawatch.shapes (id, shape) values (described.id, described.shape) on conflict (id) do nothing;
   perform datawatch.tell_moved(old_id, described.id, relation);
   execute regexp_replace(replace(pg_get_functiondef(capture), old_id::text, described.id::text),
-    '/\* sent \*/ \w+', '/* sent */ ' || datawatch.sendable(described.shape), 'g');
+    '/[*] sent [*]/ [a-z]+', '/* sent */ ' || datawatch.sendable(described.shape), 'g');
   -- What the new columns' text depends on is known to whoever installs; here all of it is pinned.
   if not datawatch.sendable(described.shape) then
     execute format('alter function %s', capture::regprocedure) || $settings${{settings}}$settings$;
@@ -596,7 +599,7 @@ $body$;
 create or replace function datawatch.tell_off(since timestamptz) returns void
 language sql set search_path = pg_catalog, pg_temp as $body$
   insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
-  select q.current, nextval('datawatch.seq'), 0, 'o', substring(p.prosrc from 'shape constant bigint := (-?\d+);')::bigint, clock_timestamp(), 0, 0, 0,
+  select q.current, nextval('datawatch.seq'), 0, 'o', substring(p.prosrc from 'shape constant bigint := (-?[0-9]+);')::bigint, clock_timestamp(), 0, 0, 0,
     to_char(since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
   from datawatch.queue q, pg_trigger t join pg_proc p on p.oid = t.tgfoid
   where t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and coalesce(pg_partition_root(t.tgrelid)::oid, t.tgrelid) = t.tgrelid

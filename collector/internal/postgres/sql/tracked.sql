@@ -12,7 +12,7 @@ acting as (
         when 1 then true                     -- after each row
         when 3 then case                     -- before each row
           when l.lanname in ('c', 'internal') then false
-          when l.lanname in ('plpgsql', 'sql') then regexp_replace(p.prosrc, '''[^'']*''', '', 'g') ~* '\m(insert|update|delete|merge|truncate|copy|execute|perform|call)\M'
+          when l.lanname in ('plpgsql', 'sql') then regexp_replace(p.prosrc, '''[^'']*''', '', 'g') ~* '[[:<:]](insert|update|delete|merge|truncate|copy|execute|perform|call)[[:>:]]'
           else true end
         else false end
 ),
