@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -228,5 +229,27 @@ func TestASettingOfTheSessionsOwnSetsNothing(t *testing.T) {
 		if b := brief(t, e); b != "public.t gap capture_failed" {
 			t.Errorf("captured %s", b)
 		}
+	}
+}
+
+// TestATablesNameSpeaksForNoOtherTable: the function says of which shape its table is, behind the table's name.
+func TestATablesNameSpeaksForNoOtherTable(t *testing.T) {
+	r := newRig(t, `create table victim (id int primary key)`)
+	r.install()
+	name := fmt.Sprintf(`"x shape constant bigint := %d;"`, r.number(`select id from datawatch.shapes`))
+	r.exec(`create table ` + name + ` (id int primary key)`)
+	r.install()
+	r.exec(`insert into victim values (1)`)
+	r.exec(`insert into ` + name + ` values (1)`)
+	r.exec(`alter table ` + name + ` add v int`)
+	r.install()
+	r.exec(`drop table ` + name)
+	r.install()
+	r.exec(`insert into victim values (2)`)
+	got := briefs(t, r.wait(4))
+	if want := []string{`public.victim insert {"id":1} after {"id":1}`, `public.victim insert {"id":2} after {"id":2}`}; !slices.Equal(want, slices.DeleteFunc(got, func(line string) bool {
+		return !strings.HasPrefix(line, "public.victim ")
+	})) {
+		t.Errorf("%q", got)
 	}
 }

@@ -21,7 +21,9 @@ var schemaSQL string
 var functionsSQL string
 
 //go:embed sql/follow.sql
-var followSQL string
+var followTemplate string
+
+var followSQL = strings.ReplaceAll(strings.TrimSpace(followTemplate), "{{shape.line}}", shapeLineSQL)
 
 //go:embed sql/single.sql
 var singleTemplate string
@@ -156,7 +158,7 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 func orphans(ctx context.Context, db querier) ([]Statement, error) {
 	rows, err := db.Query(ctx, `select p.oid::regprocedure::text, p.shape,
 			to_regclass(format('%I.%I', s.shape ->> 'schema', s.shape ->> 'table')) is null
-		from (select p.*, substring(p.prosrc from 'shape constant bigint := (-?\d+);')::bigint as shape
+		from (select p.*, substring(p.prosrc from `+shapeLineSQL+`)::bigint as shape
 			from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 			where n.nspname = 'datawatch' and p.proname like 'capture\_%' and p.prorettype = 'trigger'::regtype) p
 		left join datawatch.shapes s on s.id = p.shape
@@ -220,7 +222,7 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 	}
 	if state.mayFollow && (!state.follows || state.code != code) {
 		steps = append(steps, Statement{
-			Lock: lockNone, Optional: true, SQL: strings.TrimSpace(followSQL),
+			Lock: lockNone, Optional: true, SQL: followSQL,
 			Why: "needs a superuser; without it the collector sees within seconds what ALTER TABLE did",
 		})
 	}
@@ -267,7 +269,7 @@ const fullSQL = "(coalesce(pg_relation_size(main), 0) + coalesce(pg_relation_siz
 func installedFunctions() string {
 	were, pin, restore := settingsSQL()
 	return strings.NewReplacer(
-		"{{describe}}", describeSQLFunction(), "{{tracked}}", strings.TrimSpace(trackedSQL),
+		"{{shape.line}}", shapeLineSQL, "{{describe}}", describeSQLFunction(), "{{tracked}}", strings.TrimSpace(trackedSQL),
 		"{{full}}", fullSQL, "{{settings}}", allSettings.String(),
 		"{{settings.were}}", were, "{{settings.pin}}", pin, "{{settings.restore}}", restore, "{{sendable}}", sendableList(),
 		"{{open.name}}", triggerOpen, "{{open.fires}}", firesWhen[triggerOpen],
@@ -318,7 +320,13 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 	return steps, nil
 }
 
-var shapeConstant = regexp.MustCompile(`shape constant bigint := (-?\d+);`)
+// shapeLine is the line of a capture function that tells its shape. Functions have names of tables too, but no line begins with one.
+const (
+	shapeLine    = `\n(?:-- |  )shape constant bigint := (-?[0-9]+);`
+	shapeLineSQL = `E'` + shapeLine + `'`
+)
+
+var shapeConstant = regexp.MustCompile(shapeLine)
 
 // shapeOf is the shape that a function was made for, "" where there is none.
 func shapeOf(body string) string {

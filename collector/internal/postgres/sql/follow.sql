@@ -18,7 +18,7 @@ begin
     -- ATTACH and DETACH are commands of the tree's root: partitions that have another root than they had.
     select t.tgrelid from pg_trigger t
     join pg_proc p on p.oid = t.tgfoid
-    join datawatch.shapes s on s.id = substring(p.prosrc from 'shape constant bigint := (-?[0-9]+);')::bigint
+    join datawatch.shapes s on s.id = substring(p.prosrc from {{shape.line}})::bigint
     where t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and exists (select from altered a join pg_class c on c.oid = a.relation where c.relkind = 'p')
       and to_regclass(format('%I.%I', s.shape ->> 'root_schema', s.shape ->> 'root_table')) is distinct from coalesce(pg_partition_root(t.tgrelid)::oid, t.tgrelid)::regclass
   loop

@@ -507,7 +507,7 @@ declare
   dropped text[];
   described record;
 begin
-  select t.tgfoid, substring(p.prosrc from 'shape constant bigint := (-?[0-9]+);')::bigint into capture, old_id
+  select t.tgfoid, substring(p.prosrc from {{shape.line}})::bigint into capture, old_id
   from pg_trigger t join pg_proc p on p.oid = t.tgfoid
   where t.tgrelid = relation and t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace; -- anybody's may have the name
   if old_id is null then
@@ -599,7 +599,7 @@ $body$;
 create or replace function datawatch.tell_off(since timestamptz) returns void
 language sql set search_path = pg_catalog, pg_temp as $body$
   insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
-  select q.current, nextval('datawatch.seq'), 0, 'o', substring(p.prosrc from 'shape constant bigint := (-?[0-9]+);')::bigint, clock_timestamp(), 0, 0, 0,
+  select q.current, nextval('datawatch.seq'), 0, 'o', substring(p.prosrc from {{shape.line}})::bigint, clock_timestamp(), 0, 0, 0,
     to_char(since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
   from datawatch.queue q, pg_trigger t join pg_proc p on p.oid = t.tgfoid
   where t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and coalesce(pg_partition_root(t.tgrelid)::oid, t.tgrelid) = t.tgrelid
