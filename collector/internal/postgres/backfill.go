@@ -98,7 +98,7 @@ func (r *reader) readChunk(ctx context.Context, now snapshot) (*chunk, error) {
 	case errors.Is(err, errBusy):
 		r.snapshots.Postpone(busyPause)
 		return nil, nil
-	case errors.Is(err, errGone), errors.Is(err, errMoved):
+	case errors.Is(err, errGone), errors.Is(err, errMoved), errors.Is(err, errStranger):
 		return nil, r.leaveOut(ctx, job, refused{says: err.Error()}, false)
 	}
 	if why := refusal(err); why.says != "" {

@@ -3,12 +3,14 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"datawatch/pkg/event"
+	"datawatch/pkg/testrig"
 )
 
 // evilTypes are what somebody without a right of ours may create: enums and ranges with a cast to json, which to_json calls,
@@ -208,4 +210,98 @@ func TestRowsArePrintedWhereTheSnapshotIsKept(t *testing.T) {
 		`public.t insert {"id":3} after {"id":3,"p":null,"twice":6,"n":null}`,
 		`public.t delete {"id":2} before {"id":2,"p":null,"twice":4,"n":null}`,
 		`public.t delete {"id":3} before {"id":3,"p":null,"twice":6,"n":null}`)
+}
+
+// TestATypeThatIsAlteredMeanwhileIsNotMisread: the owner of a composite type may alter it while others write, and then a transaction that
+// keeps its snapshot sees another type than there is. A name that was an attribute's may be a function's.
+func TestATypeThatIsAlteredMeanwhileIsNotMisread(t *testing.T) {
+	r := newEvilRig(t)
+	r.exec(`set role dw_test_attacker; create type evil.c as (e evil.e, to_json int); create type evil.grows as (e evil.e, n int); create domain evil.boxed as evil.c;
+		create table evil.renamed (id int primary key, c evil.c, b evil.boxed, cs evil.c[]); create table evil.added (id int primary key, g evil.grows);
+		create table evil.column (id int primary key, p point, e evil.e, to_json int); create table evil.swapped (id int primary key, p point, a int, b int); reset role`)
+	r.install()
+	r.exec(`set role dw_test_attacker; insert into evil.renamed values (1, '(a,1)', '(a,2)', array['(a,3)']::evil.c[]); reset role`)
+	other := r.session()
+	as := func(sqls ...string) {
+		for _, sql := range sqls {
+			if _, err := other.Exec(t.Context(), sql); err != nil {
+				t.Fatalf("%s: %v", sql, err)
+			}
+		}
+	}
+	as(`set role dw_test_attacker`, `begin isolation level repeatable read`, `select from evil.t`,
+		`insert into evil.renamed values (2, '(a,1)', '(a,2)', array['(a,3)']::evil.c[])`)
+	r.exec(`set role dw_test_attacker; alter type evil.c rename attribute to_json to zz; alter type evil.grows add attribute more int;
+		alter table evil.column rename to_json to zz; alter table evil.swapped rename a to c; alter table evil.swapped rename b to a; alter table evil.swapped rename c to b; reset role`)
+	as(`insert into evil.renamed values (3, '(a,1)', '(a,2)', array['(a,3)']::evil.c[])`, `insert into evil.added values (1, '(a,1,2)')`,
+		`insert into evil.column values (1, null, 'a', 2)`, `insert into evil.swapped values (1, null, 1, 2)`, `commit`)
+	r.exec(`set role dw_test_attacker; insert into evil.swapped values (2, null, 1, 2); reset role`)
+	got := r.wait(7)
+	const image = `"c":{"e":"a","to_json":1},"b":{"e":"a","to_json":2},"cs":[{"e":"a","to_json":3}]}`
+	for i, want := range []string{
+		`evil.renamed insert {"id":1} after {"id":1,` + image, `evil.renamed insert {"id":2} after {"id":2,` + image, `evil.renamed insert {"id":3} after {"id":3,` + image,
+		`evil.added gap capture_failed`, `evil.column gap capture_failed`, `evil.swapped gap capture_failed`,
+		`evil.swapped insert {"id":2} after {"id":2,"p":null,"b":1,"a":2}`,
+	} {
+		if g := brief(t, got[i]); g != want {
+			t.Errorf("captured\n%s\nnot\n%s", g, want)
+		}
+	}
+	if n := r.number(`select count(*) from stolen`); n > 0 {
+		t.Errorf("the attacker's functions were run %d times", n)
+	}
+}
+
+// TestNoExpressionOfATablesOwnerIsRun: whoever plans a query on a table computes what is constant in the expressions of its indexes,
+// constraints, statistics and partition key. TRUNCATE of a partition, whose rows are read, tells a gap then.
+func TestNoExpressionOfATablesOwnerIsRun(t *testing.T) {
+	r := newEvilRig(t)
+	r.exec(`set role dw_test_attacker; create function evil.constant(how text) returns int language plpgsql immutable as $$ begin
+			if current_user <> 'dw_test_attacker' then insert into public.stolen values (current_user, how); end if; return 0; end $$;
+		create table evil.p (id int primary key, v int) partition by list (id); create table evil.q (id int) partition by list ((id + evil.constant('key')))`)
+	const tables = 5
+	for i := range tables {
+		r.exec(fmt.Sprintf(`create table evil.p%d partition of evil.p for values in (%[1]d)`, i))
+	}
+	r.exec(`create table evil.q0 partition of evil.q for values in (0);
+		create index on evil.p0 ((id + evil.constant('index'))); create index on evil.p1 (id) where id + evil.constant('predicate') > 0;
+		alter table evil.p2 add check (id + evil.constant('constraint') < 100); create index on evil.p4 ((id + 1)) where id > 1`)
+	if testrig.Postgres(t).Version >= "14" {
+		r.exec(`create statistics evil.s on (v + evil.constant('statistics')), id from evil.p3`)
+	} else {
+		r.exec(`create index on evil.p3 ((v + evil.constant('index')))`)
+	}
+	r.exec(`reset role`)
+	r.install()
+	r.exec(`set role dw_test_attacker; set constraint_exclusion = on`)
+	var want []string
+	for i := range tables {
+		r.exec(fmt.Sprintf(`insert into evil.p values (%d)`, i))
+		r.exec(fmt.Sprintf(`truncate evil.p%d`, i))
+		want = append(want, fmt.Sprintf(`evil.p insert {"id":%d} after {"id":%[1]d,"v":null}`, i), `evil.p gap capture_failed`)
+	}
+	want[len(want)-1] = fmt.Sprintf(`evil.p delete {"id":%d} before {"id":%[1]d,"v":null}`, tables-1)
+	r.exec(`insert into evil.q values (0); truncate evil.q0; reset role`)
+	want = append(want, `evil.q insert - after {"id":0}`, `evil.q gap capture_failed`)
+	expect(t, r.wait(len(want)), want...)
+	r.exec(`set role dw_test_attacker; insert into evil.p values (0); reset role`)
+	id := r.ask("shop-db/evil.p")
+	stop := r.start()
+	if job := r.awaitEnded(id); job == nil || !strings.Contains(fmt.Sprint(job.Problems()), "dsn, which is a superuser") {
+		t.Errorf("the snapshot: %s", job)
+	}
+	_ = stop()
+	table, err := r.source().OpenTable(t.Context(), "shop-db/evil.p")
+	if err == nil {
+		err = table.Walk(t.Context(), func([]event.Raw) error { return nil })
+		table.Close(t.Context())
+	}
+	if !errors.Is(err, errStranger) {
+		t.Errorf("walked with %v", err)
+	}
+	if n := r.number(`select count(*) from stolen`); n > 0 {
+		var how string
+		_ = r.db.QueryRow(t.Context(), `select string_agg(how, ', ') from stolen`).Scan(&how)
+		t.Errorf("the attacker's functions were run %d times: %s", n, how)
+	}
 }

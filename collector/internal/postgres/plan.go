@@ -20,6 +20,9 @@ var schemaSQL string
 //go:embed sql/functions.sql
 var functionsSQL string
 
+//go:embed sql/runs_functions.sql
+var runsFunctionsSQL string
+
 //go:embed sql/follow.sql
 var followTemplate string
 
@@ -270,7 +273,7 @@ func installedFunctions() string {
 	were, pin, restore := settingsSQL()
 	return strings.NewReplacer(
 		"{{shape.line}}", shapeLineSQL, "{{describe}}", describeSQLFunction(), "{{tracked}}", strings.TrimSpace(trackedSQL),
-		"{{full}}", fullSQL, "{{settings}}", allSettings.String(),
+		"{{full}}", fullSQL, "{{runs functions}}", strings.TrimSpace(runsFunctionsSQL), "{{settings}}", allSettings.String(),
 		"{{settings.were}}", were, "{{settings.pin}}", pin, "{{settings.restore}}", restore, "{{sendable}}", sendableList(),
 		"{{open.name}}", triggerOpen, "{{open.fires}}", firesWhen[triggerOpen],
 		"{{rows.name}}", triggerRows, "{{rows.fires}}", firesWhen[triggerRows],

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"cmp"
+	"crypto/md5"
 	"fmt"
 	"slices"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 func (t *table) print(sent bool) {
 	t.sent = sent
 	all := &t.all
+	all.altered = "datawatch.altered_meanwhile()::json"
 	t.row = func(relation string) string { return rowSQL(relation, t.drop) }
 	t.sure = "not datawatch.brings_casts_in(tg_relid)"
 	if t.sent {
@@ -144,24 +146,38 @@ func (d *described) valueSQL(oid, value string, depth int) string {
 	text := "format('%s', " + value + ")"
 	switch {
 	case t.Kind == "c":
-		return there + "(select to_json(datawatch_safe.*) from (select " + d.fieldsSQL(t, value, depth) + ") datawatch_safe) end"
+		return there + d.compositeSQL(t, value, depth) + " end"
 	case t.Element == "":
 		return there + text + " end"
 	case d.base(t.Element).Kind != "c":
 		return "textin(array_out(" + value + "))::text[]"
 	}
-	i := "datawatch_" + strconv.Itoa(len(value))
+	i := around(value)
 	return there + fmt.Sprintf("case coalesce(array_ndims(%[1]s), 0) when 0 then '[]' when 1 then (select json_agg(%[2]s order by %[3]s) from generate_subscripts(%[1]s, 1) %[3]s) else to_json(%[4]s) end end",
 		value, d.valueSQL(t.Element, "("+value+")["+i+"]", depth+1), i, text)
 }
 
-func (d *described) fieldsSQL(t describedType, value string, depth int) string {
-	fields := make([]string, len(t.Fields))
+// around is a name that no value has which is around this one.
+func around(value string) string {
+	return fmt.Sprintf("datawatch_%x", md5.Sum([]byte(value)))[:22]
+}
+
+// compositeSQL takes attributes by their place, and fails where they aren't of these types: nobody keeps the type's owner from altering
+// it, and a name that isn't an attribute's is a function's, which is called with the value.
+func (d *described) compositeSQL(t describedType, value string, depth int) string {
+	all := around(value)
+	names, taken, printed := make([]string, len(t.Fields)), make([]string, len(t.Fields)), make([]string, len(t.Fields))
+	same := ""
 	for i, f := range t.Fields {
-		name := pgx.Identifier{f.Name}.Sanitize()
-		fields[i] = d.valueSQL(f.OID, "("+value+")."+name, depth+1) + " as " + name
+		names[i] = "a" + strconv.Itoa(i+1)
+		taken[i] = all + "." + names[i]
+		same += " and pg_typeof(" + taken[i] + ")::oid = " + f.OID
+		printed[i] = d.valueSQL(f.OID, taken[i], depth+1) + " as " + pgx.Identifier{f.Name}.Sanitize()
 	}
-	return strings.Join(fields, ", ")
+	return fmt.Sprintf("(select case when record_image_eq(%s, row(%s))%s then (select to_json(datawatch_safe.*) from (select %s) datawatch_safe)"+
+		" else %s end from (select (%s).*) %s(%s))",
+		value, strings.Join(taken, ", "), same, strings.Join(printed, ", "), cmp.Or(d.altered, "(pg_typeof("+value+")::text || ' was altered')::json"),
+		value, all, strings.Join(names, ", "))
 }
 
 // base is a type, of a domain the one below.

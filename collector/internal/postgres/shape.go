@@ -30,6 +30,8 @@ type described struct {
 	Columns    []describedColumn        `json:"columns"`
 	Types      map[string]describedType `json:"types"`
 	Key        []string                 `json:"key"`
+
+	altered string // SQL that fails, in the place of a value of a composite that was altered meanwhile; "" where any will do
 }
 
 type describedColumn struct {

@@ -22,6 +22,10 @@ var belowSQL string
 
 var walkSQL = strings.ReplaceAll(walkFormat, "{{below}}", belowSQL)
 
+// strangerSQL tells whether a superuser's query on a table, or on a partition tree with that root, would run what is somebody else's.
+var strangerSQL = `select rolsuper and (select bool_or(` + strings.TrimSpace(runsFunctionsSQL) + `)
+	from (select $1::oid as relation union select relid from pg_partition_tree($1)) member) from pg_roles where rolname = current_user`
+
 // relation is a table, a partition or the root of a partition tree, as it is while its lock is held.
 type relation struct {
 	table
@@ -57,6 +61,9 @@ var errBusy = errors.New("the table is locked by somebody")
 
 // errGone says that the table is no more.
 var errGone = errors.New("the table is gone")
+
+// errStranger says that to read the table would run its owner's code as a superuser.
+var errStranger = errors.New("an index, a constraint or statistics of it, or its partition key, may run functions of its owner's with the rights of dsn, which is a superuser: name a role in dsn that is none")
 
 // errMoved says that the table's rows are another stream's by now.
 var errMoved = errors.New("the table was renamed, attached or detached: its rows belong to another stream")
@@ -132,6 +139,13 @@ func (s *Source) survey(ctx context.Context, db *pgx.Conn, rel *relation) error 
 	var d described
 	if err := json.Unmarshal(rel.shape, &d); err != nil {
 		return fmt.Errorf("read the shape of %s: %w", rel.ident(), err)
+	}
+	var strange bool
+	if err := db.QueryRow(ctx, strangerSQL, rel.oid).Scan(&strange); err != nil {
+		return fmt.Errorf("look at what reading %s would run: %w", rel.ident(), err)
+	}
+	if strange {
+		return errStranger
 	}
 	rel.row = d.rowSQL("datawatch_row")
 	err = db.QueryRow(ctx, walkSQL, rel.oid).Scan(&rel.columns, &rel.types, &rel.greater)

@@ -88,8 +88,8 @@ func (w *Walker) Refusal(err error) (why Refused, busy bool) {
 	switch {
 	case errors.Is(err, errBusy):
 		return refused{}, true
-	case errors.Is(err, errGone):
-		return refused{says: errGone.Error()}, false
+	case errors.Is(err, errGone), errors.Is(err, errStranger):
+		return refused{says: err.Error()}, false
 	default:
 		return refusal(err), false
 	}

@@ -242,7 +242,19 @@ create or replace function datawatch.has_columns(relation oid, columns text) ret
 language plpgsql set search_path = pg_catalog, pg_temp as $body$
 begin
   return columns = (select coalesce(string_agg(a.atttypid || ' ' || length(a.attname::text) || ' ' || a.attname, ',' order by a.attnum), '') from pg_attribute a
-    where a.attrelid = relation and a.attnum > 0 and not a.attisdropped);
+    where a.attrelid = relation and a.attnum > 0 and not a.attisdropped) and datawatch.sees_columns(relation);
+end
+$body$;
+
+-- Whether the columns of a table, which is locked, have the names that this transaction sees. Where it keeps its snapshot, it may see
+-- those of before; a name that isn't a column's any more is a function's, which is called with the row. Names of objects are told
+-- as they are, whatever the snapshot.
+create or replace function datawatch.sees_columns(relation oid) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+begin
+  return current_setting('transaction_isolation') = 'read committed' or not exists (
+    select from pg_attribute a where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+      and (pg_identify_object_as_address('pg_class'::regclass, relation, a.attnum)).object_names[3] is distinct from a.attname);
 end
 $body$;
 
@@ -259,13 +271,14 @@ end
 $body$;
 
 -- SQL for what to_json takes in place of a value, so that it calls no cast: the text that the type's own output function gives,
--- in an array or a composite at its place.
+-- in an array or a composite at its place. Attributes of a composite are taken by their place, and fail where they aren't of the
+-- types that are seen here: nobody keeps its owner from altering it meanwhile, and a name that isn't an attribute's is a function's.
 create or replace function datawatch.value_sql(type oid, value text) returns text
 language plpgsql set search_path = pg_catalog, pg_temp as $body$
 declare
   found pg_type;
   element oid;
-  i text := format('datawatch_%s', length(value));
+  i text := 'datawatch_' || left(md5(value), 12); -- none of a value around it
 begin
   if not datawatch.brings_casts(type) then
     return value;
@@ -274,9 +287,14 @@ begin
   if found.typtype = 'd' then
     return datawatch.value_sql(found.typbasetype, value);
   elsif found.typtype = 'c' then
-    return format('case when num_nulls(%s) = 0 then (select to_json(datawatch_safe.*) from (select %s) datawatch_safe) end', value, (
-      select string_agg(format('%s as %I', datawatch.value_sql(a.atttypid, format('(%s).%I', value, a.attname)), a.attname), ', ' order by a.attnum)
-      from pg_attribute a where a.attrelid = found.typrelid and a.attnum > 0 and not a.attisdropped));
+    return (
+      select format('case when num_nulls(%1$s) = 0 then (select case when record_image_eq(%1$s, row(%2$s))%3$s then (select to_json(datawatch_safe.*) '
+          'from (select %4$s) datawatch_safe) else datawatch.altered_meanwhile()::json end from (select (%1$s).*) %5$s%6$s) end', value,
+        string_agg(i || '.' || a.name, ', ' order by a.place), string_agg(format(' and pg_typeof(%s.%s)::oid = %s', i, a.name, a.type), '' order by a.place),
+        string_agg(format('%s as %I', datawatch.value_sql(a.type, i || '.' || a.name), a.attname), ', ' order by a.place), i,
+        coalesce('(' || string_agg(a.name, ', ' order by a.place) || ')', ''))
+      from (select a.attname, a.atttypid as type, a.attnum as place, 'a' || a.attnum as name
+        from pg_attribute a where a.attrelid = found.typrelid and a.attnum > 0 and not a.attisdropped) a);
   elsif found.typelem = 0 or found.typelem is null then
     return format('case when num_nulls(%1$s) = 0 then format(''%%s'', %1$s) end', value);
   end if;
@@ -304,6 +322,9 @@ begin
   select coalesce(string_agg(format('%s as %I', datawatch.value_sql(a.atttypid, format('%I.%I', name, a.attname)), a.attname), ', ' order by a.attnum)
       filter (where a.attname <> all (dropped)), ''), string_agg(format('%I.%I', name, a.attname), ', ' order by a.attnum)
   into printed, seen from pg_attribute a where a.attrelid = relation and a.attnum > 0 and not a.attisdropped;
+  if not datawatch.sees_columns(relation) then
+    perform datawatch.altered_meanwhile();
+  end if;
   printed := format('(select to_json(datawatch_safe.*)::text from (select %s) datawatch_safe)', printed);
   if current_setting('transaction_isolation') = 'read committed' then
     return printed;
@@ -315,7 +336,7 @@ $body$;
 create or replace function datawatch.altered_meanwhile() returns text
 language plpgsql set search_path = pg_catalog, pg_temp as $body$
 begin
-  raise exception 'the table was altered after this transaction''s snapshot was taken';
+  raise exception 'the table, or a type of its columns, was altered after this transaction''s snapshot was taken';
 end
 $body$;
 
@@ -366,9 +387,19 @@ language sql stable set search_path = pg_catalog, pg_temp as $body$
     where (c ->> 'oid')::bigint <> all ('{{{sendable}}}'::bigint[]) and (shape -> 'types' -> (c ->> 'oid') ->> 'kind') is distinct from 'e')
 $body$;
 
+-- Whether to plan a query on a table may run what somebody else, who is no superuser, has put into expressions of its indexes,
+-- constraints, statistics or partition keys: of such an expression, what is constant is computed then, with the rights of whoever asks.
+-- A transaction that keeps its snapshot may not see all of them.
+create or replace function datawatch.runs_functions(relation oid) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+begin
+  return current_setting('transaction_isolation') <> 'read committed' or {{runs functions}};
+end
+$body$;
+
 -- TRUNCATE of a table, or of the root of a partition tree, is one pack 't'. PostgreSQL calls the root's BEFORE trigger
--- before those of its partitions: they see its mark and say nothing. Of a partition alone, it is a delete of its rows; where a
--- policy would hide some, or run its owner's functions, it fails.
+-- before those of its partitions: they see its mark and say nothing. Of a partition alone, it is a delete of its rows, which are
+-- read; where that would run functions of its owner's, by a policy or an index, it fails.
 create or replace function datawatch.capture_truncate(slot smallint, number bigint, shape bigint, moment timestamptz, started bigint, relation oid, spot datawatch.spot)
 returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp set row_security = off as $body$
@@ -390,6 +421,9 @@ begin
     perform datawatch.count_rows(-1);
   end if;
   if coalesce(current_setting(mark, true), '') <> 'on' and (select relkind from pg_class where oid = relation) = 'r' then
+    if datawatch.runs_functions(relation) then
+      raise exception 'the rows aren''t read: an index, a constraint or statistics of the table may run functions of its owner''s';
+    end if;
     select array(select jsonb_array_elements_text(s.shape -> 'drop')) into dropped from datawatch.shapes s where s.id = capture_truncate.shape;
     execute format($query$
       insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, behind, place, before)
