@@ -13,8 +13,15 @@ const (
 
 // frame is a place in the order of a tick: the packs behind one statement, and how far they were told. A path of frames
 // leads from the top to where reading is; the frame behind another is of the statement that the other one is at.
+//
+// Numbers come from a setting of the writer's session, which may have any value: so what is behind a statement is of the same
+// transaction, was written before the statement's own packs, and, of several statements with one number, is behind the next. That way
+// each pack is behind one statement at most, and none behind itself.
 type frame struct {
-	Behind int64 `json:"behind,omitempty"` // the statement's number, top or unclaimed
+	Behind int64  `json:"behind,omitempty"` // the statement's number, top or unclaimed
+	XID    string `json:"xid,omitempty"`    // its transaction,
+	Parent int64  `json:"parent,omitempty"` // the seq of its packs, and
+	Floor  int64  `json:"floor,omitempty"`  // that of what is behind it at least
 	// The last pack that was told.
 	Place int64 `json:"place,omitempty"`
 	Seq   int64 `json:"seq"`
@@ -23,6 +30,14 @@ type frame struct {
 	Told int64 `json:"told,omitempty"`
 	// Moves are the deletes of the statement that the frame is at.
 	Moves *moves `json:"moves,omitempty"`
+}
+
+// shelf is where its packs are kept.
+func (f *frame) shelf() int64 {
+	if f.Behind == top || f.Behind == unclaimed {
+		return f.Behind
+	}
+	return f.Parent
 }
 
 // passed says that a pack was told whole.
@@ -52,7 +67,7 @@ type moves struct {
 	Done bool  `json:"done"`
 }
 
-// shelf holds packs that were read and not yet told, by the frame that they are of.
+// shelf holds packs that were read and not yet told, by the shelf of their frame.
 type shelf struct {
 	packs map[int64][]pack
 	last  map[int64]bool // nothing is behind these
@@ -64,20 +79,20 @@ const buffered = 4
 // next is the next pack of a path's frame i; nil where there is none.
 func (r *reader) next(ctx context.Context, path []frame, i int) (*pack, error) {
 	f := &path[i]
-	if len(r.shelf.packs[f.Behind]) == 0 && !r.shelf.last[f.Behind] {
+	if len(r.shelf.packs[f.shelf()]) == 0 && !r.shelf.last[f.shelf()] {
 		packs, last, err := r.load(ctx, f)
 		if err != nil {
 			return nil, err
 		}
-		r.shelf.packs[f.Behind], r.shelf.last[f.Behind] = packs, last
+		r.shelf.packs[f.shelf()], r.shelf.last[f.shelf()] = packs, last
 		if err := r.prefetch(ctx, path, packs); err != nil {
 			return nil, err
 		}
 		for _, outer := range path[:max(0, len(path)-buffered)] {
-			r.shelf.drop(outer.Behind)
+			r.shelf.drop(outer.shelf())
 		}
 	}
-	if packs := r.shelf.packs[f.Behind]; len(packs) > 0 {
+	if packs := r.shelf.packs[f.shelf()]; len(packs) > 0 {
 		return &packs[0], nil
 	}
 	return nil, nil
@@ -85,19 +100,19 @@ func (r *reader) next(ctx context.Context, path []frame, i int) (*pack, error) {
 
 // prefetch reads what is behind the statements of a page, as far as it fits into one: most have little behind them.
 func (r *reader) prefetch(ctx context.Context, path []frame, page []pack) error {
-	var numbers []int64
+	var numbers, floors, parents []int64
+	var xids []string
 	for i := range page {
-		n := page[i].number()
-		begun := slices.ContainsFunc(path, func(f frame) bool { return f.Behind == n })
-		if n != 0 && !begun && !r.shelf.holds(n) {
-			numbers = append(numbers, n)
+		p := &page[i]
+		begun := slices.ContainsFunc(path, func(f frame) bool { return f.Parent == p.seq })
+		if p.number() != 0 && !begun && !r.shelf.holds(p.seq) && !slices.Contains(parents, p.seq) {
+			numbers, xids, floors, parents = append(numbers, p.number()), append(xids, p.txid), append(floors, p.floor), append(parents, p.seq)
 		}
 	}
-	slices.Sort(numbers)
-	if numbers = slices.Compact(numbers); len(numbers) < 2 {
+	if len(parents) < 2 {
 		return nil // it is read when it is its turn
 	}
-	rows, err := r.db.Query(ctx, r.queries.behind, numbers, 0, 0, 0, r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes)
+	rows, err := r.db.Query(ctx, r.queries.behind, numbers, xids, floors, parents, 0, 0, 0, r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes)
 	if err != nil {
 		return err
 	}
@@ -107,13 +122,14 @@ func (r *reader) prefetch(ctx context.Context, path []frame, page []pack) error 
 	}
 	var most int64 // the last statement of which there may be more
 	if n := len(packs); n > 0 && !last {
-		most = packs[n-1].behind
+		most = packs[n-1].parent
 	}
-	for _, n := range numbers {
+	slices.Sort(parents)
+	for _, n := range parents {
 		if most != 0 && n >= most {
 			break
 		}
-		end := slices.IndexFunc(packs, func(p pack) bool { return p.behind != n })
+		end := slices.IndexFunc(packs, func(p pack) bool { return p.parent != n })
 		if end < 0 {
 			end = len(packs)
 		}
@@ -124,18 +140,18 @@ func (r *reader) prefetch(ctx context.Context, path []frame, page []pack) error 
 }
 
 // take removes the first pack of a frame, which was told.
-func (s *shelf) take(behind int64) {
-	packs := s.packs[behind]
+func (s *shelf) take(at int64) {
+	packs := s.packs[at]
 	packs[0].before, packs[0].after, packs[0].olds, packs[0].news = nil, nil, nil, nil
-	s.packs[behind] = packs[1:]
+	s.packs[at] = packs[1:]
 }
 
-func (s *shelf) holds(behind int64) bool {
-	_, there := s.packs[behind]
+func (s *shelf) holds(at int64) bool {
+	_, there := s.packs[at]
 	return there
 }
 
-func (s *shelf) drop(behind int64) {
-	delete(s.packs, behind)
-	delete(s.last, behind)
+func (s *shelf) drop(at int64) {
+	delete(s.packs, at)
+	delete(s.last, at)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -169,4 +170,49 @@ func TestASessionsSettingsChangeNoMeaning(t *testing.T) {
 		`public.t update {"id":1} before {"id":1,"v":"a!","w":1} after {"id":1,"v":"a!!","w":1}`,
 		`public.parent insert {"id":1} after {"id":1}`,
 		`public.t update {"id":1} before {"id":1,"v":"a!!","w":1} after {"id":1,"v":"a!!!","w":1}`)
+}
+
+// TestNumbersThatASessionMadeUpHideNothing: the setting that says what is behind what is the session's own. Whatever it says, each
+// change is told, and once, and those of others are where they were.
+func TestNumbersThatASessionMadeUpHideNothing(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`, `create table other (id int primary key)`)
+	r.install()
+	oid := r.number(`select 't'::regclass::oid::bigint`)
+	own := func(numbers ...int) string { // a statement on t that is at work, behind others
+		var list []string
+		for depth, n := range numbers {
+			of := int64(0)
+			if depth == len(numbers)-1 {
+				of = oid
+			}
+			list = append(list, fmt.Sprintf("%d,%d,%dI,datawatch.rows_1,0,n,", n, depth, of))
+		}
+		return fmt.Sprintf(`set local datawatch.open = '%s'; `, strings.Join(list, " "))
+	}
+	insert := func(id int) string { return fmt.Sprintf(`insert into t values (%d); `, id) }
+	others := `set local datawatch.open = ''; insert into other values (1); `
+	for name, sql := range map[string]string{
+		"behind itself":           own(777, 777) + insert(1) + own(777) + insert(2),
+		"behind each other":       own(1, 2) + insert(1) + own(2, 1) + insert(2),
+		"a number twice":          own(5, 6) + insert(1) + own(5) + insert(2) + others + own(5) + insert(3) + own(9, 10) + insert(4),
+		"a number twice, nested":  own(5, 6) + insert(1) + own(4, 5) + insert(2) + own(4, 5) + insert(3) + own(4) + insert(4) + own(4) + insert(5),
+		"behind one that is over": own(7) + insert(1) + own(7, 8) + insert(2),
+	} {
+		r.exec(`truncate t, other`)
+		r.exec(`begin`)
+		for _, one := range strings.SplitAfter(sql, "; ") {
+			r.exec(one)
+		}
+		r.exec(`commit`)
+		r.exec(`begin; set local datawatch.open = '5,0,0I,datawatch.rows_1,0,n, 11,1,` + fmt.Sprint(r.number(`select 'other'::regclass::oid::bigint`)) + `I,datawatch.rows_1,0,n,'; insert into other values (2); commit`)
+		r.exec(`insert into other values (3)`)
+		want := int(r.number(`select (select count(*) from t) + (select count(*) from other)`)) + 2
+		got := r.wait(r.count() + want)
+		state := replay(t, got)
+		for _, table := range []string{"t", "other"} {
+			if have, is := state["shop-db/public."+event.Stream(table)], contents(t, r.db, table); !maps.Equal(have, is) {
+				t.Errorf("%s: by replay %v, in the table %v", name, have, is)
+			}
+		}
+	}
 }

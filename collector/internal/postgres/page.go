@@ -44,16 +44,16 @@ func queriesOf(version int) *queries {
 	if version < versionSingles {
 		failures = "datawatch.failed"
 	}
-	complete := func(template, packs, largest, which string) string {
-		template = strings.NewReplacer("{{pack}}", strings.TrimSpace(packColumns), "{{packs}}", packs, "{{which}}", which).Replace(template)
+	complete := func(template, packs, largest, which, parent string) string {
+		template = strings.NewReplacer("{{pack}}", strings.Replace(strings.TrimSpace(packColumns), "{{parent}}", parent, 1), "{{packs}}", packs, "{{which}}", which).Replace(template)
 		return strings.ReplaceAll(columnSent.ReplaceAllString(template, sent), "{{largest}}", largest)
 	}
 	return &queries{
 		poll: strings.ReplaceAll(pollSQL, "{{failures}}", failures),
-		page: complete(pageTemplate, packsOf(version), "$7", "o.behind is null"),
+		page: complete(pageTemplate, packsOf(version), "$7", "o.behind is null", "0::bigint"),
 		unclaimed: complete(pageTemplate, "datawatch.outbox", "$7",
-			"o.behind is not null and not exists (select from datawatch.outbox s where abs(s.start) = o.behind)"),
-		behind: complete(behindTemplate, "", "$6", ""),
+			"o.behind is not null and not exists (select from datawatch.outbox s where abs(s.start) = o.behind and s.txid = o.txid and s.seq > o.seq)", "0::bigint"),
+		behind: complete(behindTemplate, "", "$9", "", "parent"),
 	}
 }
 
@@ -85,6 +85,8 @@ type pack struct {
 	start       int64 // the number under which others are behind its statement, 0 where none is; negative: behind all of its rows
 	behind      int64 // the number of the statement that it is behind, 0 where none, and
 	place       int64 // behind how many of its rows
+	parent      int64 // seq of that statement, where it was read behind it
+	floor       int64 // what is behind the pack's statement has no lower seq
 	application string
 	login       string
 	client      string
@@ -133,7 +135,8 @@ func (r *reader) load(ctx context.Context, f *frame) ([]pack, bool, error) {
 		rows, err = r.db.Query(ctx, sql, f.Seq, f.Part, strconv.FormatUint(s1.xmax, 10), xidArray(s1.ended(s2)), s2.String(),
 			r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes)
 	default:
-		rows, err = r.db.Query(ctx, r.queries.behind, []int64{f.Behind}, f.Place, f.Seq, f.Part, r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes)
+		rows, err = r.db.Query(ctx, r.queries.behind, []int64{f.Behind}, []string{f.XID}, []int64{f.Floor}, []int64{f.Parent},
+			f.Place, f.Seq, f.Part, r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes)
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("read the outbox: %w", err)
@@ -146,7 +149,8 @@ func (r *reader) collect(rows pgx.Rows) (packs []pack, last bool, err error) {
 	packs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (pack, error) {
 		var p pack
 		err := row.Scan(&p.seq, &p.part, &p.txid, &p.op, &p.shape, &p.at, &p.first, &p.rows, &p.total, &p.start, &p.behind, &p.place,
-			&p.application, &p.login, &p.client, &p.tag, &p.before, &p.after, &p.size, &p.cut, (*pgtype.UndecodedBytes)(&p.olds), (*pgtype.UndecodedBytes)(&p.news))
+			&p.application, &p.login, &p.client, &p.tag, &p.before, &p.after, &p.size, &p.cut, (*pgtype.UndecodedBytes)(&p.olds), (*pgtype.UndecodedBytes)(&p.news),
+			&p.parent, &p.floor)
 		return p, err
 	})
 	if err != nil {

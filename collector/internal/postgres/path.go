@@ -41,19 +41,19 @@ func (r *reader) step(ctx context.Context, b *batch) (_ *batch, done bool, err e
 		if err != nil {
 			return nil, false, err
 		}
-		if outer != nil && outer.number() == path[i].Behind {
+		if outer != nil && outer.seq == path[i].Parent {
 			if to, first := until(outer, path[i-1].Told, p); first {
 				b, err = r.tellPack(ctx, b, i-1, outer, to)
 				return b, false, err
 			}
 		} else if p == nil {
-			r.shelf.drop(path[i].Behind)
+			r.shelf.drop(path[i].shelf())
 			b.open.Path = path[:i]
 			return b, false, nil
 		}
 	}
 	if n := p.number(); n != 0 {
-		b.open.Path = append(path, frame{Behind: n})
+		b.open.Path = append(path, frame{Behind: n, XID: p.txid, Parent: p.seq, Floor: p.floor})
 		return b, false, nil
 	}
 	b, err = r.tellPack(ctx, b, i, p, p.rows)
@@ -121,7 +121,7 @@ func (r *reader) tellPack(ctx context.Context, b *batch, i int, p *pack, to int6
 		if f.Behind == top {
 			b.open.Last = &lastPack{Tick: r.p.Tick + 1, Seq: p.seq, Part: p.part, At: p.at}
 		}
-		r.shelf.take(f.Behind)
+		r.shelf.take(f.shelf())
 	}
 	if b.full() {
 		return r.flush(ctx, b)
@@ -137,7 +137,7 @@ func (r *reader) deletesFirst(ctx context.Context, b *batch, i int, p *pack) (*b
 	first := p.first - p.part // of the statement
 	for more := true; more; {
 		f := &b.open.Path[i]
-		packs, last, err := r.load(ctx, &frame{Behind: f.Behind, Place: p.place, Seq: p.seq, Part: f.Moves.Part})
+		packs, last, err := r.load(ctx, &frame{Behind: f.Behind, XID: f.XID, Parent: f.Parent, Floor: f.Floor, Place: p.place, Seq: p.seq, Part: f.Moves.Part})
 		if err != nil {
 			return nil, err
 		}

@@ -15,7 +15,7 @@ const entry = ""
 // progress is how far the outbox was read. Ticks up to Tick are committed; Open is the one after it, where a part of it
 // is committed.
 type progress struct {
-	Version  int         `json:"version"`           // 2
+	Version  int         `json:"version"`           // 3
 	Capture  string      `json:"capture,omitempty"` // another way of capture, whose progress this is: only Epoch and At are known then
 	Epoch    event.Epoch `json:"epoch"`
 	Install  string      `json:"install"`  // the installation that the snapshot is of
@@ -86,7 +86,7 @@ func (x indexes) set(xid string, n int64) indexes {
 	return append(x, index{XID: xid, N: n})
 }
 
-const progressVersion = 2
+const progressVersion = 3
 
 // parseProgress reads what was committed; nil where nothing was.
 func parseProgress(p source.Progress) (*progress, error) {
