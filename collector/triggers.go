@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,9 +35,15 @@ func openInstalled(c Config, s Source) installed {
 	return openPostgres(c, s, nowhere())
 }
 
-// removeInstalled removes what either way of capture left.
+// removeInstalled removes what either way of capture left, but not the triggers of another source of the same database.
 func removeInstalled(ctx context.Context, c Config, s Source) error {
-	return errors.Join(openWAL(c, s, nowhere()).Remove(ctx), openPostgres(c, s, nowhere()).Remove(ctx))
+	err := openWAL(c, s, nowhere()).Remove(ctx)
+	if s.Postgres.CapturesWAL() && slices.ContainsFunc(c.Collector.Sources, func(other Source) bool {
+		return other.Name != s.Name && other.Postgres != nil && !other.Postgres.CapturesWAL() && postgres.SameDatabase(s.Postgres.DSN, other.Postgres.DSN)
+	}) {
+		return err
+	}
+	return errors.Join(err, openPostgres(c, s, nowhere()).Remove(ctx))
 }
 
 // triggersCommand is `collector triggers plan | install | status | remove`, over all PostgreSQL sources or one.

@@ -16,6 +16,8 @@ func writePlan(w io.Writer, name string, plan []postgres.Statement, estimate *po
 	if len(plan) == 0 {
 		fmt.Fprintf(&b, "-- source %s: nothing is missing\n", name)
 	} else {
+		// Before any name: in some encodings a name's last byte takes the quote behind it along.
+		b.WriteString("set client_encoding = 'UTF8';\n")
 		writeSummary(&b, name, plan)
 	}
 	if estimate != nil {

@@ -56,6 +56,9 @@ func TestTriggersArePlannedInstalledToldAndRemoved(t *testing.T) {
 	if !strings.Contains(plan, "-- lock:") || !strings.Contains(plan, "orders") {
 		t.Errorf("plan: %s", plan)
 	}
+	if !strings.HasPrefix(plan, "set client_encoding = 'UTF8';\n") {
+		t.Errorf("names come before their encoding: %.60q", plan)
+	}
 	contains(t, plan, `Tables of yours that are locked, each in a transaction of its own: "public"."orders".`, "rows an hour: that takes ", "an hour in the\n-- outbox")
 	if status := ok("status"); !strings.Contains(status, "isn't installed") {
 		t.Errorf("status: %s", status)

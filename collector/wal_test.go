@@ -64,6 +64,14 @@ func TestSlotAndPublicationsArePlannedInstalledToldAndRemoved(t *testing.T) {
 	if _, stdout, _ := run(t, byWAL, "check"); !strings.Contains(stdout, "are left on 2 tables") {
 		t.Errorf("check of a source by wal whose triggers are left: %s", stdout)
 	}
+	both := strings.Replace(byWAL, "sources: [", fmt.Sprintf("sources: [{name: shop-too, postgres: {dsn: %q, tables: [public.orders]}}, ", dsn), 1)
+	if code, _, stderr := run(t, both, "triggers", "remove", "--source", source); code != daemon.ExitOK {
+		t.Fatalf("remove: %s", stderr)
+	}
+	var others int
+	if err := db.QueryRow(t.Context(), "select count(*) from pg_trigger where tgname = '_datawatch_insert'").Scan(&others); err != nil || others != 2 {
+		t.Errorf("%d triggers of the other source, %v", others, err)
+	}
 	ok("remove")
 	if _, stdout, _ := run(t, byWAL, "check"); strings.Contains(stdout, "are left") {
 		t.Errorf("check of a source by wal: %s", stdout)

@@ -305,3 +305,25 @@ func TestNoExpressionOfATablesOwnerIsRun(t *testing.T) {
 		t.Errorf("the attacker's functions were run %d times: %s", n, how)
 	}
 }
+
+// TestNoPartitionKeyOfOthersIsComputed: a row trigger on a partition tree's root computes what is constant in its keys as whoever makes
+// the trigger. Such a tree isn't captured where its statements have to be announced, and its owner is told why.
+func TestNoPartitionKeyOfOthersIsComputed(t *testing.T) {
+	r := newEvilRig(t)
+	r.exec(`set role dw_test_attacker; create function evil.constant(how text) returns int language plpgsql immutable as $$ begin
+			if current_user <> 'dw_test_attacker' then insert into public.stolen values (current_user, how); end if; return 0; end $$;
+		create table evil.q (id int) partition by list ((id + evil.constant('key'))); create table evil.q0 partition of evil.q for values in (0) ;
+		create function evil.nothing() returns trigger language plpgsql as $$ begin delete from evil.q where false; return null; end $$;
+		create trigger mine after insert on evil.q for each row execute function evil.nothing(); reset role`)
+	for range 2 {
+		if err := r.source().Install(t.Context()); err == nil || !strings.Contains(err.Error(), "the partition key of evil.q runs a function of somebody's") {
+			t.Errorf("installed with %v", err)
+		}
+	}
+	r.exec(`set role dw_test_attacker; create table evil.late (id int) partition by list ((id + evil.constant('key'))); create table evil.late0 partition of evil.late for values in (0); reset role`)
+	_ = r.source().Install(t.Context())
+	r.exec(`set role dw_test_attacker; create trigger mine after insert on evil.late for each row execute function evil.nothing(); reset role`)
+	if n := r.number(`select count(*) from stolen`); n > 0 {
+		t.Errorf("the attacker's functions were run %d times", n)
+	}
+}

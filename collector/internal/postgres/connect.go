@@ -62,14 +62,48 @@ func closeConn(ctx context.Context, db *pgx.Conn) {
 }
 
 func (s *Source) connectReader(ctx context.Context) (*pgx.Conn, error) {
-	return connect(ctx, s.config.DSN)
+	return s.connectHome(ctx, s.config.DSN, s.config.InstallDSN == "")
 }
 
 func (s *Source) connectInstaller(ctx context.Context) (*pgx.Conn, error) {
 	if s.config.InstallDSN != "" {
-		return connect(ctx, s.config.InstallDSN)
+		return s.connectHome(ctx, s.config.InstallDSN, true)
 	}
 	return s.connectReader(ctx)
+}
+
+// connectHome opens a session that works in the schema datawatch; installs: and with what is there.
+func (s *Source) connectHome(ctx context.Context, dsn config.Secret, installs bool) (*pgx.Conn, error) {
+	db, err := connect(ctx, dsn)
+	if err != nil {
+		return nil, err
+	}
+	installer := ""
+	if c, err := pgx.ParseConfig(s.config.InstallDSN.Reveal()); err == nil && s.config.InstallDSN != "" {
+		installer = c.User
+	}
+	if err := refuseStranger(ctx, db, installs, installer); err != nil {
+		closeConn(ctx, db)
+		return nil, err
+	}
+	return db, nil
+}
+
+// refuseStranger ends what a superuser is about to do in a schema of somebody who is none, and whoever installs in one of somebody
+// that he is no member of: what is there, and looks like tables or functions of ours, would be run with his rights. Who installs by the
+// configuration is no stranger.
+func refuseStranger(ctx context.Context, db querier, installs bool, installer string) error {
+	var owner string
+	err := db.QueryRow(ctx, `select coalesce((select n.nspowner::regrole::text from pg_namespace n join pg_roles o on o.oid = n.nspowner, pg_roles me
+		where n.nspname = 'datawatch' and me.rolname = current_user and not o.rolsuper and o.rolname <> $2 and (me.rolsuper or $1 and not pg_has_role(n.nspowner, 'usage'))), '')`,
+		installs, installer).Scan(&owner)
+	if err != nil {
+		return fmt.Errorf("ask whose the schema datawatch is: %w", err)
+	}
+	if owner != "" {
+		return fmt.Errorf("the schema datawatch belongs to %[1]s, who could have you run what is his: connect as %[1]s, or, if it isn't datawatch's, drop it", owner)
+	}
+	return nil
 }
 
 // readerRole is the role that reads, or "" where it is the installer's.

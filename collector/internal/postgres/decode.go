@@ -274,6 +274,10 @@ func appendRowChange(b []byte, s *shape, p *pack, index int64, c change) []byte 
 		b = append(b, `,"after":`...)
 		b = append(b, c.after...)
 	}
+	if s.incomplete != nil && (c.before != nil || c.after != nil) {
+		b = append(b, `,"incomplete":`...)
+		b = append(b, s.incomplete...)
+	}
 	if c.movedTo {
 		b = append(b, `,"moved_to":true`...)
 	}

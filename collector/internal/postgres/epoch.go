@@ -56,6 +56,7 @@ const (
 	causeOutboxFull     = string(reason.OutboxFull)
 	causeCaptureFailed  = string(reason.CaptureFailed)
 	causeTableNew       = string(reason.TableNew)
+	causeNotCaptured    = string(reason.NotCaptured)
 	causeSwitchedOff    = string(reason.SwitchedOff)
 	causePartitionGone  = string(reason.PartitionGone)
 	causeTooLarge       = string(reason.RowTooLarge)

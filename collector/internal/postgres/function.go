@@ -22,6 +22,9 @@ var sendSQL string
 //go:embed sql/guard.sql
 var guardSQL string
 
+//go:embed sql/moved.sql
+var movedSQL string
+
 //go:embed sql/single_write.sql
 var singleWriteSQL string
 
@@ -34,9 +37,14 @@ func captureFunction(function string, pinned settings, body string) string {
 
 // captureBody is what pg_proc.prosrc says of a function that is as it should be.
 func (s *Source) captureBody(t *table) string {
+	moved := ""
+	if t.parted {
+		moved = movedSQL
+	}
 	_, rest, _ := strings.Cut(captureSQL, "$capture$")
 	source, _, _ := strings.Cut(rest, "$capture$")
 	capture := strings.NewReplacer(
+		"{{moved}}", moved,
 		"{{singles}}", eachSlot(strings.ReplaceAll(strings.TrimSpace(singleWriteSQL), "{{counted}}", countedSQL), "\nels")+"\nend if;",
 		"{{append}}", indent(strings.TrimSpace(appendSQL), "    "),
 		"{{send}}", indent(strings.TrimSpace(sendSQL), "        "), "{{send.rest}}", indent(strings.TrimSpace(sendSQL), "    "),

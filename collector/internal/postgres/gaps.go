@@ -89,6 +89,38 @@ func (r *reader) tellCounted(ctx context.Context, now position) error {
 	return nil
 }
 
+// uncaptured are selected tables, by their stream, that can't be captured.
+type uncaptured map[event.Stream]lack
+
+// lack is since when a table isn't captured, as far as that is known, and why.
+type lack struct {
+	since time.Time
+	why   string
+}
+
+// tellUncaptured tells of each of them, once in a run and for each time that it begins.
+func (r *reader) tellUncaptured(ctx context.Context) error {
+	refused := r.refused.Load()
+	if refused == nil {
+		return nil
+	}
+	for stream, m := range *refused {
+		if _, told := r.missed[stream]; told {
+			continue
+		}
+		from := m.since
+		if from.IsZero() {
+			from = r.last.at
+		}
+		g := event.Gap{From: from.UTC(), To: r.last.at, Cause: causeNotCaptured}.Advising(reason.DoNotCaptured.With(m.why))
+		if err := r.tell(ctx, gap{stream: stream, Gap: g}); err != nil {
+			return err
+		}
+	}
+	r.missed = *refused
+	return nil
+}
+
 // tell commits a gap, in its stream or in all that are captured, as a tick of its own.
 func (r *reader) tell(ctx context.Context, g gap) error {
 	streams := []event.Stream{g.stream}

@@ -177,22 +177,34 @@ func TestATriggerByOurNameIsNotTakenForOurs(t *testing.T) {
 	}
 }
 
-// TestASuperuserInstallsNothingInASchemaOfOthers: who made the schema before could have triggers on its tables, and change
-// functions that are his, which then run with the rights of whoever installs, or alters a table.
-func TestASuperuserInstallsNothingInASchemaOfOthers(t *testing.T) {
+// TestNobodyWorksInASchemaOfOthers: who made the schema before could have triggers on its tables, and change
+// functions that are his, which then run with the rights of whoever installs, looks, or alters a table.
+func TestNobodyWorksInASchemaOfOthers(t *testing.T) {
 	r := newRig(t, `drop role if exists dw_test_attacker`, `create role dw_test_attacker`, `create table t (id int primary key)`, `create schema datawatch authorization dw_test_attacker`)
 	t.Cleanup(func() {
 		db := r.session0()
 		_, _ = db.Exec(context.Background(), `drop owned by dw_test_attacker cascade; drop role dw_test_attacker`)
 		_ = db.Close(context.Background())
 	})
-	r.exec(`set role dw_test_attacker; create table datawatch.meta as select 4 as version, ''::text as code; reset role`)
-	for _, run := range []func(context.Context) error{r.source().Install, func(ctx context.Context) error {
-		_, err := r.source().Plan(ctx)
-		return err
-	}} {
-		if err := run(t.Context()); err == nil || !strings.Contains(err.Error(), "belongs to dw_test_attacker") {
-			t.Errorf("%v", err)
+	r.exec(`set role dw_test_attacker; create view datawatch.meta as select 4 as version, ''::text as code; reset role`)
+	installer := r.source()
+	r.exec(`drop role if exists dw_test_installer; create role dw_test_installer login password 'x'`)
+	r.config.InstallDSN = r.as("dw_test_installer", "x")
+	for _, s := range []*Source{installer, r.source()} {
+		for name, run := range map[string]func(context.Context) error{
+			"install": s.Install, "remove": s.Remove,
+			"plan": func(ctx context.Context) error {
+				_, err := s.Plan(ctx)
+				return err
+			},
+			"status": func(ctx context.Context) error {
+				_, err := s.Status(ctx)
+				return err
+			},
+		} {
+			if err := run(t.Context()); err == nil || !strings.Contains(err.Error(), "belongs to dw_test_attacker") {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	}
 	if n := r.number(`select count(*) from pg_event_trigger`) + r.number(`select count(*) from pg_proc where pronamespace = 'datawatch'::regnamespace`); n > 0 {

@@ -120,6 +120,7 @@ func (s *Source) install(ctx context.Context, tries int) error {
 		return err
 	}
 	var failed []error
+	refused := uncaptured{}
 	for begin := 0; begin < len(steps); {
 		end := begin + 1
 		for end < len(steps) && steps[end].Table == steps[begin].Table && !steps[end].Optional {
@@ -139,21 +140,32 @@ func (s *Source) install(ctx context.Context, tries int) error {
 			return fmt.Errorf("install the schema datawatch: %w", err)
 		default:
 			failed = append(failed, fmt.Errorf("install on %s: %w", group[0].Table, err))
+			if stream := group[0].stream; stream != "" && !isLocked(err) {
+				refused[stream] = lack{since: s.looked, why: message(err)}
+			}
 		}
 	}
+	s.refused.Store(&refused)
 	if len(failed) == 0 {
 		s.looked = at
 	}
 	return errors.Join(failed...)
 }
 
+// lockInstallation keeps others from installing meanwhile. An advisory lock may be held by anybody for as long as he likes, so it is
+// taken only where there is nothing else.
+const lockInstallation = `do $$ begin
+	if to_regclass('datawatch.meta') is not null then
+		lock table datawatch.meta in share update exclusive mode;
+	else
+		perform pg_advisory_xact_lock(hashtext('datawatch'));
+	end if;
+end $$`
+
 // apply runs the statements in one transaction; another collector that installs waits.
 func apply(ctx context.Context, db *pgx.Conn, steps []Statement) error {
 	return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock(hashtext('datawatch'))"); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "set local lock_timeout = '"+lockTimeout+"'"); err != nil {
+		if _, err := tx.Conn().PgConn().Exec(ctx, "set local lock_timeout = '"+lockTimeout+"'; "+lockInstallation).ReadAll(); err != nil {
 			return err
 		}
 		for _, step := range steps {

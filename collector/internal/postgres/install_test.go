@@ -326,3 +326,86 @@ func TestARenamedTableAndAPartitionThatComesOrGoesAreTold(t *testing.T) {
 			`public.p read {"id":22} after {"id":22}`)
 	}
 }
+
+// TestAPartitionIsMadeByWhoeverOwnsTheTree: PostgreSQL copies row triggers to a new partition with the rights of whoever makes it.
+func TestAPartitionIsMadeByWhoeverOwnsTheTree(t *testing.T) {
+	r := newRig(t, `drop role if exists dw_test_owner; create role dw_test_owner`, `create schema shop authorization dw_test_owner`)
+	t.Cleanup(func() {
+		db := r.session0()
+		_, _ = db.Exec(context.Background(), `drop owned by dw_test_owner cascade; drop role dw_test_owner`)
+		_ = db.Close(context.Background())
+	})
+	r.config.Tables = []string{"shop.*"}
+	r.exec(`set role dw_test_owner; create table shop.p (id int primary key, parent int references shop.p on delete cascade) partition by range (id);
+		create table shop.p0 partition of shop.p for values from (0) to (10); reset role`)
+	r.install()
+	r.exec(`set role dw_test_owner; create table shop.p1 partition of shop.p for values from (10) to (20); create table shop.p2 (id int primary key, parent int);
+		alter table shop.p attach partition shop.p2 for values from (20) to (30); insert into shop.p values (1, null), (11, 1), (21, 11); delete from shop.p where id = 1; reset role`)
+	expect(t, r.wait(6)[:6],
+		`shop.p insert {"id":1} after {"id":1,"parent":null}`, `shop.p insert {"id":11} after {"id":11,"parent":1}`, `shop.p insert {"id":21} after {"id":21,"parent":11}`,
+		`shop.p delete {"id":1} before {"id":1,"parent":null}`, `shop.p delete {"id":11} before {"id":11,"parent":1}`, `shop.p delete {"id":21} before {"id":21,"parent":11}`)
+	r.exec(`create role dw_test_other; grant usage on schema shop to dw_test_other; create table shop.mine (id int primary key); alter table shop.mine owner to dw_test_other`)
+	t.Cleanup(func() {
+		db := r.session0()
+		_, _ = db.Exec(context.Background(), `drop owned by dw_test_other cascade; drop role dw_test_other`)
+		_ = db.Close(context.Background())
+	})
+	var function string
+	if err := r.db.QueryRow(t.Context(), `select tgfoid::regproc::text from pg_trigger where tgrelid = 'shop.p0'::regclass and tgname = '_datawatch_insert'`).Scan(&function); err != nil {
+		t.Fatal(err)
+	}
+	r.exec(`set role dw_test_other`)
+	if _, err := r.db.Exec(t.Context(), `create trigger forge after insert on shop.mine for each statement execute function `+function+`()`); err == nil || !strings.Contains(err.Error(), "permission denied for schema datawatch") {
+		t.Errorf("another's function was taken: %v", err)
+	}
+	r.exec(`reset role`)
+}
+
+// TestATriggerThatTheOwnerTookIsAGap, and one that he renamed doesn't have rows told twice.
+func TestATriggerThatTheOwnerTookIsAGap(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`, `create table root (id int primary key) partition by list (id)`, `create table leaf partition of root for values in (1)`)
+	r.install()
+	r.exec(`insert into t values (1); drop trigger _datawatch_delete on t; delete from t; insert into t values (2)`)
+	r.exec(`drop trigger _datawatch_insert on root; alter trigger _datawatch_truncated on root rename to _datawatch_insert`)
+	if err := r.source().Install(t.Context()); err == nil || !strings.Contains(err.Error(), `"_datawatch_insert" for relation "root" already exists`) {
+		t.Errorf("installed with %v", err)
+	}
+	r.exec(`drop trigger _datawatch_insert on root`)
+	r.install()
+	r.exec(`alter trigger _datawatch_insert on t rename to mine`)
+	r.install()
+	r.exec(`insert into t values (3); insert into root values (1); truncate root`)
+	got := briefs(t, r.wait(8))
+	slices.Sort(got)
+	want := []string{
+		`public.root gap table_new`, `public.root insert {"id":1} after {"id":1}`, `public.root truncate -`,
+		`public.t gap table_new`, `public.t gap table_new`, `public.t insert {"id":1} after {"id":1}`, `public.t insert {"id":2} after {"id":2}`, `public.t insert {"id":3} after {"id":3}`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	if n := r.number(`select count(*) from pg_proc where pronamespace = 'datawatch'::regnamespace and proname = 'truncated' and prosrc like '%shape%'`); n > 0 {
+		t.Error("the function that all trees share was taken for a table's own")
+	}
+}
+
+// TestWhatIsNotOursStays: a schema by our name that isn't ours isn't removed.
+func TestWhatIsNotOursStays(t *testing.T) {
+	r := newRig(t, `create schema datawatch; create table datawatch.contracts (id int)`)
+	if err := r.source().Remove(t.Context()); err == nil || !strings.Contains(err.Error(), "isn't datawatch's") {
+		t.Errorf("removed: %v", err)
+	}
+	if n := r.number(`select count(*) from pg_class where relname = 'contracts'`); n != 1 {
+		t.Error("its table is gone")
+	}
+}
+
+// TestAnAdvisoryLockOfOthersHoldsNothingUp: anybody may take any.
+func TestAnAdvisoryLockOfOthersHoldsNothingUp(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	r.exec(`select pg_advisory_lock(hashtext('datawatch')); create table fresh (id int primary key)`)
+	r.install()
+	r.exec(`insert into fresh values (1)`)
+	expect(t, r.wait(1), `public.fresh insert {"id":1} after {"id":1}`)
+}

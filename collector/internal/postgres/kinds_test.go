@@ -3,6 +3,7 @@ package postgres
 import (
 	"errors"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -131,5 +132,76 @@ func TestCaptureStopsWhereNoCollectorComes(t *testing.T) {
 	want := map[string]int{`public.t insert {"id":1} after {"id":1}`: 1, "gap": 1, `public.t insert {"id":3} after {"id":3}`: 1}
 	if !maps.Equal(gaps, want) {
 		t.Errorf("captured %v", gaps)
+	}
+}
+
+// TestRowsThatMoveUnseenAreAGap: PostgreSQL hands no trigger the rows that a MERGE moves to another partition, and a single image of
+// those of an UPDATE that a trigger of that partition keeps out.
+func TestRowsThatMoveUnseenAreAGap(t *testing.T) {
+	r := newRig(t, `create table p (id int, k int, v text, primary key (id, k)) partition by list (k)`,
+		`create table p1 partition of p for values in (1); create table p2 partition of p for values in (2); create table p3 partition of p for values in (3)`,
+		`create function keep_out() returns trigger language plpgsql as $$ begin return null; end $$; create trigger keep_out before insert on p3 for each row execute function keep_out()`)
+	r.install()
+	r.exec(`insert into p values (1, 1), (2, 1), (3, 1)`)
+	r.exec(`update p set k = 2 where id = 1`)
+	r.exec(`update p set k = 3 where id = 1`)
+	r.exec(`update p set k = case id when 2 then 2 else 3 end where id > 1`)
+	want := []string{
+		`public.p insert {"id":1,"k":1} after {"id":1,"k":1,"v":null}`,
+		`public.p insert {"id":2,"k":1} after {"id":2,"k":1,"v":null}`,
+		`public.p insert {"id":3,"k":1} after {"id":3,"k":1,"v":null}`,
+		`public.p delete {"id":1,"k":1} before {"id":1,"k":1,"v":null} after {"id":1,"k":2,"v":null} moved_to`,
+		`public.p insert {"id":1,"k":2} before {"id":1,"k":1,"v":null} after {"id":1,"k":2,"v":null} moved_from`,
+		`public.p gap capture_failed`,
+		`public.p gap capture_failed`,
+	}
+	if r.number(`select current_setting('server_version_num')::int`) >= 150000 {
+		r.exec(`truncate p; insert into p values (1, 1)`)
+		r.exec(`merge into p using (values (1), (2)) s(id) on p.id = s.id when matched then update set v = 'k' when not matched then insert (id, k) values (s.id, 2)`)
+		r.exec(`MERGE INTO p USING (values (1)) s(id) ON p.id = s.id WHEN MATCHED THEN UPDATE SET v = 'moved', K = 3 - p.k`)
+		r.exec(`do $$ begin merge into p using (values (2)) s(id) on p.id = s.id when matched then update set k = case when p.k = 1 then 2 else 1 end; end $$`)
+		want = append(want, `public.p truncate -`,
+			`public.p insert {"id":1,"k":1} after {"id":1,"k":1,"v":null}`,
+			`public.p update {"id":1,"k":1} before {"id":1,"k":1,"v":null} after {"id":1,"k":1,"v":"k"}`,
+			`public.p insert {"id":2,"k":2} after {"id":2,"k":2,"v":null}`,
+			`public.p gap capture_failed`, `public.p gap capture_failed`)
+	}
+	expect(t, r.wait(len(want)), want...)
+}
+
+// TestVirtualColumnsAreNamedIncomplete: PostgreSQL 18 computes a generated column when it is read, and gives triggers nothing of it.
+func TestVirtualColumnsAreNamedIncomplete(t *testing.T) {
+	r := newRigOn(t, testrig.PostgresVersion(t, "18").Database(t))
+	r.exec(`create table t (a int, twice int generated always as (a * 2), id int primary key, secret text, e point)`)
+	r.opts.Mask = append(r.opts.Mask, maskOf("shop-db/public.t", "drop", "secret"))
+	r.exec(`create table plain (id int primary key, v int generated always as (id + 1) virtual, n numeric)`)
+	r.install()
+	r.exec(`insert into plain values (1); insert into plain (id) values (2), (3)`)
+	r.exec(`begin isolation level repeatable read; update plain set n = 1.50 where id = 1; commit`)
+	r.exec(`insert into t (id, a, secret) values (1, 5, 'hush')`)
+	r.exec(`begin isolation level serializable; update t set a = 6; commit`)
+	r.exec(`delete from t; truncate t`)
+	r.exec(`alter table plain add w int; insert into plain (id, w) values (4, 9)`)
+	const lacks = ` incomplete {"fields":["v"]}`
+	expect(t, r.wait(9),
+		`public.plain insert {"id":1} after {"n": null, "id": 1}`+lacks, `public.plain insert {"id":2} after {"n": null, "id": 2}`+lacks, `public.plain insert {"id":3} after {"n": null, "id": 3}`+lacks,
+		`public.plain update {"id":1} before {"n": null, "id": 1} after {"n": 1.50, "id": 1}`+lacks,
+		`public.t insert {"id":1} after {"a": 5, "e": null, "id": 1} incomplete {"fields":["twice"]}`,
+		`public.t update {"id":1} before {"a": 5, "e": null, "id": 1} after {"a": 6, "e": null, "id": 1} incomplete {"fields":["twice"]}`,
+		`public.t delete {"id":1} before {"a": 6, "e": null, "id": 1} incomplete {"fields":["twice"]}`,
+		`public.t truncate -`,
+		`public.plain insert {"id":4} after {"id":4,"n":null,"w":9}`+lacks)
+	status, err := r.source().Status(t.Context())
+	if err != nil || !status.Complete {
+		t.Errorf("status %+v, %v", status, err)
+	}
+	id := r.ask("shop-db/public.plain")
+	stop := r.start()
+	if job := r.awaitEnded(id); job == nil {
+		t.Error("the snapshot didn't end")
+	}
+	_ = stop()
+	if rows, _ := r.reads("shop-db/public.plain"); len(rows) != 4 || !strings.Contains(strings.Join(rows, " "), `"n": 1.50`) {
+		t.Errorf("read %q", rows)
 	}
 }

@@ -138,7 +138,7 @@ func (s *Source) look(ctx context.Context, db querier, known map[uint32]bool) (f
 	if err != nil {
 		return false, fmt.Errorf("look for new tables: %w", err)
 	}
-	found := map[uint32]bool{}
+	found, lacking := map[uint32]bool{}, map[uint32]event.Stream{}
 	missing := false
 	var oid uint32
 	var schema, table string
@@ -147,6 +147,9 @@ func (s *Source) look(ctx context.Context, db querier, known map[uint32]bool) (f
 		if s.config.selects(schema, table) {
 			found[oid] = true
 			missing = missing || !captured
+			if !captured {
+				lacking[oid] = event.StreamOf(s.name, event.TableEntity(schema, table))
+			}
 			if !known[oid] {
 				fresh = true
 				s.log.Info("a table lacks triggers", "schema", schema, "table", table, "captured", captured)
@@ -159,6 +162,15 @@ func (s *Source) look(ctx context.Context, db querier, known map[uint32]bool) (f
 	}
 	if !missing {
 		s.looked = at
+	}
+	if !s.config.ManageTriggers {
+		refused := uncaptured{}
+		for oid, stream := range lacking {
+			if known[oid] {
+				refused[stream] = lack{since: s.looked, why: "manage_triggers is off, and nobody has run what `collector triggers plan` prints"}
+			}
+		}
+		s.refused.Store(&refused)
 	}
 	clear(known)
 	maps.Copy(known, found)

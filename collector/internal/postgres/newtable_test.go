@@ -1,8 +1,10 @@
 package postgres
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,4 +79,44 @@ func TestWhatANewTableHeldWhileTheCollectorWasAwayIsAGap(t *testing.T) {
 	if g := gapOf(t, got[1]); g.From.After(away) || g.To.Before(away) {
 		t.Errorf("away at %v: gap %+v", away, g)
 	}
+}
+
+// TestATableThatCannotBeCapturedIsTold: once, with the reason, and when it can be, with how long it wasn't.
+func TestATableThatCannotBeCapturedIsTold(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`, `create table billing (id int primary key)`)
+	for _, role := range []string{"dw_test_installer", "dw_test_reader"} {
+		r.exec(`drop role if exists ` + role + `; create role ` + role + ` login password 'x'`)
+	}
+	t.Cleanup(func() {
+		db := r.session0()
+		for _, role := range []string{"dw_test_installer", "dw_test_reader"} {
+			_, _ = db.Exec(context.Background(), `drop owned by `+role+` cascade; drop role `+role)
+		}
+		_ = db.Close(context.Background())
+	})
+	r.exec(`do $$ begin execute format('grant create on database %I to dw_test_installer', current_database()); end $$; grant trigger on t to dw_test_installer; insert into billing values (1)`)
+	r.config.InstallDSN, r.config.DSN = r.as("dw_test_installer", "x"), r.as("dw_test_reader", "x")
+	_ = r.start()
+	r.await(1)
+	r.exec(`insert into t values (1)`)
+	r.await(2)
+	r.exec(`grant trigger on billing to dw_test_installer`)
+	r.awaitInstalled("billing")
+	r.exec(`insert into billing values (2)`)
+	r.await(4)
+	expect(t, r.captured(), `public.billing gap not_captured`, `public.t insert {"id":1} after {"id":1}`, `public.billing gap table_new`, `public.billing insert {"id":2} after {"id":2}`)
+	if g := gapOf(t, r.captured()[0]); !strings.Contains(g.Remedy, "permission denied for table billing") {
+		t.Error(g.Remedy)
+	}
+}
+
+// TestATableThatNobodyInstalledIsTold: where a database administrator is to run the plan.
+func TestATableThatNobodyInstalledIsTold(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	r.config.ManageTriggers = false
+	_ = r.start()
+	r.exec(`create table fresh (id int primary key)`)
+	r.await(1)
+	expect(t, r.captured(), `public.fresh gap not_captured`)
 }

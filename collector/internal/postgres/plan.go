@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"datawatch/pkg/event"
 )
 
 //go:embed sql/schema.sql
@@ -20,8 +22,19 @@ var schemaSQL string
 //go:embed sql/functions.sql
 var functionsSQL string
 
-//go:embed sql/runs_functions.sql
-var runsFunctionsSQL string
+//go:embed sql/strangers.sql
+var strangersSQL string
+
+//go:embed sql/expressions.sql
+var expressionsSQL string
+
+//go:embed sql/partition_keys.sql
+var partitionKeysSQL string
+
+// strangers tells in SQL whether what a table, named relation, has of expressions has code of others than superusers and whoever asks.
+func strangers(written string) string {
+	return strings.Replace(strings.TrimSpace(strangersSQL), "{{written}}", indent(strings.TrimSpace(written), "    "), 1)
+}
 
 //go:embed sql/follow.sql
 var followTemplate string
@@ -65,6 +78,8 @@ type Statement struct {
 	// Optional statements may fail: Why says what they need, or are for, and what is done otherwise.
 	Optional bool   `json:"optional,omitempty"`
 	Why      string `json:"why,omitempty"`
+
+	stream event.Stream // of the table, where it is about to be captured
 }
 
 // Locks tells whether the statement takes a lock that others of the application's wait for.
@@ -97,26 +112,8 @@ func (s *Source) Plan(ctx context.Context) ([]Statement, error) {
 	return s.plan(ctx, db, reader)
 }
 
-// refuseStranger ends what a superuser is about to do in a schema of somebody who is none: his triggers and functions there would
-// be run with a superuser's rights.
-func refuseStranger(ctx context.Context, db querier) error {
-	var owner string
-	err := db.QueryRow(ctx, `select coalesce((select n.nspowner::regrole::text from pg_namespace n join pg_roles o on o.oid = n.nspowner
-		where n.nspname = 'datawatch' and not o.rolsuper and (select rolsuper from pg_roles where rolname = current_user)), '')`).Scan(&owner)
-	if err != nil {
-		return fmt.Errorf("ask whose the schema datawatch is: %w", err)
-	}
-	if owner != "" {
-		return fmt.Errorf("the schema datawatch belongs to %[1]s, who is no superuser as you are, and could have you run what is his: install as %[1]s, or, if it isn't datawatch's, drop it", owner)
-	}
-	return nil
-}
-
 // plan needs the name of the role that reads, "" where that is the installer itself.
 func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Statement, error) {
-	if err := refuseStranger(ctx, db); err != nil {
-		return nil, err
-	}
 	state, err := s.installedState(ctx, db, reader)
 	if err != nil {
 		return nil, err
@@ -142,10 +139,13 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 		if err != nil {
 			return nil, err
 		}
-		steps = append(steps, installs...)
-		if state.version > 0 && t.function == "" {
-			steps = append(steps, s.planNew(t))
+		if state.version > 0 && t.lacks() {
+			installs = append(installs, s.planNew(t))
 		}
+		for i := range installs {
+			installs[i].stream = event.StreamOf(s.name, event.TableEntity(t.rootSchema, t.rootName))
+		}
+		steps = append(steps, installs...)
 	}
 	for _, t := range deselected {
 		steps = append(steps, Statement{
@@ -273,7 +273,7 @@ func installedFunctions() string {
 	were, pin, restore := settingsSQL()
 	return strings.NewReplacer(
 		"{{shape.line}}", shapeLineSQL, "{{describe}}", describeSQLFunction(), "{{tracked}}", strings.TrimSpace(trackedSQL),
-		"{{full}}", fullSQL, "{{runs functions}}", strings.TrimSpace(runsFunctionsSQL), "{{settings}}", allSettings.String(),
+		"{{full}}", fullSQL, "{{strange expressions}}", strangers(expressionsSQL), "{{strange keys}}", strangers(partitionKeysSQL), "{{settings}}", allSettings.String(),
 		"{{settings.were}}", were, "{{settings.pin}}", pin, "{{settings.restore}}", restore, "{{sendable}}", sendableList(),
 		"{{open.name}}", triggerOpen, "{{open.fires}}", firesWhen[triggerOpen],
 		"{{rows.name}}", triggerRows, "{{rows.fires}}", firesWhen[triggerRows],
@@ -308,12 +308,17 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 				return nil, err
 			}
 		}
-		add(lockNone, captureFunction(function, pinned, body)+";\nrevoke all on function "+function+"() from public;")
+		add(lockNone, captureFunction(function, pinned, body)+";\n"+
+			"-- Whoever makes a partition needs it, since PostgreSQL copies row triggers to it; to name it takes a right on the schema.\n"+
+			"revoke all on function "+function+"() from public; grant execute on function "+function+"() to public;")
 	}
 	lock := fmt.Sprintf(lockTable, t.ident())
 	for _, name := range t.triggerNames() {
 		if slices.Contains(t.triggers, name) || t.disabled {
 			continue
+		}
+		if t.root && name == t.rowTriggers()[0] {
+			add(lockNone, fmt.Sprintf("select datawatch.refuse_key(%d);", t.oid))
 		}
 		add(lock, t.createTrigger(name, function))
 	}
@@ -346,7 +351,11 @@ func (s *Source) planNew(t *table) Statement {
 	if !s.looked.IsZero() {
 		since = quote(s.looked.UTC().Format(time.RFC3339Nano))
 	}
-	return Statement{Table: t.ident(), Lock: lockNone, SQL: fmt.Sprintf("select datawatch.tell_new(%d, %s, %s);", t.shapeID, quote(t.ident()), since)}
+	sql := fmt.Sprintf("select datawatch.tell_new(%d, %s, %s);", t.shapeID, quote(t.ident()), since)
+	if t.function != "" { // somebody took some of its triggers away
+		sql = fmt.Sprintf("select datawatch.tell_uncaptured(%d, %s);", t.shapeID, since)
+	}
+	return Statement{Table: t.ident(), Lock: lockNone, SQL: sql}
 }
 
 func indent(text, by string) string {

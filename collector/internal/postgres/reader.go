@@ -55,6 +55,7 @@ type reader struct {
 	marked    time.Time
 	gapTold   time.Time
 	cleanAt   time.Time // when nothing was known to be missing
+	missed    uncaptured
 	lastRead  time.Time
 	events    int64  // of the last tick
 	usual     int    // how many events the last batch had: the next one has as many, mostly
@@ -189,6 +190,9 @@ func (r *reader) run(ctx context.Context) error {
 func (r *reader) tick(ctx context.Context) (events int64, err error) {
 	r.events = 0
 	if r.p.Open == nil {
+		if err := r.tellUncaptured(ctx); err != nil {
+			return 0, err
+		}
 		opened, err := r.open(ctx)
 		if err != nil || !opened {
 			return 0, err

@@ -17,6 +17,13 @@ func (s *Source) Remove(ctx context.Context) error {
 		return err
 	}
 	defer closeConn(ctx, db)
+	var ours, there bool
+	if err := db.QueryRow(ctx, "select to_regnamespace('datawatch') is not null, to_regclass('datawatch.meta') is not null").Scan(&there, &ours); err != nil {
+		return fmt.Errorf("look for what is installed: %w", err)
+	}
+	if there && !ours {
+		return errors.New("the schema datawatch has no table meta: it isn't datawatch's, and stays as it is")
+	}
 	if _, err := db.Exec(ctx, "drop event trigger if exists datawatch_follow"); err != nil {
 		return fmt.Errorf("remove the event trigger: %w", err)
 	}

@@ -250,6 +250,13 @@ func brief(t *testing.T, e event.Raw) string {
 	if c.MovedFrom {
 		line += " moved_from"
 	}
+	if c.Incomplete != nil {
+		text, err := json.Marshal(c.Incomplete)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line += " incomplete " + string(text)
+	}
 	return line
 }
 

@@ -81,6 +81,10 @@ func (c describedColumn) signature() string {
 func (d *described) same(relation string) string {
 	names, tests := make([]string, len(d.Columns)), make([]string, len(d.Columns))
 	for i, c := range d.Columns {
+		if slices.ContainsFunc(d.Virtual, func(v virtualColumn) bool { return v.Place == i+1 }) { // which may not be named, and is null
+			names[i] = "null::" + c.Type
+			continue
+		}
 		names[i] = relation + "." + pgx.Identifier{c.Name}.Sanitize()
 		tests[i] = " and pg_typeof(" + names[i] + ")::oid = " + c.OID
 	}

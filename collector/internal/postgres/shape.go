@@ -16,7 +16,8 @@ type shape struct {
 	key           []string
 	sent          []sentColumn // nil where a type isn't known in its binary form
 
-	head []byte // the members of a RowChange from "database" to "key_columns"
+	head       []byte // the members of a RowChange from "database" to "key_columns"
+	incomplete []byte // what its events say of columns that aren't captured, JSON; nil where all are
 }
 
 // described is a shape as sql/describe.sql gives it. Types refer to each other by oid.
@@ -31,6 +32,9 @@ type described struct {
 	Types      map[string]describedType `json:"types"`
 	Key        []string                 `json:"key"`
 
+	// Virtual are the columns that are computed when they are read. Drop has them too, and Columns hasn't.
+	Virtual []virtualColumn `json:"virtual"`
+
 	altered string // SQL that fails, in the place of a value of a composite that was altered meanwhile; "" where any will do
 }
 
@@ -38,6 +42,18 @@ type describedColumn struct {
 	Name string `json:"name"`
 	OID  string `json:"oid"`
 	Type string `json:"type"`
+}
+
+type virtualColumn struct {
+	describedColumn
+	Place int `json:"place"` // among all columns, from 1 on
+}
+
+// complete has the virtual columns among the others, as the table has them.
+func (d *described) complete() {
+	for _, v := range d.Virtual {
+		d.Columns = slices.Insert(d.Columns, v.Place-1, v.describedColumn)
+	}
 }
 
 type describedType struct {
@@ -55,6 +71,16 @@ func parseShape(source, database string, text []byte) (*shape, error) {
 		return nil, fmt.Errorf("read shape: %w", err)
 	}
 	s := &shape{schema: d.RootSchema, table: d.RootTable, key: d.Key, columns: d.columns(d.Columns, 0), sent: d.sent()}
+	if len(d.Virtual) > 0 {
+		missing := event.Incomplete{}
+		for _, v := range d.Virtual {
+			missing.Fields = append(missing.Fields, v.Name)
+		}
+		var err error
+		if s.incomplete, err = json.Marshal(missing); err != nil {
+			return nil, fmt.Errorf("write what a shape lacks: %w", err)
+		}
+	}
 	return s.complete(source, database)
 }
 

@@ -19,6 +19,16 @@ func (c *Config) CapturesWAL() bool { return c.Capture == captureWAL }
 // Selects tells whether a table, or a partition tree by its root, is to be captured.
 func (c *Config) Selects(schema, table string) bool { return c.selects(schema, table) }
 
+// SameDatabase tells whether two connection strings name one database of one server, as far as they show it.
+func SameDatabase(a, b config.Secret) bool {
+	one, err := pgx.ParseConfig(a.Reveal())
+	if err != nil {
+		return false
+	}
+	other, err := pgx.ParseConfig(b.Reveal())
+	return err == nil && one.Host == other.Host && one.Port == other.Port && one.Database == other.Database
+}
+
 // Connect opens a session whose settings don't depend on the role's or the database's.
 func Connect(ctx context.Context, dsn config.Secret) (*pgx.Conn, error) { return connect(ctx, dsn) }
 

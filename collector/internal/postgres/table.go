@@ -34,6 +34,7 @@ type table struct {
 	schema, name  string
 	rootSchema    string
 	rootName      string
+	parted        bool     // it has partitions
 	root          bool     // of a partition tree
 	leaf          bool     // in a partition tree, below its root
 	tracked       bool     // its statements are announced
@@ -65,7 +66,7 @@ func (s *Source) tables(ctx context.Context, db querier) (selected, deselected [
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*table, error) {
 		t := new(table)
-		return t, row.Scan(&t.oid, &t.schema, &t.name, &t.rootSchema, &t.rootName, &t.root, &t.leaf, &t.tracked, &t.owned, &t.triggers, &t.disabled, &t.function, &t.functionBody)
+		return t, row.Scan(&t.oid, &t.schema, &t.name, &t.rootSchema, &t.rootName, &t.parted, &t.root, &t.leaf, &t.tracked, &t.owned, &t.triggers, &t.disabled, &t.function, &t.functionBody)
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("list tables: %w", err)
@@ -111,11 +112,13 @@ func (s *Source) describe(ctx context.Context, db querier, t *table) error {
 	if err := json.Unmarshal(t.shape, &t.all); err != nil {
 		return fmt.Errorf("read the shape of %s: %w", t.ident(), err)
 	}
+	t.drop = t.all.Drop
+	t.all.complete()
 	drop, err := s.dropped(t)
 	if err != nil || len(drop) == 0 {
 		return err
 	}
-	t.drop = drop
+	t.drop = append(drop, t.drop...)
 	return read(drop)
 }
 

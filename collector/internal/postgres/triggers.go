@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -50,25 +51,32 @@ func (t *table) triggerNames() []string {
 	if t.tracked {
 		names = append(names, triggerOpen)
 		if !t.leaf {
-			names = append(names, fmt.Sprint(triggerRows, t.oid), fmt.Sprint(triggerGone, t.oid))
+			names = append(names, t.rowTriggers()...)
 		}
 	}
 	return names
 }
 
-// spare are triggers that the table no longer needs, where the installer may drop them.
+// rowTriggers are those of rows, which PostgreSQL copies to the table's partitions.
+func (t *table) rowTriggers() []string {
+	return []string{fmt.Sprint(triggerRows, t.oid), fmt.Sprint(triggerGone, t.oid)}
+}
+
+// lacks tells whether some of what changes isn't captured.
+func (t *table) lacks() bool {
+	return !t.disabled && slices.ContainsFunc(t.triggerNames()[:4], func(name string) bool { return !slices.Contains(t.triggers, name) })
+}
+
+// spare are triggers that the table no longer needs, and those that somebody renamed, where the installer may drop them.
 func (t *table) spare() []string {
-	if t.tracked || !t.owned {
+	if !t.owned {
 		return nil
 	}
-	var spare []string
-	for _, name := range t.triggers {
-		counts := name == fmt.Sprint(triggerRows, t.oid) || name == fmt.Sprint(triggerGone, t.oid)
-		if name == triggerOpen || counts && !t.leaf {
-			spare = append(spare, name)
-		}
-	}
-	return spare
+	wanted := t.triggerNames()
+	return slices.DeleteFunc(slices.Clone(t.triggers), func(name string) bool {
+		copied := t.leaf && (strings.HasPrefix(name, triggerRows) || strings.HasPrefix(name, triggerGone))
+		return copied || slices.Contains(wanted, name)
+	})
 }
 
 // createTrigger is the SQL that makes a trigger of a table, which calls function.

@@ -23,7 +23,7 @@ var belowSQL string
 var walkSQL = strings.ReplaceAll(walkFormat, "{{below}}", belowSQL)
 
 // strangerSQL tells whether a superuser's query on a table, or on a partition tree with that root, would run what is somebody else's.
-var strangerSQL = `select rolsuper and (select bool_or(` + strings.TrimSpace(runsFunctionsSQL) + `)
+var strangerSQL = `select rolsuper and (select bool_or(` + strangers(expressionsSQL) + `)
 	from (select $1::oid as relation union select relid from pg_partition_tree($1)) member) from pg_roles where rolname = current_user`
 
 // relation is a table, a partition or the root of a partition tree, as it is while its lock is held.

@@ -1,4 +1,4 @@
--- What is evaluated here is set up anew in each transaction, and costs up to a microsecond: so little is said before the row
+{{moved}}-- What is evaluated here is set up anew in each transaction, and costs up to a microsecond: so little is said before the row
 -- of a statement that changed one is written, and that by one query, which does nothing where it is otherwise. Every
 -- 256th such statement goes the longer way, which looks at the size of the outbox.
 gate := case when tg_when = 'AFTER' and pg_client_encoding() = 'UTF8' and coalesce(current_setting('datawatch.open', true), '') = ''

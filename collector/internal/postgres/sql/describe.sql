@@ -6,10 +6,17 @@ relation as (
          coalesce(pg_partition_root(c.oid)::oid, c.oid) as root
   from pg_class c join pg_namespace s on s.oid = c.relnamespace where c.oid = $1
 ),
-fields as (
-  select a.attnum, a.attname, a.atttypid, format_type(a.atttypid, a.atttypmod) as type
+attributes as (
+  select a.attnum, a.attname, a.atttypid, format_type(a.atttypid, a.atttypmod) as type, a.attgenerated = 'v' as virtual, row_number() over (order by a.attnum) as place
   from pg_attribute a join relation r on a.attrelid = r.oid
-  where a.attnum > 0 and not a.attisdropped and a.attname <> all ($2)
+  where a.attnum > 0 and not a.attisdropped
+),
+fields as (select * from attributes a where not a.virtual and a.attname <> all ($2::text[])),
+-- Columns that are computed when they are read: triggers get nothing of them.
+virtual as (
+  select coalesce(array_agg(a.attname::text order by a.place), '{}') as names,
+    coalesce(jsonb_agg(jsonb_build_object('name', a.attname, 'oid', a.atttypid::text, 'type', a.type, 'place', a.place) order by a.place), '[]') as columns
+  from attributes a where a.virtual
 ),
 reached(oid) as (
   select atttypid from fields
@@ -49,14 +56,14 @@ shape as (
     'schema', r.nspname, 'table', r.relname,
     'root_schema', root_schema.nspname, 'root_table', root.relname,
     'partition', r.root <> r.oid,
-    'drop', to_jsonb($2),
+    'drop', to_jsonb(array(select d from unnest($2::text[]) with ordinality n(d, place) where d <> all (v.names) order by place) || v.names),
     'columns', coalesce((select jsonb_agg(jsonb_build_object('name', f.attname, 'oid', f.atttypid::text, 'type', f.type) order by f.attnum) from fields f), '[]'),
     'types', coalesce((select t.types from types t), '{}'),
     'key', coalesce((
       select jsonb_agg(a.attname order by k.place)
       from unique_index u cross join lateral unnest(u.indkey[0:u.indnkeyatts - 1]) with ordinality k(attnum, place)
       join pg_attribute a on a.attrelid = u.indrelid and a.attnum = k.attnum), '[]')
-  ) as shape
-  from relation r join pg_class root on root.oid = r.root join pg_namespace root_schema on root_schema.oid = root.relnamespace
+  ) || case when v.columns = '[]' then '{}' else jsonb_build_object('virtual', v.columns) end as shape
+  from virtual v, relation r join pg_class root on root.oid = r.root join pg_namespace root_schema on root_schema.oid = root.relnamespace
 )
 select ('x' || substr(md5(shape::text), 1, 16))::bit(64)::bigint as id, shape from shape

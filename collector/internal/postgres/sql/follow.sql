@@ -19,7 +19,7 @@ begin
     select t.tgrelid from pg_trigger t
     join pg_proc p on p.oid = t.tgfoid
     join datawatch.shapes s on s.id = substring(p.prosrc from {{shape.line}})::bigint
-    where t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and exists (select from altered a join pg_class c on c.oid = a.relation where c.relkind = 'p')
+    where t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_' and exists (select from altered a join pg_class c on c.oid = a.relation where c.relkind = 'p')
       and to_regclass(format('%I.%I', s.shape ->> 'root_schema', s.shape ->> 'root_table')) is distinct from coalesce(pg_partition_root(t.tgrelid)::oid, t.tgrelid)::regclass
   loop
     perform datawatch.refresh(command.relation);

@@ -158,8 +158,36 @@ begin
   insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, after)
   select queue.current, nextval('datawatch.seq'), 0, 'g', shape, clock_timestamp(), started, 0, 0,
     spot.start, spot.behind, spot.place, reason from datawatch.queue;
-exception when others then
+exception when serialization_failure then
+  raise;
+when others then
   perform nextval('datawatch.failures');
+end
+$body$;
+
+-- Whether the statement at work, or one that runs it, is a MERGE that sets a column of the partition key of a table, or of a partition
+-- with partitions: by its text, which says it of some that move no row. Between SET and the next action of the MERGE, any mention
+-- of the column counts.
+create or replace function datawatch.merge_may_move(relation oid) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+declare
+  context text;
+  said text;
+begin
+  if current_setting('server_version_num')::integer < 150000 then
+    return false;
+  end if;
+  get diagnostics context = pg_context;
+  said := regexp_replace(lower(concat_ws(' ', current_query(), context)), '''[^'']*''', '', 'g');
+  if said !~ '[[:<:]]merge[[:space:]]' then
+    return false;
+  end if;
+  return exists (
+    select from pg_partition_tree(relation) t join pg_partitioned_table p on p.partrelid = t.relid
+    cross join lateral unnest(p.partattrs::smallint[]) k(attnum) left join pg_attribute a on a.attrelid = p.partrelid and a.attnum = k.attnum
+    cross join lateral regexp_matches(said, '[[:<:]]set[[:>:]](.*?)([[:<:]]when[[:space:]]+(not[[:space:]]+)?matched|[[:<:]]returning[[:>:]]|$)', 'g') action
+    where k.attnum = 0 or lower(a.attname) = any (regexp_split_to_array(action[1], '[^[:alnum:]_]+'))
+      or a.attname !~ '^[[:alnum:]_]+$' and position(lower(a.attname) in action[1]) > 0);
 end
 $body$;
 
@@ -320,7 +348,7 @@ declare
   seen text;
 begin
   select coalesce(string_agg(format('%s as %I', datawatch.value_sql(a.atttypid, format('%I.%I', name, a.attname)), a.attname), ', ' order by a.attnum)
-      filter (where a.attname <> all (dropped)), ''), string_agg(format('%I.%I', name, a.attname), ', ' order by a.attnum)
+      filter (where a.attname <> all (dropped)), ''), string_agg(case when a.attgenerated = 'v' then 'null::' || format_type(a.atttypid, a.atttypmod) else format('%I.%I', name, a.attname) end, ', ' order by a.attnum)
   into printed, seen from pg_attribute a where a.attrelid = relation and a.attnum > 0 and not a.attisdropped;
   if not datawatch.sees_columns(relation) then
     perform datawatch.altered_meanwhile();
@@ -393,7 +421,26 @@ $body$;
 create or replace function datawatch.runs_functions(relation oid) returns boolean
 language plpgsql set search_path = pg_catalog, pg_temp as $body$
 begin
-  return current_setting('transaction_isolation') <> 'read committed' or {{runs functions}};
+  return current_setting('transaction_isolation') <> 'read committed' or {{strange expressions}};
+end
+$body$;
+
+-- A row trigger on the root of a partition tree has PostgreSQL compute what is constant in its partition keys. Of keys with code of
+-- somebody else, who is no superuser, none is made.
+create or replace function datawatch.runs_key(relation oid) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+begin
+  return {{strange keys}};
+end
+$body$;
+
+create or replace function datawatch.refuse_key(relation oid) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+begin
+  if datawatch.runs_key(relation) then
+    raise exception 'the partition key of % runs a function of somebody''s who is no superuser, and would run it as %', relation::regclass, current_user
+      using hint = 'give that function to a superuser, or to the role that installs';
+  end if;
 end
 $body$;
 
@@ -483,17 +530,24 @@ language sql stable set search_path = pg_catalog, pg_temp as $body$
           and not (a.xmin = y.xmin and a.cmin::text::bigint > y.cmin::text::bigint))))
 $body$;
 
--- Tells, behind a table's new triggers and in their transaction, what wasn't captured of it before it had them. A table
--- without a page never held a row, and has no gap; a row that was rolled back gives one too many.
+-- Tells, behind a table's triggers and in their transaction, that it wasn't captured since then, or since all tables were last seen to
+-- be captured.
+create or replace function datawatch.tell_uncaptured(shape bigint, since timestamptz) returns void
+language sql set search_path = pg_catalog, pg_temp as $body$
+  insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
+  select current, nextval('datawatch.seq'), 0, 'n', shape, clock_timestamp(), 0, 0, 0,
+    to_char(coalesce(since, looked) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') from datawatch.queue
+$body$;
+
+-- Tells it of a table that had no triggers. One without a page that was never emptied, as far as that is known, never held a row, and
+-- has no gap; a row that was rolled back gives one too many.
 create or replace function datawatch.tell_new(shape bigint, relation regclass, since timestamptz) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $body$
 begin
-  if pg_relation_size(relation) = 0 then
+  if pg_relation_size(relation) = 0 and coalesce(pg_relation_filenode(relation), relation::oid) = relation::oid and pg_stat_get_tuples_inserted(relation) = 0 then
     return;
   end if;
-  insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
-  select current, nextval('datawatch.seq'), 0, 'n', shape, clock_timestamp(), 0, 0, 0,
-    to_char(coalesce(since, looked) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') from datawatch.queue;
+  perform datawatch.tell_uncaptured(shape, since);
   if datawatch.was_attached(relation) then
     perform datawatch.tell_attached(shape, relation);
   end if;
@@ -543,7 +597,7 @@ declare
 begin
   select t.tgfoid, substring(p.prosrc from {{shape.line}})::bigint into capture, old_id
   from pg_trigger t join pg_proc p on p.oid = t.tgfoid
-  where t.tgrelid = relation and t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace; -- anybody's may have the name
+  where t.tgrelid = relation and t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_'; -- anybody's may have the name
   if old_id is null then
     return false;
   end if;
@@ -584,7 +638,7 @@ begin
   end if;
   for member in
     select t.tgrelid as oid, t.tgfoid::regprocedure as capture from pg_trigger t
-    join pg_proc p on p.oid = t.tgfoid and p.pronamespace = 'datawatch'::regnamespace
+    join pg_proc p on p.oid = t.tgfoid and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_'
     where t.tgname = '_datawatch_insert' and (t.tgrelid = root or t.tgrelid in (select relid from pg_partition_tree(root)))
   loop
     for made in
@@ -592,7 +646,7 @@ begin
         ('{{open.name}}', $sql${{open.fires}}$sql$, true),
         ('{{rows.name}}' || member.oid, $sql${{rows.fires}}$sql$, member.oid = root),
         ('{{gone.name}}' || member.oid, $sql${{gone.fires}}$sql$, member.oid = root)) n(name, fires, wanted)
-      where n.wanted and not exists (select from pg_trigger t where t.tgrelid = member.oid and t.tgname = n.name)
+      where n.wanted and (n.name = '{{open.name}}' or not datawatch.runs_key(root)) and not exists (select from pg_trigger t where t.tgrelid = member.oid and t.tgname = n.name)
     loop
       execute format('create trigger %I ', made.name)
         || replace(replace(made.fires, '{{oid}}', member.oid::text), '{{table}}', member.oid::regclass::text)
@@ -636,7 +690,7 @@ language sql set search_path = pg_catalog, pg_temp as $body$
   select q.current, nextval('datawatch.seq'), 0, 'o', substring(p.prosrc from {{shape.line}})::bigint, clock_timestamp(), 0, 0, 0,
     to_char(since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
   from datawatch.queue q, pg_trigger t join pg_proc p on p.oid = t.tgfoid
-  where t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and coalesce(pg_partition_root(t.tgrelid)::oid, t.tgrelid) = t.tgrelid
+  where t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_' and coalesce(pg_partition_root(t.tgrelid)::oid, t.tgrelid) = t.tgrelid
 $body$;
 
 revoke all on all functions in schema datawatch from public;

@@ -7,7 +7,9 @@ begin
   else
     begin
 {{capture}}
-    exception when others then
+    exception when serialization_failure then
+      raise; -- the transaction can't be saved
+    when others then
       get stacked diagnostics reason = message_text;
       perform datawatch.capture_failed({{shape}}, reason, tg_relid, case when tg_when = 'AFTER' or tg_op = 'TRUNCATE' then tg_op end, pg_trigger_depth());
       return nothing;

@@ -1,4 +1,5 @@
 create schema datawatch;
+revoke all on schema datawatch from public;
 comment on schema datawatch is 'Change capture by datawatch: an outbox that triggers write and the collector reads. Removed by: collector triggers remove';
 
 -- One row: what is installed, and where. A dump that is restored on another server carries the first server's name, and

@@ -1,17 +1,22 @@
 -- Tables that could be captured: ordinary and partitioned ones, with the triggers that call a function of ours, and the function.
 -- A trigger's name says nothing: anybody may give it to one of his.
 select c.oid, n.nspname, c.relname, coalesce(rn.nspname, n.nspname), coalesce(r.relname, c.relname),
-       coalesce(r.oid = c.oid, false) as root, coalesce(r.oid <> c.oid, false) as leaf,
+       c.relkind = 'p' as parted, coalesce(r.oid = c.oid, false) as root, coalesce(r.oid <> c.oid, false) as leaf,
        coalesce(r.oid, c.oid) in ({{tracked}}) as tracked, pg_has_role(c.relowner, 'usage') as owned,
-       array(select t.tgname::text from pg_trigger t where t.tgrelid = c.oid and t.tgfoid in (select p.oid from pg_proc p where p.pronamespace = to_regnamespace('datawatch')) and t.tgenabled in ('O', 'A') order by 1),
+       array(select t.tgname::text from pg_trigger t join pg_proc p on p.oid = t.tgfoid where t.tgrelid = c.oid and p.pronamespace = to_regnamespace('datawatch')
+         and (p.proname = 'truncated') = (t.tgname = '_datawatch_truncated') and t.tgenabled in ('O', 'A') order by 1),
        exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgfoid in (select p.oid from pg_proc p where p.pronamespace = to_regnamespace('datawatch')) and t.tgenabled in ('D', 'R')),
-       coalesce((select p.pronamespace::regnamespace::text || '.' || p.proname
-                 from pg_trigger t join pg_proc p on p.oid = t.tgfoid where t.tgrelid = c.oid and t.tgname = '_datawatch_insert' and p.pronamespace = to_regnamespace('datawatch')), ''),
-       coalesce((select p.prosrc from pg_trigger t join pg_proc p on p.oid = t.tgfoid where t.tgrelid = c.oid and t.tgname = '_datawatch_insert' and p.pronamespace = to_regnamespace('datawatch')), '')
+       coalesce(f.function, ''), coalesce(f.prosrc, '')
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 left join pg_class r on r.oid = pg_partition_root(c.oid)
 left join pg_namespace rn on rn.oid = r.relnamespace
+left join lateral (
+  select p.pronamespace::regnamespace::text || '.' || p.proname as function, p.prosrc
+  from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+  where t.tgrelid = c.oid and t.tgtype & 1 = 0 and p.pronamespace = to_regnamespace('datawatch') and left(p.proname, 8) = 'capture_'
+  order by t.tgname = '_datawatch_insert' desc, t.oid limit 1
+) f on true
 where c.relkind in ('r', 'p') and c.relpersistence <> 't'
   and n.nspname not in ('pg_catalog', 'information_schema', 'datawatch') and n.nspname not like 'pg\_%'
 order by n.nspname, c.relname

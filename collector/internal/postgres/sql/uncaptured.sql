@@ -1,12 +1,16 @@
--- Tables that could be captured and have no trigger of ours, under the name of their partition tree's root; and captured
+-- Tables that could be captured and don't have our triggers, under the name of their partition tree's root; and captured
 -- ones whose statements are to be announced and aren't.
-select c.oid, coalesce(rn.nspname, n.nspname), coalesce(r.relname, c.relname), i.oid is not null
+select c.oid, coalesce(rn.nspname, n.nspname), coalesce(r.relname, c.relname), i.captured
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 left join pg_class r on r.oid = pg_partition_root(c.oid)
 left join pg_namespace rn on rn.oid = r.relnamespace
-left join pg_trigger i on i.tgrelid = c.oid and i.tgname = '_datawatch_insert' and i.tgfoid in (select p.oid from pg_proc p where p.pronamespace = to_regnamespace('datawatch'))
+cross join lateral (
+  select count(*) = 4 as captured from pg_trigger t
+  where t.tgrelid = c.oid and t.tgname in ('_datawatch_insert', '_datawatch_update', '_datawatch_delete', '_datawatch_truncate')
+    and t.tgfoid in (select p.oid from pg_proc p where p.pronamespace = to_regnamespace('datawatch'))
+) i
 where c.relkind in ('r', 'p') and c.relpersistence <> 't'
   and n.nspname not in ('pg_catalog', 'information_schema', 'datawatch') and n.nspname not like 'pg\_%'
-  and (i.oid is null or coalesce(r.oid, c.oid) in ({{tracked}})
+  and (not i.captured or coalesce(r.oid, c.oid) in ({{tracked}})
     and not exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgname = '_datawatch_open'))
