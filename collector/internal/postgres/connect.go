@@ -51,6 +51,12 @@ func connect(ctx context.Context, dsn config.Secret) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, reason.Wrap(err, reason.NotConnected.With())
 	}
+	if db.PgConn().ParameterStatus("server_encoding") == "SQL_ASCII" { // takes any bytes for text, and wouldn't give them to us
+		if _, err := db.Exec(ctx, "set client_encoding = 'SQL_ASCII'"); err != nil {
+			closeConn(ctx, db)
+			return nil, reason.Wrap(err, reason.NotConnected.With())
+		}
+	}
 	return db, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
@@ -168,6 +169,9 @@ func imagesOf(p *pack, s *shape, from, to int64) (before, after []json.RawMessag
 			after, err = s.sentRows(p.news, from, to)
 		}
 		return before, after, err
+	}
+	if !utf8.Valid(p.before) || !utf8.Valid(p.after) {
+		return nil, nil, errEncoding
 	}
 	if before, err = rowsOf(p.before); err == nil {
 		after, err = rowsOf(p.after)

@@ -8,6 +8,9 @@ import (
 
 var errPack = errors.New("the pack is not an array of objects")
 
+// errEncoding says that a row has bytes that are no text, which a database without encoding takes for it.
+var errEncoding = errors.New("it has text that is not UTF-8")
+
 // rowsOf splits a pack's array into its rows, which share its bytes.
 func rowsOf(array []byte) ([]json.RawMessage, error) {
 	if len(array) == 0 {

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"datawatch/pkg/testrig"
+	"datawatch/pkg/testrig/postgres"
 )
 
 // sentDDL has each type that is captured in binary form.
@@ -217,4 +220,18 @@ func sentShape() ([]sentColumn, error) {
 		return columns, nil
 	}
 	return nil, errSent
+}
+
+// TestBytesThatAreNoTextInADatabaseWithoutEncoding: SQL_ASCII takes any bytes for text. What was written together with
+// such is a gap, and the rest is read.
+func TestBytesThatAreNoTextInADatabaseWithoutEncoding(t *testing.T) {
+	private := testrig.PrivatePostgres(t, postgres.Options{})
+	admin := newRigOn(t, private.DSN("postgres"))
+	admin.exec(`create database ascii encoding 'SQL_ASCII' template template0 lc_collate 'C' lc_ctype 'C'`)
+	r := newRigOn(t, private.DSN("ascii"), `create table sent (id int primary key, v text)`, `create table printed (id int primary key, v text, p point)`)
+	r.install()
+	r.exec("insert into sent values (1, E'\\xe9'); insert into printed values (1, E'caf\\xe9', null); insert into printed values (2, 'fine', null), (3, E'\\xff', null); insert into sent values (2, 'é')")
+	r.exec(`insert into printed values (4, 'é', null)`)
+	expect(t, r.wait(5), `public.sent gap unreadable`, `public.printed gap unreadable`, `public.printed gap unreadable`,
+		`public.sent insert {"id":2} after {"id":2,"v":"é"}`, `public.printed insert {"id":4} after {"id":4,"v":"é","p":null}`)
 }
