@@ -49,7 +49,7 @@ func connect(ctx context.Context, dsn config.Secret) (*pgx.Conn, error) {
 	defer cancel()
 	db, err := pgx.ConnectConfig(ctx, c)
 	if err != nil {
-		return nil, reason.Wrap(err, reason.NotConnected.With())
+		return nil, reason.Wrap(oneLine{err}, reason.NotConnected.With())
 	}
 	if db.PgConn().ParameterStatus("server_encoding") == "SQL_ASCII" { // takes any bytes for text, and wouldn't give them to us
 		if _, err := db.Exec(ctx, "set client_encoding = 'SQL_ASCII'"); err != nil {
@@ -59,6 +59,12 @@ func connect(ctx context.Context, dsn config.Secret) (*pgx.Conn, error) {
 	}
 	return db, nil
 }
+
+// oneLine is an error that tells in one line what it tells of each address in a line of its own: of several, people are shown the first.
+type oneLine struct{ error }
+
+func (e oneLine) Error() string { return strings.Join(strings.Fields(e.error.Error()), " ") }
+func (e oneLine) Unwrap() error { return e.error }
 
 // closeConn says goodbye also when ctx is done.
 func closeConn(ctx context.Context, db *pgx.Conn) {

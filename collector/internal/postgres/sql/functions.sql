@@ -454,7 +454,7 @@ declare
   root oid := coalesce(pg_partition_root(relation)::oid, relation);
   mark text := 'datawatch.truncating_' || root;
   dropped text[];
-  found bigint;
+  written bigint;
 begin
   if root = relation then
     insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, behind, place)
@@ -473,19 +473,21 @@ begin
     end if;
     select array(select jsonb_array_elements_text(s.shape -> 'drop')) into dropped from datawatch.shapes s where s.id = capture_truncate.shape;
     execute format($query$
+      with packs as (
       insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, behind, place, before)
       select $1, $2, min(i) - 1, 'd', $3, $4, $5 + min(i) - 1, count(*), max(count), $7, $8, '[' || string_agg(j, ',' order by i) || ']'
       from (select i, j, count, (i - 1) / 200 + sum(octet_length(j)) over w / 1048576 + (sum(octet_length(j)) over w - octet_length(j)) / 1048576 as pack
             from (select row_number() over () as i, count(*) over () as count,
                          %s as j from only %s as datawatch_row) r window w as (order by i)) p
-      group by pack $query$,
+      group by pack
+      returning rows)
+      select coalesce(sum(rows), 0) from packs $query$,
       case when datawatch.brings_casts_in(relation) then datawatch.row_sql(relation, 'datawatch_row', dropped)
         when cardinality(dropped) = 0 then 'to_json(datawatch_row.*)::text' else '(to_jsonb(datawatch_row.*) - $6)::text' end,
       relation::regclass)
-    using slot, number, shape, moment, started, dropped, spot.behind, spot.place;
+    into written using slot, number, shape, moment, started, dropped, spot.behind, spot.place;
     if spot.behind is null then
-      select coalesce(sum(o.rows), 0) into found from datawatch.outbox o where o.seq = number and o.behind is null;
-      perform datawatch.count_rows(found);
+      perform datawatch.count_rows(written);
     end if;
   end if;
 end
