@@ -38,8 +38,8 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 		return v
 	}
 	lags := &lags{
-		description: prometheus.NewDesc("datawatch_collector_source_lag_seconds", "How far capture is behind the source.", []string{"source"}, nil),
-		now:         map[string]func() float64{}, fares: map[string]func() control.Source{},
+		description: prometheus.NewDesc("datawatch_collector_source_lag_seconds", "How far capture is behind the source; none where the source isn't read.", []string{"source"}, nil),
+		now:         map[string]func() (float64, bool){}, fares: map[string]func() control.Source{},
 	}
 	registerer.MustRegister(lags)
 	return &metrics{
@@ -61,7 +61,7 @@ type lags struct {
 	description *prometheus.Desc
 
 	mu    sync.Mutex
-	now   map[string]func() float64
+	now   map[string]func() (lag float64, known bool)
 	fares map[string]func() control.Source
 }
 
@@ -73,12 +73,14 @@ func (l *lags) Collect(to chan<- prometheus.Metric) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for name, now := range l.now {
-		to <- prometheus.MustNewConstMetric(l.description, prometheus.GaugeValue, now(), name)
+		if lag, known := now(); known {
+			to <- prometheus.MustNewConstMetric(l.description, prometheus.GaugeValue, lag, name)
+		}
 	}
 }
 
 // showLag has a source's lag asked for at each scrape, and how it fares at each sign of life.
-func (m *metrics) showLag(name string, lag func() float64, fares func() control.Source) {
+func (m *metrics) showLag(name string, lag func() (float64, bool), fares func() control.Source) {
 	m.lags.mu.Lock()
 	defer m.lags.mu.Unlock()
 	m.lags.now[name], m.lags.fares[name] = lag, fares

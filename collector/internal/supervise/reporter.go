@@ -39,7 +39,7 @@ var (
 
 func newReporter(name string, m *metrics, health *daemon.Health, watch Watcher, log *slog.Logger) *reporter {
 	r := &reporter{name: name, metrics: m, health: health, watch: watch, log: log}
-	m.showLag(name, r.lagNow, r.fares)
+	m.showLag(name, r.lagKnown, r.fares)
 	return r
 }
 
@@ -172,4 +172,17 @@ func (r *reporter) lagNow() float64 {
 		return r.lag
 	}
 	return r.lag + time.Since(r.since).Seconds()
+}
+
+// lagKnown is the lag at this moment, and whether it tells anything: of a source that isn't read nobody knows it.
+func (r *reporter) lagKnown() (lag float64, known bool) {
+	lag = r.lagNow()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch r.state {
+	case source.Streaming, source.Snapshot, source.Stalled:
+		return lag, true
+	default:
+		return 0, false
+	}
 }
