@@ -17,7 +17,7 @@ import (
 )
 
 // TestStandaloneGoesOnAfterARestart runs the one-machine program with the configuration of the three: what was committed
-// while it was stopped is shown after its restart.
+// while it was stopped is shown after its restart; SIGHUP has its configuration read again.
 func TestStandaloneGoesOnAfterARestart(t *testing.T) {
 	w := newWorld(t, testrig.FreeAddress(t), telegramsim.Limits{})
 	path, err := program.Build(t.Context(), "deploy", "standalone", filepath.Join(w.folder, "bin"))
@@ -46,7 +46,7 @@ func TestStandaloneGoesOnAfterARestart(t *testing.T) {
 	execute(`CREATE TABLE wallets (id bigint PRIMARY KEY, balance numeric(14,2))`)
 
 	log := filepath.Join(w.folder, "standalone.log")
-	run := func(work func()) {
+	run := func(work func(p *program.Process)) {
 		t.Helper()
 		p, err := program.Start(path, w.config, log)
 		if err != nil {
@@ -67,15 +67,29 @@ func TestStandaloneGoesOnAfterARestart(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		work()
+		work(p)
 	}
-	run(func() {
+	run(func(*program.Process) {
 		execute(`INSERT INTO wallets VALUES (1, 100), (2, -12.50)`)
 		w.message(feedChat, "wallets 1")
 		w.message(alertsChat, "A wallet is below zero")
 	})
 	execute(`UPDATE wallets SET balance = 77.07 WHERE id = 1`)
-	run(func() { w.message(feedChat, "77.07") })
+	run(func(p *program.Process) {
+		w.message(feedChat, "77.07")
+		w.configure(`tables: ["public.*"]`, `tables: ["public.wallets"]`)
+		if err := p.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		testrig.Eventually(t, time.Minute, func() error {
+			if text, err := os.ReadFile(log); err != nil || !strings.Contains(string(text), "configuration loaded") {
+				return fmt.Errorf("no configuration was loaded (%v)", err)
+			}
+			return nil
+		})
+		execute(`UPDATE wallets SET balance = 78.08 WHERE id = 1`)
+		w.message(feedChat, "78.08")
+	})
 	if n := len(w.sim.Messages(alertsChat)); n != 1 {
 		t.Errorf("%d messages in the alerts' chat, want the one: %s", n, texts(w.sim.Messages(alertsChat)))
 	}

@@ -74,13 +74,15 @@ func service() daemon.Service[Config] {
 		Name: "standalone", Summary: summary, Default: defaultConfig,
 		Shared: func(c *Config) *config.Shared { return &c.Shared },
 		Listen: func(c *Config) string { return c.Collector.Listen },
-		Run:    run,
 		Check:  check,
+
+		RunReloading: run,
 	}
 }
 
-// run runs the broker and the services; the broker stops last.
-func run(ctx context.Context, c Config, env daemon.Env) (err error) {
+// run runs the broker and the services; the broker stops last. What the configuration becomes the collector is told, as where
+// it runs alone.
+func run(ctx context.Context, c Config, reloads <-chan daemon.Reload[Config], env daemon.Env) (err error) {
 	env.Log.Warn("the embedded broker keeps its data over a clean stop; after a power cut or a SIGKILL of its process nothing is promised", "data", c.Standalone.DataDir)
 	broker, err := startBroker(ctx, c, env.Log)
 	if err != nil {
@@ -101,9 +103,9 @@ func run(ctx context.Context, c Config, env daemon.Env) (err error) {
 		}
 	})
 	part := func(name string) daemon.Env { return daemon.NewEnv(env.Log.With("part", name)) }
-	group.Go(func() error {
-		return collector.Run(ctx, collector.Config{Shared: c.Shared, Collector: c.Collector}, part("collector"))
-	})
+	collectors := make(chan daemon.Reload[collector.Config])
+	group.Go(func() error { return handOn(ctx, reloads, collectors) })
+	group.Go(func() error { return collector.RunReloading(ctx, collectorsOf(c), collectors, part("collector")) })
 	group.Go(func() error {
 		return preprocessor.Run(ctx, preprocessor.Config{Shared: c.Shared, Preprocessor: c.Preprocessor}, part("preprocessor"))
 	})
@@ -111,6 +113,26 @@ func run(ctx context.Context, c Config, env daemon.Env) (err error) {
 		return validator.Run(ctx, validator.Config{Shared: c.Shared, Validator: c.Validator}, part("validator"))
 	})
 	return group.Wait()
+}
+
+// handOn gives the collector its part of each configuration that was read anew.
+func handOn(ctx context.Context, reloads <-chan daemon.Reload[Config], to chan<- daemon.Reload[collector.Config]) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case reload := <-reloads:
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case to <- daemon.Reload[collector.Config]{Config: collectorsOf(reload.Config), Err: reload.Err}:
+			}
+		}
+	}
+}
+
+func collectorsOf(c Config) collector.Config {
+	return collector.Config{Shared: c.Shared, Collector: c.Collector}
 }
 
 func startBroker(ctx context.Context, c Config, log *slog.Logger) (*embedded.Process, error) {
@@ -126,7 +148,7 @@ func check(ctx context.Context, c Config) []daemon.Finding {
 		return []daemon.Finding{{What: "embedded broker", Err: err, Remedy: "is another standalone running, or another program at " + strings.Join(c.Broker.Addresses, ", ") + "?"}}
 	}
 	var findings []daemon.Finding
-	findings = append(findings, collector.Service().Check(ctx, collector.Config{Shared: c.Shared, Collector: c.Collector})...)
+	findings = append(findings, collector.Service().Check(ctx, collectorsOf(c))...)
 	findings = append(findings, preprocessor.Service().Check(ctx, preprocessor.Config{Shared: c.Shared, Preprocessor: c.Preprocessor})...)
 	findings = append(findings, validator.Service().Check(ctx, validator.Config{Shared: c.Shared, Validator: c.Validator})...)
 	return append(findings, daemon.Finding{What: "embedded broker", Err: broker.Stop(ctx)})

@@ -45,9 +45,9 @@ func childMain(text string) int {
 	// A parent that was killed closes its ends of our pipes. Writing to one must
 	// not end the broker before it has saved what it knows.
 	signal.Ignore(syscall.SIGPIPE)
-	// Ctrl-C in a terminal reaches every process of the group. The broker goes
-	// last: when its parent says so, or is gone.
-	signal.Ignore(os.Interrupt)
+	// Ctrl-C in a terminal, and its hangup, reach every process of the group. The
+	// broker goes last: when its parent says so, or is gone.
+	signal.Ignore(os.Interrupt, syscall.SIGHUP)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithCancel(ctx)

@@ -34,6 +34,9 @@ func TestCleanStopKeepsTopicsRecordsOffsetsAndProducers(t *testing.T) {
 	for name, stop := range map[string]func(*embedded.Process) error{
 		"Stop":    func(p *embedded.Process) error { return p.Stop(t.Context()) },
 		"SIGTERM": func(p *embedded.Process) error { return errors.Join(syscall.Kill(p.PID(), syscall.SIGTERM), p.Err()) },
+		"Stop behind a terminal's Ctrl-C and hangup": func(p *embedded.Process) error {
+			return errors.Join(syscall.Kill(p.PID(), syscall.SIGINT), syscall.Kill(p.PID(), syscall.SIGHUP), p.Stop(t.Context()))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
