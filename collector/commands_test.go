@@ -53,6 +53,21 @@ func newShop(t *testing.T, sql ...string) *shop {
 	return s
 }
 
+// TestCommandsSayWhatToDoWhereNoBrokerAnswers, as check does.
+func TestCommandsSayWhatToDoWhereNoBrokerAnswers(t *testing.T) {
+	yaml := "broker: {addresses: [\"127.0.0.1:1\"]}\ntelegram: {token: \"1:a\", alerts: {chat: -1}}\ncollector: {sources: [{name: shop-db, postgres: {dsn: \"postgres://127.0.0.1:1/shop\"}}]}\n"
+	for _, args := range [][]string{
+		{"status"}, {"gaps"}, {"tail"}, {"verify", "--stream", "shop-db/public.orders"}, {"snapshot", "--source", "shop-db"}, {"chat", "pair"},
+	} {
+		t.Run(args[0], func(t *testing.T) {
+			t.Parallel()
+			if code, _, stderr := run(t, yaml, args...); code != daemon.ExitFailed || !strings.Contains(stderr, "(see broker.addresses, broker.tls and broker.sasl; is the broker running?)") {
+				t.Errorf("exit code %d: %s", code, stderr)
+			}
+		})
+	}
+}
+
 func (s *shop) exec(sql ...string) {
 	s.t.Helper()
 	for _, one := range sql {

@@ -7,6 +7,9 @@ import (
 	"github.com/IBM/sarama"
 )
 
+// ErrConnect says that no broker could be reached that lets us in.
+var ErrConnect = errors.New("connect to broker")
+
 // ErrFenced says that another writer opened the same transactional id later: this one must stop.
 var ErrFenced = errors.New("fenced by a newer writer with the same transactional id")
 

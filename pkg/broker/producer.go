@@ -33,6 +33,9 @@ func openProducer(ctx context.Context, c config.Broker, clientID, transactionalI
 	async, err := sarama.NewAsyncProducer(c.Addresses, s)
 	if err != nil {
 		p.lose()
+		if errors.Is(err, sarama.ErrOutOfBrokers) {
+			return nil, fmt.Errorf("%w %v: %w", ErrConnect, c.Addresses, err)
+		}
 		return nil, fmt.Errorf("open producer %s: %w", transactionalID, classify(err))
 	}
 	return &producer{async: async, conf: s, patience: p, maxBytes: s.Producer.MaxMessageBytes, names: map[string][]byte{}}, nil

@@ -32,7 +32,7 @@ func NewScanner(c config.Broker, clientID string) (*Scanner, error) {
 	Hold(s, c)
 	client, err := sarama.NewClient(c.Addresses, s)
 	if err != nil {
-		return nil, fmt.Errorf("connect to broker %v: %w", c.Addresses, err)
+		return nil, fmt.Errorf("%w %v: %w", ErrConnect, c.Addresses, err)
 	}
 	return &Scanner{client: client, fetch: 1 << 20, maxFetch: int32(c.MaxRecordBytes) + 2*recordSlack}, nil
 }

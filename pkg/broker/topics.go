@@ -88,7 +88,7 @@ func EnsureTopics(ctx context.Context, c config.Broker, log *slog.Logger) error 
 	}
 	admin, err := sarama.NewClusterAdmin(c.Addresses, s)
 	if err != nil {
-		return fmt.Errorf("connect to broker %v: %w", c.Addresses, err)
+		return fmt.Errorf("%w %v: %w", ErrConnect, c.Addresses, err)
 	}
 	defer func() { _ = admin.Close() }()
 
@@ -197,7 +197,7 @@ func Limit(c config.Broker, clientID string, topics ...string) (int, error) {
 	}
 	admin, err := sarama.NewClusterAdmin(c.Addresses, s)
 	if err != nil {
-		return 0, fmt.Errorf("connect to broker %v: %w", c.Addresses, err)
+		return 0, fmt.Errorf("%w %v: %w", ErrConnect, c.Addresses, err)
 	}
 	defer func() { _ = admin.Close() }()
 	resources := make([]*sarama.ConfigResource, len(topics))

@@ -56,13 +56,15 @@ func Insist(ctx context.Context, env Env, part string, try func() error) error {
 	}
 }
 
+const brokerRemedy = "see broker.addresses, broker.tls and broker.sasl; is the broker running?"
+
 // CheckBroker looks at the internal broker and at the topics that a service needs; it creates nothing. group is the
 // consumer group that the service joins, or "".
 func CheckBroker(c config.Broker, clientID, group string, topics ...string) []Finding {
 	reach := Finding{What: "broker " + strings.Join(c.Addresses, ", ")}
 	scanner, err := broker.NewScanner(c, clientID)
 	if err != nil {
-		reach.Err, reach.Remedy = err, "see broker.addresses, broker.tls and broker.sasl; is the broker running?"
+		reach.Err, reach.Remedy = err, brokerRemedy
 		return []Finding{reach}
 	}
 	defer func() { _ = scanner.Close() }() // it only read

@@ -71,6 +71,9 @@ const enough = "broker: {addresses: [127.0.0.1:9092]}\n"
 func TestExitCodes(t *testing.T) {
 	good, bad := configFile(t, enough), configFile(t, "brokr: {}\n")
 	ok := func(context.Context, settings, Env) error { return nil }
+	advised := func(context.Context, settings, Env) error {
+		return fmt.Errorf("x: %w", reason.New(reason.MongoStandalone.With()).Advise(reason.DoMongoStandalone.With()))
+	}
 	for name, c := range map[string]struct {
 		service Service[settings]
 		args    []string
@@ -80,6 +83,7 @@ func TestExitCodes(t *testing.T) {
 		"runs":                    {service(ok), []string{"--config", good}, ExitOK, ""},
 		"run is default":          {service(ok), []string{"run", "--config", good}, ExitOK, ""},
 		"fails":                   {service(func(context.Context, settings, Env) error { return errors.New("no luck") }), []string{"--config", good}, ExitFailed, "error: no luck"},
+		"fails, with a remedy":    {service(advised), []string{"--config", good}, ExitFailed, " (" + reason.DoMongoStandalone.With().String() + ")\n"},
 		"too far back":            {service(func(context.Context, settings, Env) error { return fmt.Errorf("x: %w", ErrTooFarBack) }), []string{"--config", good}, ExitTooFar, "held"},
 		"wrong config":            {service(ok), []string{"--config", bad}, ExitConfig, `unknown key "brokr" (did you mean broker?)`},
 		"missing config":          {service(ok), []string{"--config", good + ".none"}, ExitConfig, "no such file"},

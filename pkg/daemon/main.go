@@ -14,7 +14,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"datawatch/pkg/broker"
 	"datawatch/pkg/config"
+	"datawatch/pkg/reason"
 )
 
 // Exit codes of every program.
@@ -155,9 +157,22 @@ func exitCode(err error, stderr io.Writer) int {
 	case errors.Is(err, errFindings):
 		return ExitFailed
 	default:
-		_, _ = fmt.Fprintln(stderr, "error:", err)
+		line := fmt.Sprint("error: ", err)
+		if do := remedyOf(err); do != "" {
+			line += " (" + do + ")"
+		}
+		_, _ = fmt.Fprintln(stderr, line)
 		return ExitFailed
 	}
+}
+
+// remedyOf is what to do about an error, "" where that isn't known.
+func remedyOf(err error) string {
+	if errors.Is(err, broker.ErrConnect) {
+		return brokerRemedy
+	}
+	_, do := reason.Of(err)
+	return do.String()
 }
 
 var errFindings = errors.New("check found something")
