@@ -5,13 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"datawatch/pkg/broker"
 	"datawatch/pkg/daemon"
-
+	"datawatch/pkg/reason"
 	"datawatch/preprocessor/internal/deadletter"
 )
 
@@ -25,10 +27,20 @@ type letterFlags struct {
 func (f *letterFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.filter.Stream, "stream", "", "only those of this stream, or of streams that this glob matches")
-	flags.StringVar(&f.filter.Class, "class", "", "only those of this class: malformed, type, limit, unsupported, too_large, …")
+	flags.StringVar(&f.filter.Class, "class", "", "only those of this class: "+strings.Join(classes(), ", "))
 	flags.StringVar(&f.filter.ID, "id", "", "only those of the event with this id")
 	flags.StringVar(&f.since, "since", "", "only those written since: "+daemon.SinceForms)
 	flags.StringVar(&f.output, "output", "text", "text | json (one object a line)")
+}
+
+// classes are those that letters are written with.
+func classes() (known []string) {
+	for _, code := range reason.Codes() {
+		if class, ok := strings.CutPrefix(string(code), "letter_"); ok && code != reason.LetterOther {
+			known = append(known, class)
+		}
+	}
+	return known
 }
 
 // check reads what the flags say; what is wrong is told by the flag's name.
@@ -38,6 +50,9 @@ func (f *letterFlags) check(now time.Time) error {
 	}
 	if err := f.filter.Check(); err != nil {
 		return daemon.UsageError{Err: fmt.Errorf("--stream: %w", err)}
+	}
+	if known := classes(); f.filter.Class != "" && !slices.Contains(known, f.filter.Class) {
+		return daemon.UsageError{Err: fmt.Errorf("--class: %q is none (%s)", f.filter.Class, strings.Join(known, ", "))}
 	}
 	if f.since == "" {
 		return nil

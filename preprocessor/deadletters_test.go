@@ -72,6 +72,15 @@ func TestDeadLettersAreListedAndShownByFilter(t *testing.T) {
 	})
 }
 
+func TestAClassOfLettersThatThereIsNotIsRefused(t *testing.T) {
+	for _, command := range []string{"list", "show", "replay"} {
+		code, stdout, stderr := execute(t, "broker: {addresses: [\"127.0.0.1:1\"]}\n", "deadletters", command, "--class", "typ")
+		if want := `--class: "typ" is none (filter, internal, key, limit, malformed, schema_unavailable, too_large, type, unreadable, unsupported)`; code != daemon.ExitConfig || strings.TrimSpace(stderr) != want {
+			t.Errorf("%s: exit code %d: %s%s", command, code, stdout, stderr)
+		}
+	}
+}
+
 // The letter is of a row that this preprocessor takes: one that an older one refused.
 func TestLetterSentAgainTwiceComesOutOfCleanOnce(t *testing.T) {
 	testrig.EachBroker(t, func(t *testing.T, addr string) {

@@ -77,7 +77,7 @@ func publishAccept(cmd *cobra.Command, c Config, a alerts.Accept) error {
 		return err
 	}
 	if !known {
-		return fmt.Errorf("no group %s is known: see the last word of its message, or /alerts", a.Group)
+		return errors.New(noGroup(a.Group))
 	}
 	p, err := broker.OpenPublisher(cmd.Context(), c.Broker, c.Broker.TopicPrefix+"-accept-"+uuid.NewString())
 	if err != nil {
@@ -85,6 +85,10 @@ func publishAccept(cmd *cobra.Command, c Config, a alerts.Accept) error {
 	}
 	defer func() { _ = p.Close() }()
 	return p.Publish(cmd.Context(), []broker.Record{alerts.AcceptRecord(topics.Control, a)})
+}
+
+func noGroup(group string) string {
+	return fmt.Sprintf("no group %s is known: see the last word of its message, or /alerts", group)
 }
 
 // operator is who runs the command.

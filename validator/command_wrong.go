@@ -64,7 +64,7 @@ func wrongCommand(load func() (Config, error)) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		rows, err := wrongNow(cmd.Context(), c, filter)
+		rows, err := wrongNow(cmd, c, filter)
 		if err != nil {
 			return err
 		}
@@ -80,8 +80,8 @@ func wrongCommand(load func() (Config, error)) *cobra.Command {
 	return cmd
 }
 
-// wrongNow reads what stands in the topic wrong.
-func wrongNow(ctx context.Context, c Config, filter wrongFilter) ([]wrongRow, error) {
+// wrongNow reads what stands in the topic wrong. A name that nothing has is an error rather than no rows.
+func wrongNow(cmd *cobra.Command, c Config, filter wrongFilter) ([]wrongRow, error) {
 	scanner, err := broker.NewScanner(c.Broker, "datawatch-validator-tools")
 	if err != nil {
 		return nil, err
@@ -95,9 +95,9 @@ func wrongNow(ctx context.Context, c Config, filter wrongFilter) ([]wrongRow, er
 	if err != nil {
 		return nil, fmt.Errorf("read wrong rows: %w", err)
 	}
-	standing := map[string][]wrongRow{}
+	standing, seen := map[string][]wrongRow{}, newNames()
 	for _, p := range partitions {
-		if err := readWrong(ctx, scanner, topic, p, filter, standing); err != nil {
+		if err := readWrong(cmd.Context(), scanner, topic, p, filter, standing, seen); err != nil {
 			return nil, fmt.Errorf("read wrong rows: %w", err)
 		}
 	}
@@ -109,10 +109,13 @@ func wrongNow(ctx context.Context, c Config, filter wrongFilter) ([]wrongRow, er
 		return cmp.Or(cmp.Compare(a.Stream, b.Stream), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Since, b.Since),
 			cmp.Compare(string(a.Key), string(b.Key)), cmp.Compare(a.Place, b.Place))
 	})
+	if len(rows) == 0 {
+		return rows, filter.check(cmd, c, scanner, seen)
+	}
 	return rows, nil
 }
 
-func readWrong(ctx context.Context, scanner *broker.Scanner, topic string, partition int32, filter wrongFilter, standing map[string][]wrongRow) error {
+func readWrong(ctx context.Context, scanner *broker.Scanner, topic string, partition int32, filter wrongFilter, standing map[string][]wrongRow, seen names) error {
 	from, err := scanner.Oldest(topic, partition)
 	if err != nil {
 		return err
@@ -126,6 +129,7 @@ func readWrong(ctx context.Context, scanner *broker.Scanner, topic string, parti
 		if err != nil {
 			return err
 		}
+		seen.add(stream, rule)
 		if filter.stream != "" && filter.stream != string(stream) || filter.rule != "" && filter.rule != rule {
 			return nil
 		}

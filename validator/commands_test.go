@@ -360,6 +360,45 @@ func TestRowsThatAreWrongNowAreListed(t *testing.T) {
 	})
 }
 
+// TestNoRowIsSaidToBeWrongByANameThatNothingHas: a slip of the pen isn't good news.
+func TestNoRowIsSaidToBeWrongByANameThatNothingHas(t *testing.T) {
+	w := newTraffic(t, testrig.Embedded(t))
+	text, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _, _ := strings.Cut(string(text), "schemas: ")
+	bare := w.config
+	w.config = filepath.Join(t.TempDir(), "datawatch.yaml")
+	writeFile(t, w.config, before+"schemas: testdata/suite}\n")
+	row := event.RecordKey("shop-db/public.gone", []byte(`{"id":1}`))
+	w.publish(broker.Record{Topic: w.topics.Wrong, Key: wrongrows.Key(row, "was-wrong"), PartitionBy: row})
+	for _, c := range []struct {
+		args   []string
+		code   int
+		stderr string
+	}{
+		{nil, daemon.ExitOK, ""},
+		{[]string{"--stream", "shop-db/orders.orders"}, daemon.ExitOK, ""},
+		{[]string{"--stream", "shop-db/public.gone", "--rule", "was-wrong"}, daemon.ExitOK, ""},
+		{[]string{"--rule", "schema"}, daemon.ExitOK, ""},
+		{[]string{"--stream", "shop-db/orders.ordrs"}, daemon.ExitConfig, `validator wrong: no schema file in testdata/suite and no row that was wrong has the stream "shop-db/orders.ordrs" (did you mean shop-db/orders.orders?)`},
+		{[]string{"--rule", "was-wrng"}, daemon.ExitConfig, "(did you mean was-wrong?)"},
+		{[]string{"--group", "k3f9a1mmrtqz"}, daemon.ExitConfig, "validator wrong: no group k3f9a1mmrtqz is known"},
+	} {
+		for _, output := range []string{"table", "csv", "json"} {
+			out, errs := w.run(c.code, append([]string{"wrong", "--output", output}, c.args...)...)
+			if c.stderr == "" && errs != "" || !strings.Contains(errs, c.stderr) || (out == "") != (c.code != daemon.ExitOK) {
+				t.Errorf("%v: %s%s", c.args, out, errs)
+			}
+		}
+	}
+	w.config = bare // without the files nobody can tell
+	if out, errs := w.run(daemon.ExitOK, "wrong", "--rule", "was-wrng"); out != "no row is wrong\n" || !strings.Contains(errs, "was-wrong") {
+		t.Error(out, errs)
+	}
+}
+
 // TestRowsAreAcceptedByTheFileThatWrongWrites: the record that the keeper takes holds the keys, and a slip of the pen is found.
 func TestRowsAreAcceptedByTheFileThatWrongWrites(t *testing.T) {
 	w := newTraffic(t, testrig.Embedded(t))
