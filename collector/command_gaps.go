@@ -39,6 +39,7 @@ it holds events; asked by --since for more, it exits with 3.`,
 			if err != nil {
 				return err
 			}
+			warnOfSource(cmd, c, stream)
 			r, err := clean.Open(cmd.Context(), c.Broker, remote.ClientID)
 			if err != nil {
 				return err

@@ -37,10 +37,10 @@ clean events themselves, one a line.`,
 			if err := output.check(cmd); err != nil {
 				return err
 			}
-			pick := picker{globs: args, tag: tag}
+			pick := picker{globs: args, tag: tag, met: map[string]bool{}}
 			for _, glob := range args {
-				if _, err := path.Match(glob, ""); err != nil {
-					return usage(cmd, "%q is no stream or glob of streams", glob)
+				if _, err := path.Match(glob, ""); err != nil || !strings.Contains(glob, "/") {
+					return usage(cmd, "%q is no stream or glob of streams, as in shop-db/public.orders or 'shop-db/*'", glob)
 				}
 			}
 			if where != "" {
@@ -56,6 +56,9 @@ clean events themselves, one a line.`,
 			c, err := load()
 			if err != nil {
 				return err
+			}
+			for _, glob := range args {
+				warnOfSource(cmd, c, glob)
 			}
 			r, err := clean.Open(cmd.Context(), c.Broker, remote.ClientID)
 			if err != nil {
@@ -75,6 +78,11 @@ clean events themselves, one a line.`,
 			err = follow(cmd.Context(), r, pick, out, once)
 			if cmd.Context().Err() != nil && errors.Is(err, context.Canceled) {
 				return nil // Ctrl-C is how it ends
+			}
+			for _, glob := range args {
+				if err == nil && !pick.met[glob] {
+					cmd.PrintErrf("no event is of %s\n", glob)
+				}
 			}
 			return err
 		},
@@ -103,6 +111,7 @@ func beginTail(cmd *cobra.Command, r *clean.Reader, from time.Time, once bool) e
 // picker decides what tail shows.
 type picker struct {
 	globs []string
+	met   map[string]bool // globs that a record was of
 	tag   string
 	where *filter.Filter
 	// hidden is taken from what is shown; it is there for the expression, as for the feed's followers.
@@ -114,10 +123,13 @@ func (p *picker) key(key []byte) bool {
 		return true
 	}
 	stream, _, _ := bytes.Cut(key, []byte{'\n'})
-	return slices.ContainsFunc(p.globs, func(glob string) bool {
-		matched, _ := path.Match(glob, string(stream)) // it was tried
-		return matched || glob == string(stream)
-	})
+	wanted := false
+	for _, glob := range p.globs {
+		if matched, _ := path.Match(glob, string(stream)); matched || glob == string(stream) { // it was tried
+			wanted, p.met[glob] = true, true
+		}
+	}
+	return wanted
 }
 
 func (p *picker) takes(ctx context.Context, e *event.Clean) (bool, error) {

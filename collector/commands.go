@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"strings"
 	"time"
 
@@ -71,6 +72,20 @@ func checkStream(cmd *cobra.Command, stream event.Stream) error {
 		return usage(cmd, "%q is no stream: <source>/<entity>, as in shop-db/public.orders", stream)
 	}
 	return nil
+}
+
+// warnOfSource tells where no source of the configuration has the name, or glob, that a stream begins with. It may be right: the
+// preprocessor renames streams, and clean holds what sources that are gone have written.
+func warnOfSource(cmd *cobra.Command, c Config, stream string) {
+	glob, _, _ := strings.Cut(stream, "/")
+	var known []string
+	for _, s := range c.Collector.Sources {
+		if matched, _ := path.Match(glob, s.Name); matched || stream == "" {
+			return
+		}
+		known = append(known, s.Name)
+	}
+	cmd.PrintErrf("%s: the configuration has no source %q: it has %s\n", stream, glob, strings.Join(known, ", "))
 }
 
 // terminal shows how far a command is in one line of a terminal; on anything else it shows a line now and then.

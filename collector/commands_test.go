@@ -264,5 +264,16 @@ func TestTailShowsTheFeedAndGapsListsGaps(t *testing.T) {
 		}
 	}
 	s.does(daemon.ExitConfig, "tail", "--where", "self.total >")
+	// A name that nothing has is told.
+	_, errs = s.does(daemon.ExitOK, "tail", "--no-follow", "shop-db/public.fresh")
+	if strings.Contains(errs, "fresh") {
+		t.Error(errs)
+	}
+	_, errs = s.does(daemon.ExitOK, "tail", "--no-follow", "shop-db/*", "shop-db/public.frsh", "shp-db/*")
+	contains(t, errs, "no event is of shop-db/public.frsh\n", `shp-db/*: the configuration has no source "shp-db": it has shop-db`)
+	_, errs = s.does(daemon.ExitOK, "gaps", "--stream", "shp-db/public.fresh")
+	contains(t, errs, `shp-db/public.fresh: the configuration has no source "shp-db": it has shop-db`)
+	_, errs = s.does(daemon.ExitConfig, "tail", "fresh")
+	contains(t, errs, `"fresh" is no stream or glob of streams`)
 	s.does(daemon.ExitConfig, "verify")
 }
