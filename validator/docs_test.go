@@ -47,6 +47,9 @@ func follow(t *testing.T, page string) (commands int) {
 			words := strings.Fields(text)
 			var out, errs bytes.Buffer
 			code := daemon.Execute(validator.Service(), words[1:], &out, &errs)
+			if words[1] == "lint" && out.Len() > 0 && (i+1 == len(blocks) || blocks[i+1][2] != "text") {
+				t.Errorf("%s: prints what the page doesn't show: %s", text, out.String())
+			}
 			wrong := i+1 < len(blocks) && blocks[i+1][2] == "text"
 			if wrong != (code != daemon.ExitOK) {
 				t.Errorf("%s: exit code %d\n%s%s", text, code, out.String(), errs.String())
@@ -63,6 +66,25 @@ func TestFirstSchemaPageSaysWhatOneSees(t *testing.T) {
 	if commands := follow(t, readPage(t, "first-schema.md")); commands < 4 {
 		t.Errorf("%d commands were found", commands)
 	}
+}
+
+// TestFirstSchemaOfTheReadmeHasNothingToBeSaidOf by lint, as CI runs it.
+func TestFirstSchemaOfTheReadmeHasNothingToBeSaidOf(t *testing.T) {
+	page, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range block.FindAllStringSubmatch(string(page), -1) {
+		if b[2] == "json" {
+			t.Chdir(t.TempDir())
+			writeFile(t, filepath.FromSlash("schemas/shop-db/public.orders.json"), b[3])
+			if code, out, errs := execute("lint", "--strict", "schemas"); code != daemon.ExitOK {
+				t.Errorf("exit code %d\n%s%s", code, out, errs)
+			}
+			return
+		}
+	}
+	t.Error("the README has no schema")
 }
 
 // section is a page from a heading to the next of any level.
