@@ -108,3 +108,25 @@ func TestEditorsTakeRealConfigurationsAndNoWrongOnes(t *testing.T) {
 		t.Error("the example's words aren't there", err)
 	}
 }
+
+// TestTheReadmesConfigurationIsTaken with the address that it names for where there is no Kafka.
+func TestTheReadmesConfigurationIsTaken(t *testing.T) {
+	page, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "datawatch.example.yaml)):\n\n")
+	text, _, found := strings.Cut(rest, "\n\n")
+	const kafka, own = `["kafka:9092"]`, `["127.0.0.1:9092"]`
+	if !found || strings.Count(text, kafka) != 1 || strings.Count(text, own) != 1 {
+		t.Fatalf("the README's configuration is %s", text)
+	}
+	environment := map[string]string{"SHOP_DB_DSN": "postgres://db/shop"}
+	lookup := func(name string) (string, bool) {
+		value, ok := environment[name]
+		return value, ok
+	}
+	if err := config.Parse("README.md", []byte(strings.Replace(text, kafka, own, 1)), lookup, fresh()); err != nil {
+		t.Error(err)
+	}
+}
