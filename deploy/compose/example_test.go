@@ -1,8 +1,13 @@
 package compose_test
 
 import (
+	"bytes"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 
 	"datawatch/collector"
 	"datawatch/pkg/config"
@@ -21,6 +26,38 @@ func TestExampleConfigurationsAreRead(t *testing.T) {
 			if err := config.Load(filepath.Join(root, path), target); err != nil {
 				t.Errorf("%T: %v", target, err)
 			}
+		}
+	}
+}
+
+// TestExampleSaysWhatStandsWhereALineIsLeftOut takes away every line that isn't said to have no default.
+func TestExampleSaysWhatStandsWhereALineIsLeftOut(t *testing.T) {
+	section := regexp.MustCompile(`^ *(- )?(name: .*|[a-z_]+:)( *#.*)?$`)
+	whole := read(t, "deploy/datawatch.example.yaml")
+	var left strings.Builder
+	for line := range strings.Lines(whole) {
+		if section.MatchString(strings.TrimRight(line, "\n")) || strings.Contains(line, "# no default") {
+			left.WriteString(line)
+		}
+	}
+	nothing := func(string) (string, bool) { return "", false }
+	for _, fresh := range []func() any{
+		func() any { c := collector.DefaultConfig(); return &c },
+		func() any { c := preprocessor.DefaultConfig(); return &c },
+		func() any { c := validator.DefaultConfig(); return &c },
+	} {
+		with, without := fresh(), fresh()
+		for text, target := range map[string]any{whole: with, left.String(): without} {
+			if err := config.Parse("datawatch.example.yaml", []byte(text), nothing, target); err != nil {
+				t.Fatalf("%v\n%s", err, text)
+			}
+		}
+		said, err := yaml.Marshal(with)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stands, err := yaml.Marshal(without); err != nil || !bytes.Equal(said, stands) {
+			t.Errorf("%T: the example says\n%s\nand without its lines stands\n%s(%v)", with, said, stands, err)
 		}
 	}
 }
