@@ -101,10 +101,10 @@ func (a *Alerts) Validate(p *config.Problems) {
 			p.Add(key, "too short", "a time, as in 30s, 15m or 7d")
 		}
 	}
-	counts := map[string]int{"flaps": a.Flaps - 1, "burst": a.Burst, "sound_most": a.SoundMost - 1}
+	counts := map[string]int64{"flaps": int64(a.Flaps) - 1, "over_valid": a.OverValid, "burst": int64(a.Burst), "sound_most": int64(a.SoundMost) - 1}
 	for _, key := range slices.Sorted(maps.Keys(counts)) {
 		if counts[key] < 1 {
-			p.Add(key, "too few", "flaps and sound_most are 2 or more, burst 1 or more")
+			p.Add(key, "too few", "flaps and sound_most are 2 or more, over_valid and burst 1 or more")
 		}
 	}
 }

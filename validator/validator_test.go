@@ -201,8 +201,8 @@ func TestCheckTellsOfTheBrokerAndOfSchemaFiles(t *testing.T) {
 
 func TestConfigurationOfTheSectionIsChecked(t *testing.T) {
 	c := validator.DefaultConfig()
-	err := config.Parse("datawatch.yaml", []byte("broker: {addresses: [\"b:1\"]}\nvalidator:\n  listen: here\n  schemas: \"\"\n  schema: x\n"), os.LookupEnv, &c)
-	for _, want := range []string{"datawatch.yaml:3: validator.listen: not an address", "validator.schemas: missing", `unknown key "schema" (did you mean schemas?)`} {
+	err := config.Parse("datawatch.yaml", []byte("broker: {addresses: [\"b:1\"]}\nvalidator:\n  listen: here\n  schemas: \"\"\n  schema: x\n  alerts: {over_valid: -3}\n"), os.LookupEnv, &c)
+	for _, want := range []string{"datawatch.yaml:3: validator.listen: not an address", "validator.schemas: missing", `unknown key "schema" (did you mean schemas?)`, "datawatch.yaml:6: validator.alerts.over_valid: too few (flaps"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in:\n%v", want, err)
 		}

@@ -104,6 +104,10 @@ func TestEveryProblemIsToldWithPathLineAndRemedy(t *testing.T) {
 		"missing secret":     {valid + "telegram: {token_file: /does/not/exist}\n", `telegram.token_file: can't read /does/not/exist: no such file or directory`},
 		"TLS files, no TLS":  {"broker: {addresses: [a:1], tls: {ca_file: x}}\n", `broker.tls.enabled: files are given, but TLS is off`},
 		"token, no chat":     {valid + "telegram: {token: abc}\n", `telegram.alerts.chat: missing`},
+		"kept for no time":   {"broker:\n  addresses: [a:1]\n  retention: {raw: 0s}\n", `datawatch.yaml:3: broker.retention.raw: 0s is too short (1m or more, as in 12h or 7d)`},
+		"thread, no chat":    {valid + "telegram:\n  feed: {thread: 7}\n", `datawatch.yaml:5: telegram.feed.chat: missing (the chat whose thread this is)`},
+		"owner's, no chat":   {valid + "telegram: {owners: {payments: {thread: 7}}}\n", `datawatch.yaml:4: telegram.owners.payments.chat: missing (the chat whose thread this is)`},
+		"two secrets":        {valid + "telegram:\n  token: a\n  token_file: config_test.go\n  alerts: {chat: -1}\n", `datawatch.yaml:6: telegram.token_file: the secret is given by token too (keep one)`},
 		"two at once, first": {"broker: {partitions: 0}\n", `broker.addresses: missing`},
 		"two at once, other": {"broker: {partitions: 0}\n", `broker.partitions: too few`},
 	} {
@@ -131,6 +135,16 @@ func TestSecretComesFromAFileWithoutItsLineBreak(t *testing.T) {
 	f, err := parse(t, valid+"telegram: {token_file: "+path+", alerts: {chat: -1}}\n", nil)
 	if err != nil || f.Telegram.Token.Reveal() != "12:secret" {
 		t.Errorf("got %q, %v", f.Telegram.Token.Reveal(), err)
+	}
+}
+
+// TestSecretThatIsEmptyLeavesTheOther of its two keys what it says, in any order: as where one of two variables is set.
+func TestSecretThatIsEmptyLeavesTheOther(t *testing.T) {
+	for _, keys := range []string{"token: \"${NONE:-}\", token_file: doc.go", "token_file: doc.go, token: \"${NONE:-}\"", "token: a, token_file: \"\"", "token_file: \"\", token: a"} {
+		f, err := parse(t, valid+"telegram: {"+keys+", alerts: {chat: -1}}\n", nil)
+		if err != nil || f.Telegram.Token == "" {
+			t.Errorf("%s: %q, %v", keys, f.Telegram.Token.Reveal(), err)
+		}
 	}
 }
 

@@ -105,6 +105,15 @@ func (d *decoder) object(path string, n *yaml.Node, v reflect.Value) {
 		}
 		seen[key.Value] = true
 		field, file := fieldFor(v, key.Value)
+		var given string // by the other of a secret's two keys
+		other := key.Value + fileSuffix
+		if file {
+			other = strings.TrimSuffix(key.Value, fileSuffix)
+		}
+		if seen[other] && field.IsValid() && field.Type() == reflect.TypeFor[Secret]() {
+			given = field.String()
+			field.SetString("")
+		}
 		switch {
 		case !field.IsValid():
 			d.problems.lines[at] = key.Line
@@ -113,6 +122,13 @@ func (d *decoder) object(path string, n *yaml.Node, v reflect.Value) {
 			d.secretFile(at, value, field)
 		default:
 			d.value(at, value, field)
+		}
+		switch {
+		case given == "":
+		case field.String() == "":
+			field.SetString(given)
+		default:
+			d.wrong(at, key, fmt.Sprintf("the secret is given by %s too", other), "keep one")
 		}
 	}
 }

@@ -121,10 +121,20 @@ type Problems struct {
 // Add tells that the value of key ("" for the struct itself) is wrong, and what would be right.
 func (p *Problems) Add(key, message, hint string) {
 	path := join(p.prefix, key)
-	problem := Problem{Path: path, Line: p.lines[path], Message: message, Hint: hint}
+	problem := Problem{Path: path, Line: p.lineOf(path), Message: message, Hint: hint}
 	if !slices.Contains(p.found, problem) { // an inline struct is reached by its own Validate and by its parent's
 		p.found = append(p.found, problem)
 	}
+}
+
+// lineOf is the line of a path, or of what is around it where it is missing; 0 where that isn't there either.
+func (p *Problems) lineOf(path string) int {
+	for ; path != ""; path = path[:max(0, strings.LastIndexAny(path, ".["))] {
+		if line, ok := p.lines[path]; ok {
+			return line
+		}
+	}
+	return 0
 }
 
 // Given tells whether the file names the key of the struct that is being validated.

@@ -109,6 +109,21 @@ type Retention struct {
 	DeadLetter Duration `yaml:"deadletter"`
 }
 
+// shortestKept gives those who read the topics the time to do so.
+const shortestKept = time.Minute
+
+// Validate checks that records stay for some time.
+func (r *Retention) Validate(p *Problems) {
+	for _, kept := range []struct {
+		key  string
+		time Duration
+	}{{"raw", r.Raw}, {"clean", r.Clean}, {"violations", r.Violations}, {"deadletter", r.DeadLetter}} {
+		if kept.time.Std() < shortestKept {
+			p.Add(kept.key, fmt.Sprintf("%s is too short", kept.time), "1m or more, as in 12h or 7d")
+		}
+	}
+}
+
 var topicPrefix = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$`)
 
 // Validate checks the ranges.
@@ -204,13 +219,21 @@ func (t *Telegram) Validate(p *Problems) {
 	if t.Token != "" && t.Alerts.ID == 0 {
 		p.Add("alerts.chat", "missing", "the id of the chat for alerts; groups have negative ids")
 	}
-	if t.Critical.ID == 0 && t.Critical.Thread != 0 {
-		p.Add("critical.chat", "missing", "the chat whose thread this is")
+	t.Feed.validate("feed", p)
+	if t.Token == "" {
+		t.Alerts.validate("alerts", p)
 	}
+	t.Critical.validate("critical", p)
 	for _, name := range slices.Sorted(maps.Keys(t.Owners)) {
-		if c := t.Owners[name].Critical; c.ID == 0 && c.Thread != 0 {
-			p.Add("owners."+name+".critical.chat", "missing", "the chat whose thread this is")
-		}
+		o := t.Owners[name]
+		o.Chat.validate("owners."+name, p)
+		o.Critical.validate("owners."+name+".critical", p)
+	}
+}
+
+func (c Chat) validate(path string, p *Problems) {
+	if c.ID == 0 && c.Thread != 0 {
+		p.Add(path+".chat", "missing", "the chat whose thread this is")
 	}
 }
 
