@@ -24,6 +24,9 @@ func newNotices(c config.Telegram, bot *telegram.Client, log *slog.Logger) *noti
 
 // stuck has people told; it never blocks. What is too much at once is in the log and the metric alone.
 func (n *notices) stuck(s judge.Stuck) {
+	if s.Gone() == 0 { // what there is to be told of the others their alerts tell
+		return
+	}
 	select {
 	case n.waits <- s:
 	default:
@@ -51,13 +54,13 @@ func (n *notices) message(s judge.Stuck) telegram.Message {
 		since = s.Since.In(n.config.Timezone.Location).Format("2006-01-02 15:04:05")
 	}
 	source, table := s.Stream.Source(), s.Stream.Readable()
-	head := fmt.Sprintf("%d wrong rows of %s / %s can't be judged again", s.Rows, source, table)
-	why := "The schema file changed, and clean reaches back to " + since + " only. They stand as they were until their next change."
+	head := fmt.Sprintf("%d wrong rows of %s / %s can't be judged again", s.Gone(), source, table)
+	why := "The schema file changed, and clean doesn't hold their events, or not whole: it reaches back to " + since + ". They stand as they were until their next change."
 	do, command := "Do: run ", fmt.Sprintf("collector snapshot --source %s --stream %s", source, s.Stream)
 	rest := " to have every row judged."
 	if n.config.Language == "vi" {
-		head = fmt.Sprintf("%d dòng sai của %s / %s không thể kiểm tra lại", s.Rows, source, table)
-		why = "Tệp schema đã đổi, mà clean chỉ còn giữ dữ liệu từ " + since + ". Các dòng này giữ nguyên kết luận cũ cho đến lần thay đổi tiếp theo."
+		head = fmt.Sprintf("%d dòng sai của %s / %s không thể kiểm tra lại", s.Gone(), source, table)
+		why = "Tệp schema đã đổi, mà clean không giữ sự kiện của các dòng này, hoặc giữ không đủ: dữ liệu trong đó bắt đầu từ " + since + ". Các dòng này giữ nguyên kết luận cũ cho đến lần thay đổi tiếp theo."
 		do, rest = "Cách xử lý: chạy ", " để kiểm tra lại mọi dòng."
 	}
 	return telegram.NewMessage(

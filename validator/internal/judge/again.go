@@ -28,12 +28,16 @@ type again struct {
 	stream    event.Stream
 	file      *schemas.File
 	partition int32
-	offsets   []int64               // in clean, the newest first
-	partly    map[wrongrows.ID]bool // rows whose newest event couldn't answer all rules: older ones say nothing of the rest
+	offsets   []int64 // in clean, the newest first
+	partly    partly
 }
 
-func (j *Judge) newAgain(ctx context.Context, stream event.Stream, file *schemas.File, partition int32) (*again, error) {
-	a := &again{stream: stream, file: file, partition: partition, partly: map[wrongrows.ID]bool{}}
+// partly are rows of a stream whose newest event couldn't answer all rules: older ones say nothing of the rest. Those of which
+// it is true have an event that is whole, and rules that aren't asked since its structure is broken.
+type partly map[wrongrows.ID]bool
+
+func (j *Judge) newAgain(ctx context.Context, stream event.Stream, file *schemas.File, partition int32, p partly) (*again, error) {
+	a := &again{stream: stream, file: file, partition: partition, partly: p}
 	err := j.eachWrong(ctx, partition, stream, func(r broker.Record, _ string) error {
 		if r.Value == nil {
 			return nil
@@ -139,7 +143,7 @@ func (a *again) read(ctx context.Context, j *Judge, offsets []int64) ([]broker.R
 
 func (a *again) judge(ctx context.Context, j *Judge, r *broker.Record) ([]broker.Record, error) {
 	row := wrongrows.Hash(r.Key)
-	if j.rows.Judged(r.Partition, r.Key, a.file.Version()) || a.partly[row] {
+	if _, asked := a.partly[row]; asked || j.rows.Judged(r.Partition, r.Key, a.file.Version()) {
 		return nil, nil
 	}
 	clean, err := event.ParseClean(r.Value)
@@ -152,7 +156,7 @@ func (a *again) judge(ctx context.Context, j *Judge, r *broker.Record) ([]broker
 	}
 	records, err := j.records(r, v.Violation, j.stand(r, a.file, clean, v))
 	if !j.rows.Judged(r.Partition, r.Key, a.file.Version()) {
-		a.partly[row] = true
+		a.partly[row] = clean.Change.Incomplete == nil
 	}
 	return slices.DeleteFunc(records, func(r broker.Record) bool { return r.Topic != j.topics.Wrong }), err
 }
@@ -171,11 +175,17 @@ func (a *again) finish(ctx context.Context, j *Judge) error {
 	if err := j.plan(ctx, a.stream, func(rule, _ string) bool { return !known[rule] }); err != nil {
 		return err
 	}
-	stuck := Stuck{Stream: a.stream, Rows: left, Since: j.held(ctx)}
-	j.metrics.stuck.WithLabelValues(string(a.stream)).Add(float64(left))
-	j.options.Log.Warn("wrong rows can't be judged again by the changed schema file: they stand as they were until their next change",
-		"stream", stuck.Stream, "rows", stuck.Rows, "file", a.file.Name, "clean_since", stuck.Since,
-		"hint", "collector snapshot reads the table as it is, and has each row judged")
+	stuck := Stuck{Stream: a.stream, Rows: left, Broken: j.rows.OutdatedOf(a.stream, a.file.Version(), a.partly), Since: j.held(ctx)}
+	if stuck.Broken > 0 {
+		j.options.Log.Info("rules of the changed schema file aren't asked of wrong rows whose structure is broken: what they found stands until the next change",
+			"stream", stuck.Stream, "rows", stuck.Broken, "file", a.file.Name)
+	}
+	if gone := stuck.Gone(); gone > 0 {
+		j.metrics.stuck.WithLabelValues(string(a.stream)).Add(float64(gone))
+		j.options.Log.Warn("wrong rows can't be judged again by the changed schema file: they stand as they were until their next change",
+			"stream", stuck.Stream, "rows", gone, "file", a.file.Name, "clean_since", stuck.Since,
+			"hint", "collector snapshot reads the table as it is, and has each row judged")
+	}
 	j.options.Stuck(stuck)
 	return nil
 }

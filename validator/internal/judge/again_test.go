@@ -183,6 +183,35 @@ func TestRowsThatCleanNoLongerHoldsAreToldAndStand(t *testing.T) {
 	})
 }
 
+// TestRowThatWasJudgedIsNotSaidToBeGone: a file that asks for more breaks the structure of rows, and what rules found of them stands
+// on; clean holds their events all the same.
+func TestRowThatWasJudgedIsNotSaidToBeGone(t *testing.T) {
+	w := newWorld(t, testrig.Embedded(t))
+	w.schema(strict)
+	registry, _ := w.start()
+	w.publish(change(1, 1, event.Insert, "", `{"total": -5}`))
+	w.expect(wrongKey(1, "not-negative"))
+	w.forget(w.topics.Clean)
+	w.publish(change(2, 2, event.Insert, "", `{"total": -6}`))
+	w.expect(wrongKey(1, "not-negative"), wrongKey(2, "not-negative"))
+	w.schema(`{"required": ["customer"], ` + strict[1:])
+	select {
+	case s := <-w.stuck:
+		if s.Rows != 2 || s.Broken != 1 || s.Gone() != 1 {
+			t.Errorf("%+v", s)
+		}
+	case <-time.After(2 * time.Minute):
+		t.Fatal("nothing was told")
+	}
+	w.expect(wrongKey(1, "not-negative"), wrongKey(2, "not-negative"), wrongKey(2, "schema"))
+	w.eventually(func() error {
+		if n := testutil.ToFloat64(counterOf{registry, "datawatch_validator_wrong_rows_not_judged_again_total"}); n != 1 {
+			return fmt.Errorf("counted %v", n)
+		}
+		return nil
+	})
+}
+
 // forget empties a topic, as retention does.
 func (w *world) forget(topic string) {
 	w.t.Helper()

@@ -50,7 +50,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			[]string{"stream", "rule", "severity"}, nil)},
 		stuck: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "datawatch_validator_wrong_rows_not_judged_again_total",
-			Help: "Wrong rows that couldn't be judged again by a changed schema file, since clean no longer holds their event.",
+			Help: "Wrong rows that couldn't be judged again by a changed schema file, since clean doesn't hold their event, or not whole.",
 		}, []string{"stream"}),
 	}
 	reg.MustRegister(m.validated, m.violated, m.fastPath, m.latency, m.lastEvent, m.unrunnable, m.remarks, m.rows, m.stuck)

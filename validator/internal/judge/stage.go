@@ -46,8 +46,12 @@ type Options struct {
 type Stuck struct {
 	Stream event.Stream
 	Rows   int       // in this validator's partitions
+	Broken int       // of them, those that were judged, and of which a rule isn't asked since their structure is broken
 	Since  time.Time // what clean still holds begins here; zero where it holds nothing of the partition
 }
+
+// Gone are the rows whose event clean no longer holds, or not whole.
+func (s Stuck) Gone() int { return s.Rows - s.Broken }
 
 // Judge is one validator's share of the work.
 type Judge struct {

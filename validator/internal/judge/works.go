@@ -67,8 +67,9 @@ func (j *Judge) compare(ctx context.Context, set *schemas.Set) error {
 			}
 			continue
 		}
+		asked := partly{}
 		for _, partition := range j.partitions {
-			again, err := j.newAgain(ctx, stream, file, partition)
+			again, err := j.newAgain(ctx, stream, file, partition, asked)
 			if err != nil {
 				return err
 			}

@@ -178,3 +178,16 @@ func (r *Rows) OutdatedRows(stream event.Stream, schema string) int {
 	}
 	return n
 }
+
+// OutdatedOf counts those of them that are in ids with true.
+func (r *Rows) OutdatedOf(stream event.Stream, schema string, ids map[ID]bool) int {
+	n := 0
+	for _, rows := range r.partitions {
+		for id, number := range rows {
+			if c := r.combos[number]; ids[id] && c.stream == stream && c.schema != schema {
+				n++
+			}
+		}
+	}
+	return n
+}
