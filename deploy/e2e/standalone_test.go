@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -82,10 +83,11 @@ func TestStandaloneGoesOnAfterARestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		testrig.Eventually(t, time.Minute, func() error {
-			if text, err := os.ReadFile(log); err != nil || !strings.Contains(string(text), "configuration loaded") {
-				return fmt.Errorf("no configuration was loaded (%v)", err)
+			text, err := os.ReadFile(log)
+			if err == nil && !strings.Contains(string(text), "configuration loaded") {
+				err = errors.New("no configuration was loaded")
 			}
-			return nil
+			return err
 		})
 		execute(`UPDATE wallets SET balance = 78.08 WHERE id = 1`)
 		w.message(feedChat, "78.08")
