@@ -104,7 +104,7 @@ func TestEveryProblemIsToldWithPathLineAndRemedy(t *testing.T) {
 		"missing secret":     {valid + "telegram: {token_file: /does/not/exist}\n", `telegram.token_file: can't read /does/not/exist: no such file or directory`},
 		"TLS files, no TLS":  {"broker: {addresses: [a:1], tls: {ca_file: x}}\n", `broker.tls.enabled: files are given, but TLS is off`},
 		"token, no chat":     {valid + "telegram: {token: abc}\n", `telegram.alerts.chat: missing`},
-		"kept for no time":   {"broker:\n  addresses: [a:1]\n  retention: {raw: 0s}\n", `datawatch.yaml:3: broker.retention.raw: 0s is too short (1m or more, as in 12h or 7d)`},
+		"kept for no time":   {"broker:\n  addresses: [a:1]\n  retention: {raw: 0s}\n", `datawatch.yaml:3: broker.retention.raw: 0s is too short (1s or more, as in 12h or 7d)`},
 		"thread, no chat":    {valid + "telegram:\n  feed: {thread: 7}\n", `datawatch.yaml:5: telegram.feed.chat: missing (the chat whose thread this is)`},
 		"owner's, no chat":   {valid + "telegram: {owners: {payments: {thread: 7}}}\n", `datawatch.yaml:4: telegram.owners.payments.chat: missing (the chat whose thread this is)`},
 		"two secrets":        {valid + "telegram:\n  token: a\n  token_file: config_test.go\n  alerts: {chat: -1}\n", `datawatch.yaml:6: telegram.token_file: the secret is given by token too (keep one)`},

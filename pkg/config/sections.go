@@ -109,8 +109,8 @@ type Retention struct {
 	DeadLetter Duration `yaml:"deadletter"`
 }
 
-// shortestKept gives those who read the topics the time to do so.
-const shortestKept = time.Minute
+// shortestKept keeps out what would be gone before anybody reads it.
+const shortestKept = time.Second
 
 // Validate checks that records stay for some time.
 func (r *Retention) Validate(p *Problems) {
@@ -119,7 +119,7 @@ func (r *Retention) Validate(p *Problems) {
 		time Duration
 	}{{"raw", r.Raw}, {"clean", r.Clean}, {"violations", r.Violations}, {"deadletter", r.DeadLetter}} {
 		if kept.time.Std() < shortestKept {
-			p.Add(kept.key, fmt.Sprintf("%s is too short", kept.time), "1m or more, as in 12h or 7d")
+			p.Add(kept.key, fmt.Sprintf("%s is too short", kept.time), "1s or more, as in 12h or 7d")
 		}
 	}
 }
