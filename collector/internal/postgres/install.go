@@ -88,7 +88,9 @@ func (s *Source) installedState(ctx context.Context, db querier, reader string) 
 		return state, nil
 	}
 	err = db.QueryRow(ctx, `select version, $1::text = '' or has_schema_privilege(nullif($1::text, ''), 'datawatch', 'usage')
-		and coalesce(has_table_privilege(nullif($1::text, ''), coalesce(to_regclass('datawatch.single_2'), 'datawatch.outbox_2'), 'truncate'), false),
+		and coalesce(has_table_privilege(nullif($1::text, ''), coalesce(to_regclass('datawatch.single_2'), 'datawatch.outbox_2'), 'truncate')
+			and has_table_privilege(nullif($1::text, ''), coalesce(to_regclass('datawatch.packs'), 'datawatch.outbox'), 'select')
+			and has_table_privilege(nullif($1::text, ''), 'datawatch.shapes', 'select') and has_table_privilege(nullif($1::text, ''), 'datawatch.progress', 'update'), false),
 		coalesce(to_jsonb(meta) ->> 'code', ''), `+leftoverSQL+` from datawatch.meta`, reader).Scan(&state.version, &state.granted, &state.code, &state.leftover)
 	if err != nil {
 		return state, fmt.Errorf("find out what is installed: %w", err)

@@ -409,3 +409,25 @@ func TestAnAdvisoryLockOfOthersHoldsNothingUp(t *testing.T) {
 	r.exec(`insert into fresh values (1)`)
 	expect(t, r.wait(1), `public.fresh insert {"id":1} after {"id":1}`)
 }
+
+// TestRightsThatSomebodyTookAreGivenAgain to the reader.
+func TestRightsThatSomebodyTookAreGivenAgain(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`, `drop role if exists dw_test_reader; create role dw_test_reader login password 'x'`)
+	t.Cleanup(func() {
+		db := r.session0()
+		_, _ = db.Exec(context.Background(), `drop owned by dw_test_reader cascade; drop role dw_test_reader`)
+		_ = db.Close(context.Background())
+	})
+	r.config.InstallDSN, r.config.DSN = r.config.DSN, r.as("dw_test_reader", "x")
+	r.install()
+	for _, right := range []string{"usage on schema datawatch", "select on datawatch.packs", "select on datawatch.shapes", "update on datawatch.progress", "truncate on datawatch.single_2"} {
+		r.exec("revoke " + right + " from dw_test_reader")
+		steps, err := r.source().Plan(t.Context())
+		if err != nil || len(steps) != 1 || !strings.Contains(steps[0].SQL, "grant usage on schema datawatch to") {
+			t.Errorf("%s: the plan is %v, %v", right, steps, err)
+		}
+		r.install()
+	}
+	r.exec(`insert into t values (1)`)
+	expect(t, r.wait(1), `public.t insert {"id":1} after {"id":1}`)
+}

@@ -215,7 +215,7 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 		steps = append(steps, Statement{SQL: "drop sequence datawatch.filled; -- which no function looks at any more", Lock: lockNone, Optional: true,
 			Why: "tidies up; what is captured doesn't depend on it"})
 	}
-	if reader != "" && !state.granted {
+	if reader != "" && (!state.granted || state.version < version) {
 		role := pgx.Identifier{reader}.Sanitize()
 		add("grant usage on schema datawatch to " + role + ";\n" +
 			"grant select on all tables in schema datawatch to " + role + ";\n" +
