@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"slices"
 )
@@ -100,17 +101,22 @@ func (r *reader) next(ctx context.Context, path []frame, i int) (*pack, error) {
 
 // prefetch reads what is behind the statements of a page, as far as it fits into one: most have little behind them.
 func (r *reader) prefetch(ctx context.Context, path []frame, page []pack) error {
-	var numbers, floors, parents []int64
-	var xids []string
+	var wanted []*pack
 	for i := range page {
 		p := &page[i]
 		begun := slices.ContainsFunc(path, func(f frame) bool { return f.Parent == p.seq })
-		if p.number() != 0 && !begun && !r.shelf.holds(p.seq) && !slices.Contains(parents, p.seq) {
-			numbers, xids, floors, parents = append(numbers, p.number()), append(xids, p.txid), append(floors, p.floor), append(parents, p.seq)
+		if p.number() != 0 && !begun && !r.shelf.holds(p.seq) {
+			wanted = append(wanted, p)
 		}
 	}
-	if len(parents) < 2 {
+	slices.SortFunc(wanted, func(a, b *pack) int { return cmp.Compare(a.seq, b.seq) }) // as they are read
+	wanted = slices.CompactFunc(wanted, func(a, b *pack) bool { return a.seq == b.seq })
+	if len(wanted) < 2 {
 		return nil // it is read when it is its turn
+	}
+	numbers, floors, parents, xids := make([]int64, len(wanted)), make([]int64, len(wanted)), make([]int64, len(wanted)), make([]string, len(wanted))
+	for i, p := range wanted {
+		numbers[i], xids[i], floors[i], parents[i] = p.number(), p.txid, p.floor, p.seq
 	}
 	rows, err := r.db.Query(ctx, r.queries.behind, numbers, xids, floors, parents, 0, 0, 0, r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes)
 	if err != nil {
@@ -124,7 +130,6 @@ func (r *reader) prefetch(ctx context.Context, path []frame, page []pack) error 
 	if n := len(packs); n > 0 && !last {
 		most = packs[n-1].parent
 	}
-	slices.Sort(parents)
 	for _, n := range parents {
 		if most != 0 && n >= most {
 			break

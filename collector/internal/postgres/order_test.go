@@ -191,13 +191,17 @@ func TestNumbersThatASessionMadeUpHideNothing(t *testing.T) {
 	}
 	insert := func(id int) string { return fmt.Sprintf(`insert into t values (%d); `, id) }
 	others := `set local datawatch.open = ''; insert into other values (1); `
+	at := func(place int) string { return fmt.Sprintf("set local datawatch.rows_1 = '%d'; ", place) }
 	for name, sql := range map[string]string{
+		"places that go back": own(1, 2, 3) + at(9) + insert(1) + own(1, 2, 4) + at(8) + insert(2) + own(1, 2, 5) + at(7) + insert(3) +
+			own(1, 2) + own(1, 3) + at(9) + insert(4) + own(1, 4) + at(8) + insert(5) + own(1, 5) + at(7) + insert(6) + own(1) + insert(7),
 		"behind itself":           own(777, 777) + insert(1) + own(777) + insert(2),
 		"behind each other":       own(1, 2) + insert(1) + own(2, 1) + insert(2),
 		"a number twice":          own(5, 6) + insert(1) + own(5) + insert(2) + others + own(5) + insert(3) + own(9, 10) + insert(4),
 		"a number twice, nested":  own(5, 6) + insert(1) + own(4, 5) + insert(2) + own(4, 5) + insert(3) + own(4) + insert(4) + own(4) + insert(5),
 		"behind one that is over": own(7) + insert(1) + own(7, 8) + insert(2),
 	} {
+		r.limits.pagePacks = 2
 		r.exec(`truncate t, other`)
 		r.exec(`begin`)
 		for _, one := range strings.SplitAfter(sql, "; ") {
