@@ -20,6 +20,7 @@ const (
 	causeTableNew       = string(reason.TableNew)
 	causePartition      = string(reason.PartitionChanged)
 	causeNotPublished   = string(reason.NoIdentity)
+	causeUnpublished    = string(reason.Unpublished)
 	causeTooLarge       = string(reason.RowTooLarge)
 	causeUnreadable     = string(reason.Unreadable)
 )
@@ -34,6 +35,7 @@ type whereabouts struct {
 	created  reason.Text   // why the slot was created just now; says nothing where it was there
 	// publications are their oids, all and inserts.
 	publications [2]uint32
+	redone       map[string]bool // tables that had to be published, or published anew, just now
 	now          time.Time
 	undone       *undoneError // the server's history was seen not to be the one that was read
 }

@@ -89,7 +89,7 @@ func (s *Source) checkTables(ctx context.Context, db *pgx.Conn, server *server, 
 	if err != nil {
 		return []daemon.Finding{{What: what + "tables", Err: err}}
 	}
-	steps, err := s.planPublications(ctx, db, *server, running)
+	steps, err := s.planPublications(ctx, db, *server, running, nil)
 	if err != nil {
 		return []daemon.Finding{{What: what + "publications", Err: err}}
 	}
@@ -128,7 +128,7 @@ func (s *Source) installable(ctx context.Context, tables []*table, missing int) 
 	defer postgres.CloseConn(ctx, db)
 	var oids []uint32
 	for _, t := range tables {
-		if t.inAll != t.wantAll || t.inInserts != t.wantInserts {
+		if t.missing() {
 			oids = append(oids, t.oid)
 		}
 	}

@@ -10,10 +10,15 @@
 // A replication slot, and two publications: one of everything, one of inserts and truncates alone, for tables without a
 // usable replica identity. An UPDATE of such a table fails if its updates are published, so that these are lost; the
 // server's statistics tell how many there were, and that is a gap. Each table is in the one that it belongs to; the catalog
-// is compared every two seconds. Where a table loses its replica identity (DROP CONSTRAINT of a primary key, ATTACH of a
-// partition that has none), an event trigger takes it out of the publication of updates in the same transaction; where the
-// installer may have none, which takes a superuser, the table can't be updated until the collector has seen it. The trigger's
-// function is in a schema of its own, datawatch_wal.
+// is compared every two seconds. Whatever somebody else does to them in between leaves other rows in the catalog, also where it
+// was undone at once: the table is taken out and added again, when its writers have ended, and a gap tells of the time from the last
+// look at which all was right, which progress has, until then. A publication that a stranger owns is refused: he could alter it at
+// any time.
+//
+// Where a table loses its replica identity (DROP CONSTRAINT of a primary key, ATTACH of a partition that has none), an event trigger
+// takes it out of the publication of updates in the same transaction; where the installer may have none, which takes a superuser,
+// the table can't be updated until the collector has seen it. The trigger's function is in a schema of its own, datawatch_wal. The
+// time until the collector has seen that a replica identity went, or came, is a gap.
 //
 // Partitions are published as themselves, not under their root (publish_via_partition_root): under it, TRUNCATE of a single
 // partition isn't sent at all, and the old rows of a partition whose replica identity isn't its root's come with nulls. The
@@ -68,7 +73,7 @@
 // A lost or dropped slot, a publication that was dropped (also where it was made anew since), another server behind the
 // address, and a failover that undid what was read begin a new epoch, with a gap. A failover that undid nothing goes on, if
 // the slot is there (PostgreSQL 17 keeps it on standbys that are told to). What a table held before it was published is a
-// gap, and so are rows that went with a partition; rows that came with one are read, as by a snapshot of it alone, and are a
+// gap, and so is what wasn't published for a time, and rows that went with a partition; rows that came with one are read, as by a snapshot of it alone, and are a
 // gap where they can't be. The rows of a dropped table go with a truncate.
 //
 // A copy of the server's files that has been written to until its WAL is as long as what was read names the same server and

@@ -129,8 +129,10 @@ func (r *reader) compare() {
 		}
 	}
 	r.uncaptured(now)
-	if !maps.Equal(r.known, now.tables) {
-		r.known, r.batch.tables = now.tables, now.tables
+	r.unpublished(now)
+	r.p.Right = now.right()
+	if !maps.Equal(r.known, now.tables) || !maps.Equal(r.rows, now.rows) {
+		r.takeTables(now)
 	}
 }
 

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 
@@ -17,31 +18,36 @@ const (
 	lockWrite = "SHARE ROW EXCLUSIVE on %s, for an instant: waits for its writers, and reads go on"
 )
 
-// publication is one as pg_publication shows it.
+//go:embed sql/publication.sql
+var publicationSQL string
+
+// publication is one as the catalog shows it.
 type publication struct {
 	there, asWanted bool
+	everything      bool // of all tables, which it can't be altered not to be
 	oid             uint32
+	schemas         []string // that it publishes, with whatever tables they have
 }
 
 func askPublications(ctx context.Context, db *pgx.Conn, n names, version int) (all, inserts publication, err error) {
-	computed := "true"
-	if version >= 180000 {
-		computed = "pubgencols = 's'"
+	schemas := "'{}'::text[]"
+	if version >= 150000 {
+		schemas = "array(select n.nspname::text from pg_publication_namespace pn join pg_namespace n on n.oid = pn.pnnspid where pn.pnpubid = p.oid order by 1)"
 	}
-	rows, err := db.Query(ctx, `select oid, pubname, not puballtables and not pubviaroot and pubinsert and pubtruncate
-		and pubupdate = (pubname = $1) and pubdelete = (pubname = $1) and `+computed+` from pg_publication where pubname in ($1, $2)`, n.all, n.inserts)
+	rows, err := db.Query(ctx, `select p.pubname, p.oid, `+publicationSQL+`, p.puballtables, `+schemas+` from pg_publication p where p.pubname in ($1, $2)`, n.all, n.inserts)
 	if err != nil {
 		return all, inserts, fmt.Errorf("look at the publications: %w", err)
 	}
-	var oid uint32
 	var name string
-	var asWanted bool
-	_, err = pgx.ForEachRow(rows, []any{&oid, &name, &asWanted}, func() error {
+	p := publication{there: true}
+	_, err = pgx.ForEachRow(rows, []any{&name, &p.oid, &p.asWanted, &p.everything, &p.schemas}, func() error {
+		p.asWanted = p.asWanted && len(p.schemas) == 0
 		if name == n.all {
-			all = publication{true, asWanted, oid}
+			all = p
 		} else {
-			inserts = publication{true, asWanted, oid}
+			inserts = p
 		}
+		p.schemas = nil
 		return nil
 	})
 	if err != nil {
@@ -61,7 +67,7 @@ func (s *Source) Plan(ctx context.Context) ([]postgres.Statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	steps, err := s.planPublications(ctx, db, server, slot != nil)
+	steps, err := s.planPublications(ctx, db, server, slot != nil, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -80,8 +86,8 @@ func (s *Source) planSlot(server server) postgres.Statement {
 	}
 }
 
-// planPublications makes the publications and has each table in the one that it belongs to.
-func (s *Source) planPublications(ctx context.Context, db *pgx.Conn, server server, running bool) ([]postgres.Statement, error) {
+// planPublications makes the publications and has each table in the one that it belongs to; anew where it isn't there as it was.
+func (s *Source) planPublications(ctx context.Context, db *pgx.Conn, server server, running bool, was memberships) ([]postgres.Statement, error) {
 	all, inserts, err := askPublications(ctx, db, s.names, server.version)
 	if err != nil {
 		return nil, err
@@ -90,7 +96,13 @@ func (s *Source) planPublications(ctx context.Context, db *pgx.Conn, server serv
 	if err != nil {
 		return nil, err
 	}
+	if err := s.refuseOwner(ctx, db, tables); err != nil {
+		return nil, err
+	}
 	var steps []postgres.Statement
+	add := func(format string, args ...any) {
+		steps = append(steps, postgres.Statement{SQL: fmt.Sprintf(format, args...), Lock: lockNone})
+	}
 	for _, p := range []struct {
 		name, publish string
 		is            publication
@@ -100,41 +112,48 @@ func (s *Source) planPublications(ctx context.Context, db *pgx.Conn, server serv
 			with += ", publish_generated_columns = stored"
 		}
 		switch {
+		case p.is.everything:
+			add("drop publication %s;", p.name)
+			fallthrough
 		case !p.is.there:
-			steps = append(steps, postgres.Statement{SQL: fmt.Sprintf("create publication %s with (%s);", p.name, with), Lock: lockNone})
+			add("create publication %s with (%s);", p.name, with)
 		case !p.is.asWanted:
-			steps = append(steps, postgres.Statement{SQL: fmt.Sprintf("alter publication %s set (%s);", p.name, with), Lock: lockNone})
+			add("alter publication %s set (%s);", p.name, with)
+			for _, schema := range p.is.schemas {
+				add("alter publication %s drop tables in schema %s;", p.name, pgx.Identifier{schema}.Sanitize())
+			}
 		}
 	}
 	for _, t := range tables {
-		steps = append(steps, s.planTable(t, running)...)
+		steps = append(steps, s.planTable(t, running, was)...)
 	}
 	keeping, err := s.planKeeping(ctx, db, server)
 	return append(steps, keeping...), err
 }
 
-// planTable takes a table out of a publication before it adds it to another. While the WAL is read, a table that is new
-// gets its writers waited for: what they wrote before isn't published, and nobody could tell whether it was all.
-func (s *Source) planTable(t *table, running bool) []postgres.Statement {
+// planTable takes a table out of a publication before it adds it to another. While the WAL is read, a table that is new there, or
+// is put right, gets its writers waited for: what they wrote before isn't published, and nobody could tell whether it was all.
+func (s *Source) planTable(t *table, running bool, was memberships) []postgres.Statement {
 	var steps []postgres.Statement
 	add := func(lock, format string, args ...any) {
 		steps = append(steps, postgres.Statement{Table: t.ident(), SQL: fmt.Sprintf(format, args...), Lock: fmt.Sprintf(lock, t.ident())})
 	}
-	if running && !t.inAll && !t.inInserts && (t.wantAll || t.wantInserts) {
+	anew := [2]bool{t.inAll && t.wantAll && (!t.sound[0] || was.changed(t, 0)), t.inInserts && t.wantInserts && (!t.sound[1] || was.changed(t, 1))}
+	if running && (anew[0] || anew[1] || t.wantAll && !t.inAll || t.wantInserts && !t.inAll && !t.inInserts) {
 		only := "only "
 		if t.partitioned {
 			only = "" // the partitions too
 		}
 		add(lockWrite, "lock table %s%s in share row exclusive mode;", only, t.ident())
 	}
-	for _, p := range []struct {
+	for i, p := range []struct {
 		name     string
 		is, want bool
 	}{{s.names.all, t.inAll, t.wantAll}, {s.names.inserts, t.inInserts, t.wantInserts}} {
-		if p.is && !p.want {
+		if p.is && !p.want || anew[i] {
 			add(lockAdd, "alter publication %s drop table only %s;", p.name, t.ident())
 		}
-		if !p.is && p.want {
+		if !p.is && p.want || anew[i] {
 			add(lockAdd, "alter publication %s add table only %s;", p.name, t.ident())
 		}
 	}
@@ -156,7 +175,7 @@ func (s *Source) Install(ctx context.Context) error {
 	if err := server.fitToInstall(s.config.AllowUnboundedWAL); err != nil {
 		return err
 	}
-	if err := s.installPublications(ctx, db, server, slot != nil, postgres.InstallTries); err != nil || slot != nil {
+	if _, err := s.installPublications(ctx, db, server, slot != nil, postgres.InstallTries, nil); err != nil || slot != nil {
 		return err
 	}
 	reader, err := s.connectReader(ctx)
@@ -167,29 +186,33 @@ func (s *Source) Install(ctx context.Context) error {
 	return createSlot(ctx, reader, s.names.slot, server.version)
 }
 
-// installPublications names in its error the tables that couldn't be done; the others are.
-func (s *Source) installPublications(ctx context.Context, db *pgx.Conn, server server, running bool, tries int) error {
-	steps, err := s.planPublications(ctx, db, server, running)
+// installPublications names in its error the tables that couldn't be done; the others are, those that had to be by name.
+func (s *Source) installPublications(
+	ctx context.Context, db *pgx.Conn, server server, running bool, tries int, was memberships,
+) (done map[string]bool, err error) {
+	steps, err := s.planPublications(ctx, db, server, running, was)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	done = map[string]bool{}
 	var failed []error
 	for _, group := range postgres.Groups(steps) {
 		err := postgres.Apply(ctx, db, tries, group)
 		switch {
 		case err == nil:
 			s.log.Info("published", "table", group[0].Table, "statements", len(group))
+			done[group[0].Table] = true
 		case group[0].Optional:
 			s.log.Warn("an optional part wasn't installed", "error", err)
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return done, ctx.Err()
 		case group[0].Table == "":
-			return fmt.Errorf("make the publications: %w", err)
+			return done, fmt.Errorf("make the publications: %w", err)
 		default:
 			failed = append(failed, fmt.Errorf("publish %s: %w", group[0].Table, err))
 		}
 	}
-	return errors.Join(failed...)
+	return done, errors.Join(failed...)
 }
 
 // Remove drops the slot, the publications and the event trigger; what wasn't read yet is lost.

@@ -40,7 +40,9 @@ type progress struct {
 	// may be empty ones, which servers before version 15 tell of.
 	Last doneTx    `json:"last,omitzero"`
 	At   time.Time `json:"at"` // of the newest transaction that is done
-	Open *openTx   `json:"open,omitempty"`
+	// Right is until when all was published, or else a gap tells of it.
+	Right time.Time `json:"right,omitzero"`
+	Open  *openTx   `json:"open,omitempty"`
 }
 
 // doneTx is what a server tells of a transaction, as long as its slot isn't past it. Another history of the same server doesn't
@@ -75,14 +77,16 @@ type knownTable struct {
 type knownTables map[uint32]knownTable
 
 type tablesEntry struct {
-	Version int         `json:"version"` // 1
-	Tables  knownTables `json:"tables"`
+	Version   int         `json:"version"` // 1
+	Tables    knownTables `json:"tables"`
+	Published memberships `json:"published,omitempty"` // not of earlier programs
 }
 
 // stored is all progress that was committed.
 type stored struct {
 	read   *progress // nil where there is none
 	tables knownTables
+	rows   memberships
 	// other is where capture by triggers ended.
 	otherEpoch event.Epoch
 	otherAt    time.Time
@@ -95,7 +99,7 @@ func parseProgress(p source.Progress) (stored, error) {
 		if err := json.Unmarshal(text, &t); err != nil {
 			return s, fmt.Errorf("read progress: %w", err)
 		}
-		s.tables = t.Tables
+		s.tables, s.rows = t.Tables, t.Published
 	}
 	text := p[entryRead]
 	if len(text) == 0 {
@@ -111,7 +115,7 @@ func parseProgress(p source.Progress) (stored, error) {
 		return s, fmt.Errorf("read progress: %w", err)
 	}
 	if head.Capture != captureName { // with versions of its own
-		s.otherEpoch, s.otherAt, s.tables = head.Epoch, head.At, nil
+		s.otherEpoch, s.otherAt, s.tables, s.rows = head.Epoch, head.At, nil, nil
 		return s, nil
 	}
 	if head.Version != progressVersion {
@@ -125,14 +129,14 @@ func parseProgress(p source.Progress) (stored, error) {
 }
 
 // source is the progress as it is committed; tables are given where they changed.
-func (p *progress) source(tables knownTables) (source.Progress, error) {
+func (p *progress) source(tables *tablesEntry) (source.Progress, error) {
 	text, err := json.Marshal(p)
 	if err != nil {
 		return nil, fmt.Errorf("write progress: %w", err)
 	}
 	out := source.Progress{entryRead: text}
 	if tables != nil {
-		if out[entryTables], err = json.Marshal(tablesEntry{progressVersion, tables}); err != nil {
+		if out[entryTables], err = json.Marshal(tables); err != nil {
 			return nil, fmt.Errorf("write progress: %w", err)
 		}
 	}

@@ -44,6 +44,7 @@ type reader struct {
 	proof     *proof   // nil where none is due
 	p         progress // behind all that was read
 	known     knownTables
+	rows      memberships
 	relations map[uint32]*relation
 	named     map[uint32]*pglogrepl.RelationMessage // tables that the stream told of, and nothing was asked about yet
 
@@ -69,7 +70,7 @@ type batch struct {
 	bytes  int
 	now    time.Time
 	p      progress
-	tables knownTables     // where they changed
+	tables *tablesEntry    // where they changed
 	also   source.Progress // of snapshots
 }
 

@@ -99,7 +99,7 @@ func (s *Source) Run(ctx context.Context, committed source.Progress, emit source
 		return fmt.Errorf("keep the session: %w", err)
 	}
 	w := whereabouts{server: server}
-	if err := s.prepare(ctx, db, &w, slot, from.read); err != nil {
+	if err := s.prepare(ctx, db, &w, slot, from); err != nil {
 		return err
 	}
 	walker := postgres.NewWalker(s.name, s.config, postgres.Options{MaxRecordBytes: s.options.MaxRecordBytes, Log: s.options.Log, Reporter: s.reporter})
@@ -141,7 +141,10 @@ func (s *Source) follow(ctx context.Context, r *reader, db *pgx.Conn, from store
 		return err
 	}
 	defer postgres.CloseConn(ctx, watching)
-	watch := &watcher{Source: s, db: watching, server: w.server, near: r.near, looks: r.looks, since: w.now, known: from.tables, published: w.publications}
+	watch := &watcher{
+		Source: s, db: watching, server: w.server, near: r.near, looks: r.looks, since: w.now, right: from.right(), known: from.tables, rows: from.rows,
+		redone: w.redone, published: w.publications,
+	}
 	if err := s.open(ctx, r, watch, from, w); err != nil {
 		return err
 	}
@@ -157,15 +160,19 @@ func (s *Source) follow(ctx context.Context, r *reader, db *pgx.Conn, from store
 
 // open decides where reading begins, tells the gap that lies before it, and has the server begin.
 func (s *Source) open(ctx context.Context, r *reader, watch *watcher, from stored, w whereabouts) error {
+	p, missing := begin(from, w)
+	anew := from.read == nil || missing != nil || from.tables == nil
+	if anew {
+		watch.known, watch.rows = nil, nil
+	}
 	first, err := watch.look(ctx)
 	if err != nil {
 		return err
 	}
-	p, missing := begin(from, w)
-	r.p, r.known = p, from.tables
-	if from.read == nil || missing != nil || r.known == nil {
-		r.known = first.tables
-		r.batch.tables = first.tables
+	r.p, r.known, r.rows = p, from.tables, from.rows
+	if anew {
+		r.p.Right = first.right()
+		r.takeTables(first)
 		if missing != nil {
 			for _, stream := range r.streams() {
 				r.gap(stream, *missing)
@@ -179,7 +186,7 @@ func (s *Source) open(ctx context.Context, r *reader, watch *watcher, from store
 	} else {
 		r.look = first
 	}
-	watch.known, watch.since = first.tables, first.at
+	watch.take(first)
 	r.sent = r.p.LSN
 	if err := r.recall(ctx); err != nil {
 		return err
@@ -208,7 +215,7 @@ func (r *reader) streams() []event.Stream {
 }
 
 // prepare makes what is missing, or says what it is.
-func (s *Source) prepare(ctx context.Context, db *pgx.Conn, w *whereabouts, old *slot, from *progress) error {
+func (s *Source) prepare(ctx context.Context, db *pgx.Conn, w *whereabouts, old *slot, from stored) error {
 	name := s.names.slot
 	if old != nil {
 		if err := old.usable(name, w.server); err != nil {
@@ -216,11 +223,18 @@ func (s *Source) prepare(ctx context.Context, db *pgx.Conn, w *whereabouts, old 
 		}
 		w.created = old.lost()
 	}
+	tables, err := s.listTables(ctx, db, w.server.version)
+	if err != nil {
+		return err
+	}
+	if err := s.refuseOwner(ctx, db, tables); err != nil {
+		return err
+	}
 	all, inserts, err := askPublications(ctx, db, s.names, w.server.version)
 	if err != nil {
 		return err
 	}
-	if old != nil && w.created.IsZero() && from.unpublished(old, all, inserts) {
+	if old != nil && w.created.IsZero() && from.read.unpublished(old, all, inserts) {
 		w.created = reason.SlotUnpublished.With()
 	}
 	if !s.config.ManageTriggers {
@@ -233,7 +247,7 @@ func (s *Source) prepare(ctx context.Context, db *pgx.Conn, w *whereabouts, old 
 		}
 		old = nil
 	}
-	if err := s.publish(ctx, db, w.server, old != nil); err != nil {
+	if w.redone, err = s.publish(ctx, db, w.server, old != nil, from.rows); err != nil {
 		return err
 	}
 	if old == nil {
@@ -252,29 +266,28 @@ func (s *Source) prepare(ctx context.Context, db *pgx.Conn, w *whereabouts, old 
 const installTries = 3
 
 // publish makes the publications. Tables that can't be had now are tried again while running.
-func (s *Source) publish(ctx context.Context, db *pgx.Conn, server server, running bool) error {
+func (s *Source) publish(ctx context.Context, db *pgx.Conn, server server, running bool, was memberships) (done map[string]bool, err error) {
 	if s.config.InstallDSN != "" {
-		var err error
 		if db, err = s.connectInstaller(ctx); err != nil {
-			return err
+			return nil, err
 		}
 		defer postgres.CloseConn(ctx, db)
 	}
-	err := s.installPublications(ctx, db, server, running, installTries)
+	done, err = s.installPublications(ctx, db, server, running, installTries, was)
 	if ctx.Err() != nil {
-		return errors.Join(err, ctx.Err())
+		return nil, errors.Join(err, ctx.Err())
 	}
 	all, inserts, asked := askPublications(ctx, db, s.names, server.version)
 	if asked != nil {
-		return asked
+		return nil, asked
 	}
 	if err != nil && (!all.there || !inserts.there) {
-		return err
+		return nil, err
 	}
 	if err != nil {
 		s.log.Warn("not everything could be published", "error", err)
 	}
-	return nil
+	return done, nil
 }
 
 // asInstalled takes what somebody else made.

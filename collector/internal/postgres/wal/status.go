@@ -44,13 +44,16 @@ func (s *Source) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.refuseOwner(ctx, db, tables); err != nil {
+		return nil, err
+	}
 	status := &Status{Slot: s.names.slot, There: slot != nil, Complete: slot != nil && slot.lost().IsZero() && all.asWanted && inserts.asWanted}
 	if slot != nil {
 		status.State, status.Retained = slot.WALStatus, slot.Retained
 	}
 	without := withoutUpdates(tables)
 	for _, t := range tables {
-		missing := t.inAll != t.wantAll || t.inInserts != t.wantInserts
+		missing := t.missing()
 		if !t.wantAll && !t.wantInserts && !missing {
 			continue
 		}

@@ -12,7 +12,7 @@ import (
 //go:embed sql/tables.sql
 var tablesTemplate string
 
-var tablesSQL = strings.ReplaceAll(tablesTemplate, "{{updates}}", updatesOf("$3::boolean"))
+var tablesSQL = strings.NewReplacer("{{updates}}", updatesOf("$3::boolean"), "{{publication}}", strings.TrimSpace(publicationSQL)).Replace(tablesTemplate)
 
 // table is a relation that could be captured: a table, a partition, or the root of a partition tree or of a part of one.
 type table struct {
@@ -27,10 +27,17 @@ type table struct {
 	primary              bool   // has a primary key that isn't deferrable
 	inAll, inInserts     bool   // the publications that it is in
 	wantAll, wantInserts bool
+	rows                 [2]string // by which rows of the catalog it is in all, and in inserts
+	sound                [2]bool   // all of it that the publication is to publish is published
 }
 
 func (t *table) ident() string   { return pgx.Identifier{t.schema, t.name}.Sanitize() }
 func (t *table) partition() bool { return t.root != t.oid }
+
+// missing tells whether the table isn't published as it is to be.
+func (t *table) missing() bool {
+	return t.inAll != t.wantAll || t.inInserts != t.wantInserts || t.wantAll && !t.sound[0] || t.wantInserts && !t.sound[1]
+}
 
 // listTables finds all tables, and decides which publication each one of those that are selected belongs to.
 func (s *Source) listTables(ctx context.Context, db *pgx.Conn, version int) (all []*table, err error) {
@@ -40,8 +47,10 @@ func (s *Source) listTables(ctx context.Context, db *pgx.Conn, version int) (all
 	}
 	all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*table, error) {
 		t := new(table)
-		return t, row.Scan(&t.oid, &t.schema, &t.name, &t.partitioned, &t.root, &t.rootSchema, &t.rootName, &t.permanent, &t.identity,
-			&t.updates, &t.primary, &t.inAll, &t.inInserts)
+		err := row.Scan(&t.oid, &t.schema, &t.name, &t.partitioned, &t.root, &t.rootSchema, &t.rootName, &t.permanent, &t.identity,
+			&t.updates, &t.primary, &t.rows[0], &t.sound[0], &t.rows[1], &t.sound[1])
+		t.inAll, t.inInserts = t.rows[0] != "", t.rows[1] != ""
+		return t, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list tables: %w", err)
@@ -82,8 +91,9 @@ func (s *Source) assign(all []*table) {
 	}
 }
 
-// captured are the relations whose rows come, with what their stream is named for.
-func captured(all []*table) knownTables {
+// captured are the relations whose rows come, with what their stream is named for. Those that came before are among them as long as
+// they are to come: somebody took them out of a publication.
+func captured(all []*table, before knownTables) knownTables {
 	published := map[uint32]bool{}
 	for _, t := range all {
 		if t.inAll || t.inInserts {
@@ -92,7 +102,10 @@ func captured(all []*table) knownTables {
 	}
 	known := knownTables{}
 	for _, t := range all {
-		if (published[t.oid] || published[t.root]) && !t.partitioned && t.permanent {
+		if t.partitioned || !t.permanent {
+			continue
+		}
+		if _, came := before[t.oid]; published[t.oid] || published[t.root] || came && (wanted(all, t.oid) || wanted(all, t.root)) {
 			known[t.oid] = knownTable{Schema: t.rootSchema, Table: t.rootName, Root: t.partition()}
 		}
 	}

@@ -58,6 +58,7 @@ func TestTablesAreFollowedWhileRunning(t *testing.T) {
 	r.awaitPublished("empty", n.inserts)
 	r.exec(`update empty set id = 2; insert into empty values (3)`) // fails where its updates are published
 	await(5)
+	r.awaitLast(func(e event.Raw) bool { return brief(t, e) == `public.empty gap `+causeNotPublished })
 	r.exec(`alter table empty replica identity full`)
 	r.awaitPublished("empty", n.all)
 	r.exec(`update empty set id = 9 where id = 3`)

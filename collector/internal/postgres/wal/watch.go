@@ -35,6 +35,10 @@ type look struct {
 	there      map[uint32]bool // relations that exist
 	fresh      map[uint32]freshTable
 	uncaptured []uncaptured
+
+	rows        memberships          // those that are right, and else those that were
+	wrong       map[uint32]time.Time // relations that aren't published as they are to be, and until when that was told
+	unpublished []unpublished
 }
 
 // freshTable is a relation that wasn't captured at the look before.
@@ -66,6 +70,18 @@ func (l *look) after(earlier *look) {
 		}
 	}
 	l.uncaptured = append(earlier.uncaptured, l.uncaptured...)
+	l.unpublished = append(earlier.unpublished, l.unpublished...)
+}
+
+// right is until when all that wasn't published is told.
+func (l *look) right() time.Time {
+	right := l.at
+	for _, told := range l.wrong {
+		if told.Before(right) {
+			right = told
+		}
+	}
+	return right.UTC()
 }
 
 // watcher keeps publications as they are to be, and looks after the slot.
@@ -81,6 +97,10 @@ type watcher struct {
 	warned  bool
 
 	published [2]uint32 // the publications' oids
+	rows      memberships
+	right     time.Time            // the last look, in an earlier run where there was none
+	wrong     map[uint32]time.Time // as in look
+	redone    map[string]bool      // tables that had to be published, or published anew, since the last look
 }
 
 func (w *watcher) run(ctx context.Context) error {
@@ -102,8 +122,14 @@ func (w *watcher) run(ctx context.Context) error {
 		default:
 		}
 		w.looks <- now
-		w.known, w.since = now.tables, now.at
+		w.take(now)
 	}
+}
+
+// take has the next look be compared with this one.
+func (w *watcher) take(now *look) {
+	w.known, w.since, w.right = now.tables, now.at, now.at
+	w.rows, w.wrong, w.redone = now.rows, now.wrong, nil
 }
 
 // once looks after everything. A server that doesn't answer is an error, and the run ends.
@@ -122,11 +148,11 @@ func (w *watcher) once(ctx context.Context) (*look, error) {
 	return w.look(ctx)
 }
 
-// reconcile publishes what is new. What can't be done now is tried again at the next time.
+// reconcile publishes what is new, and puts right what is otherwise than it was. What can't be done now is tried again at the next time.
 func (w *watcher) reconcile(ctx context.Context) {
 	db := w.db
 	if w.config.InstallDSN != "" {
-		steps, err := w.planPublications(ctx, w.db, w.server, true)
+		steps, err := w.planPublications(ctx, w.db, w.server, true, w.rows)
 		if err == nil && len(steps) == 0 {
 			return // nothing to connect for
 		}
@@ -136,7 +162,8 @@ func (w *watcher) reconcile(ctx context.Context) {
 		}
 		defer postgres.CloseConn(ctx, db)
 	}
-	if err := w.installPublications(ctx, db, w.server, true, 1); err != nil && ctx.Err() == nil {
+	var err error
+	if w.redone, err = w.installPublications(ctx, db, w.server, true, 1, w.rows); err != nil && ctx.Err() == nil {
 		w.log.Warn("publications can't be kept as they are to be", "error", err)
 	}
 }
@@ -205,7 +232,8 @@ func (w *watcher) look(ctx context.Context) (*look, error) {
 	if err != nil {
 		return nil, err
 	}
-	now.tables = captured(all)
+	now.tables = captured(all, w.known)
+	w.judge(now, all)
 	for _, t := range all {
 		now.there[t.oid] = true
 		if _, is := now.tables[t.oid]; !is {

@@ -1,16 +1,24 @@
 -- Tables that could be captured, partitions too: whose partition tree each belongs to, whether an UPDATE of it could be
--- published (its replica identity is there, and can be sent), and in which of the publications $1 and $2 it is. $3: the
--- server publishes stored generated columns.
+-- published (its replica identity is there, and can be sent), and in which of the publications $1 and $2 it is: by which rows of
+-- the catalog, whose oid or xmin is another one after whatever was done to them, and whether all of it is published, without a row
+-- filter or a list of columns. $3: the server publishes stored generated columns.
+with published as (
+  select p.pubname, pr.prrelid, concat_ws('.', p.oid, p.xmin, pr.oid, pr.xmin) as rows,
+         {{publication}} and coalesce(to_jsonb(pr) ->> 'prqual', to_jsonb(pr) ->> 'prattrs') is null as sound
+  from pg_publication_rel pr join pg_publication p on p.oid = pr.prpubid
+  where p.pubname in ($1, $2)
+)
 select c.oid, n.nspname, c.relname, c.relkind = 'p', coalesce(r.oid, c.oid), coalesce(rn.nspname, n.nspname), coalesce(r.relname, c.relname),
        c.relpersistence = 'p', c.relreplident::text,
        {{updates}},
        exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary and i.indisvalid and i.indimmediate),
-       exists (select from pg_publication_rel pr join pg_publication p on p.oid = pr.prpubid where pr.prrelid = c.oid and p.pubname = $1),
-       exists (select from pg_publication_rel pr join pg_publication p on p.oid = pr.prpubid where pr.prrelid = c.oid and p.pubname = $2)
+       coalesce(whole.rows, ''), coalesce(whole.sound, false), coalesce(inserts.rows, ''), coalesce(inserts.sound, false)
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 left join pg_class r on r.oid = pg_partition_root(c.oid)
 left join pg_namespace rn on rn.oid = r.relnamespace
+left join published whole on whole.prrelid = c.oid and whole.pubname = $1
+left join published inserts on inserts.prrelid = c.oid and inserts.pubname = $2
 where c.relkind in ('r', 'p') and c.relpersistence <> 't'
   and n.nspname not in ('pg_catalog', 'information_schema', 'datawatch') and n.nspname not like 'pg\_%'
 order by n.nspname, c.relname

@@ -1,0 +1,133 @@
+package wal
+
+import (
+	"time"
+
+	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
+)
+
+// memberships are, by relation, the rows of the catalog by which the publications, all and inserts, had it when it was last known
+// that everything of it was published. Whatever somebody does to a publication, or to what is in it, and be it undone before anybody
+// looks, leaves other rows.
+type memberships map[uint32][2]string
+
+// updates tells whether a table's updates were published, with its tree or by itself.
+func (m memberships) updates(t *table) bool { return m[t.oid][0] != "" || m[t.root][0] != "" }
+
+// changed tells whether a table isn't in a publication any more as it was.
+func (m memberships) changed(t *table, publication int) bool {
+	was := m[t.oid][publication]
+	return was != "" && was != t.rows[publication]
+}
+
+// unpublished is a time in which not every change of a stream may have been published, since a publication wasn't as it is to be.
+type unpublished struct {
+	table    knownTable
+	from, to time.Time
+	identity string // of which table the replica identity came or went; "" where that isn't why
+}
+
+// judge finds which of the tables that were captured were, or are, not published as they are to be. One that isn't yet is told, and
+// what follows when it is.
+func (w *watcher) judge(now *look, all []*table) {
+	now.rows, now.wrong = memberships{}, map[uint32]time.Time{}
+	told := map[unpublished]bool{}
+	for _, t := range all {
+		rows, right, touched := w.judgeTable(t)
+		if rows != [2]string{} {
+			now.rows[t.oid] = rows
+		}
+		since, wasWrong := w.wrong[t.oid]
+		gap := unpublished{table: knownTable{Schema: t.rootSchema, Table: t.rootName}, from: w.right, to: now.at}
+		if t.wantAll && !w.rows.updates(t) && (w.rows[t.oid][1] != "" || w.rows[t.root][1] != "") {
+			gap.identity, touched = t.ident(), true
+		}
+		switch {
+		case !w.came(t):
+			continue
+		case !right && wasWrong:
+			now.wrong[t.oid] = since
+			continue
+		case !right:
+			now.wrong[t.oid] = now.at
+		case wasWrong:
+			gap.from = since
+		case !touched:
+			continue
+		}
+		if !told[gap] { // by the tree's root, or another partition
+			told[gap] = true
+			now.unpublished = append(now.unpublished, gap)
+		}
+	}
+	for _, t := range withoutUpdates(all) {
+		if known, came := w.known[t.oid]; came && w.rows.updates(t) && !now.rows.updates(t) {
+			now.unpublished = append(now.unpublished, unpublished{known, w.right, now.at, t.ident()})
+		}
+	}
+}
+
+// judgeTable tells whether a table is published as it is to be, and whether it was touched since the last look. Where it is put right by
+// us, it is right only when that was done: whoever wrote to it when somebody else added it wasn't waited for.
+func (w *watcher) judgeTable(t *table) (rows [2]string, right, touched bool) {
+	right = true
+	redone := w.redone[t.ident()]
+	for i, want := range [2]bool{t.wantAll, t.wantInserts} {
+		changed := w.rows.changed(t, i)
+		switch {
+		case !want:
+			rows[i] = t.rows[i]
+		case t.sound[i] && (!changed || redone || !w.config.ManageTriggers):
+			rows[i] = t.rows[i]
+			touched = touched || changed
+		default:
+			rows[i] = w.rows[t.oid][i]
+			right = false
+		}
+	}
+	_, was := w.rows[t.oid]
+	return rows, right, touched || redone && !was
+}
+
+// came tells whether changes of a table, or of a partition tree, were captured at the last look.
+func (w *watcher) came(t *table) bool {
+	if !t.partitioned {
+		_, came := w.known[t.oid]
+		return came
+	}
+	for _, known := range w.known {
+		if known.Root && known.Schema == t.schema && known.Table == t.name {
+			return true
+		}
+	}
+	return false
+}
+
+// unpublished tells of what may not have been published.
+func (r *reader) unpublished(now *look) {
+	for _, u := range now.unpublished {
+		cause, do := causeUnpublished, reason.DoUnpublished.With(r.names.all, r.names.inserts)
+		if u.identity != "" {
+			cause, do = causeNotPublished, reason.DoNoIdentity.With(u.identity)
+		}
+		r.gap(r.streamOf(u.table), event.Gap{From: u.from.UTC(), To: u.to.UTC(), Cause: cause}.Advising(do))
+	}
+}
+
+// takeTables takes what a look found for known, and has it committed.
+func (r *reader) takeTables(now *look) {
+	r.known, r.rows = now.tables, now.rows
+	r.batch.tables = &tablesEntry{progressVersion, now.tables, now.rows}
+}
+
+// right is when the publications were last known to be right; earlier programs noted no more than what they had read.
+func (s *stored) right() time.Time {
+	if s.read == nil {
+		return time.Time{}
+	}
+	if s.read.Right.IsZero() {
+		return s.read.At
+	}
+	return s.read.Right
+}
