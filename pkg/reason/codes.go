@@ -119,6 +119,8 @@ const (
 	SlotIsLost        Code = "slot_is_lost"
 	SlotNearlyLost    Code = "slot_nearly_lost"
 	SlotMaking        Code = "slot_making"
+	SlotMovedNow      Code = "slot_moved_now"
+	SlotHeld          Code = "slot_held"
 	PublicationGone   Code = "publication_gone"
 	PublicationOwner  Code = "publication_owner"
 	MongoNoAddress    Code = "mongodb_no_address"

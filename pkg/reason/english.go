@@ -129,6 +129,8 @@ var english = map[Code]string{
 	SlotIsLost:        "the slot {slot} is lost: {why}",
 	SlotNearlyLost:    "the slot {slot} is about to be lost: it holds back {held:count} bytes of WAL, and after {left:count} more the server removes them; raise max_slot_wal_keep_size, or see why datawatch doesn't get on",
 	SlotMaking:        "making the slot {slot}: waits for the transactions that are running now",
+	SlotMovedNow:      "the slot {slot} was moved on by another session before it could be read",
+	SlotHeld:          "the slot {slot} is held by another session (pid {pid}, role {role}), which takes what was to be captured: end that session",
 	PublicationGone:   "a publication of {all} and {inserts} was dropped while it was read",
 	PublicationOwner:  "the publication {publication} belongs to the role {owner}, which could hide changes, or have others' writes fail: drop it, or: alter publication {publication} owner to {role}",
 	MongoNoAddress:    "connect: uri is no address, or (mongodb+srv) what DNS has under its name isn't one",

@@ -117,6 +117,8 @@ var vietnamese = map[Code]string{
 	SlotIsLost:        "slot {slot} đã mất: {why}",
 	SlotNearlyLost:    "slot {slot} sắp mất: nó đang giữ {held:count} byte WAL, thêm {left:count} byte nữa thì máy chủ sẽ xóa; hãy tăng max_slot_wal_keep_size, hoặc xem vì sao datawatch không theo kịp",
 	SlotMaking:        "đang tạo slot {slot}: chờ các giao dịch đang chạy kết thúc",
+	SlotMovedNow:      "slot {slot} đã bị phiên khác dời vị trí trước khi đọc được",
+	SlotHeld:          "slot {slot} đang bị phiên khác giữ (pid {pid}, role {role}), phiên đó lấy mất những gì cần thu nhận: hãy kết thúc nó",
 	PublicationGone:   "một trong hai publication {all} và {inserts} đã bị xóa trong lúc đọc",
 	PublicationOwner:  "publication {publication} thuộc role {owner}, role này có thể che giấu thay đổi, hoặc làm lệnh ghi của người khác thất bại: xóa nó, hoặc chạy: alter publication {publication} owner to {role}",
 	MongoNoAddress:    "kết nối: uri không phải là địa chỉ hợp lệ, hoặc (mongodb+srv) thứ DNS ghi dưới tên đó không phải địa chỉ",

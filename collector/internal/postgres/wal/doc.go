@@ -36,7 +36,7 @@
 // A batch ends with a transaction, or at a size; of a transaction that is done in part, progress names the last change by
 // its place in the WAL, and by a count where a record holds several. What comes again after a restart is skipped. Only what
 // the broker has taken is confirmed to the server, and a place is never confirmed that progress doesn't have: a slot that is
-// ahead of progress was moved by somebody else, which is a gap. Progress that was lost is told where the server counts what is
+// ahead of progress was moved by somebody else, which is a gap; it is looked at again when nobody else can have it any more. Progress that was lost is told where the server counts what is
 // read from a slot (14 and later). Where nothing is captured, progress alone is committed every
 // ten seconds, so that the slot moves on; nothing is written to the database for it.
 //

@@ -115,6 +115,9 @@ func (r *reader) beginStream(ctx context.Context, about *server) error {
 	if slot == nil {
 		return reason.New(reason.SlotDroppedNow.With(r.names.slot))
 	}
+	if slot.confirmed > r.p.LSN { // by a session that held it until now
+		return reason.New(reason.SlotMovedNow.With(r.names.slot))
+	}
 	if r.proof = newProof(&r.p, slot.confirmed); r.proof != nil {
 		r.stream.startsAt(slot.confirmed)
 	}

@@ -234,6 +234,18 @@ func endReader(ctx context.Context, db *pgx.Conn, name string) error {
 	return err
 }
 
+// slotHolder names the session that reads from the slot.
+func slotHolder(ctx context.Context, db *pgx.Conn, name string) reason.Text {
+	var pid int32
+	var role string
+	err := db.QueryRow(ctx, `select coalesce(s.active_pid, 0), coalesce(a.usename, '') from pg_replication_slots s left join pg_stat_activity a on a.pid = s.active_pid
+		where s.slot_name = $1`, name).Scan(&pid, &role)
+	if err != nil { // which whoever asks next is told
+		pid, role = 0, ""
+	}
+	return reason.SlotHeld.With(name, pid, strconv.Quote(role))
+}
+
 // switchedAt is where the server left a timeline, as its history says; 0 where it doesn't name it.
 func switchedAt(history []byte, timeline int32) pglogrepl.LSN {
 	for line := range strings.Lines(string(history)) {

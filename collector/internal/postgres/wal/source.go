@@ -193,12 +193,16 @@ func (s *Source) open(ctx context.Context, r *reader, watch *watcher, from store
 	}
 	return retry(ctx, func() error {
 		err := r.beginStream(ctx, &w.server)
-		if hasCode(err, codeInUse) { // of a collector that was fenced by now, or died without the server's knowing
-			if err := endReader(ctx, r.catalog.db, s.names.slot); err != nil {
-				s.log.Warn("the slot is in use, and its reader can't be ended", "error", err)
-			}
+		if !hasCode(err, codeInUse) {
+			return err
 		}
-		return err
+		// Of a collector that was fenced by now, or died without the server's knowing, or of somebody else.
+		held := slotHolder(ctx, r.catalog.db, s.names.slot)
+		if denied := endReader(ctx, r.catalog.db, s.names.slot); denied != nil {
+			s.log.Warn("the slot is in use, and its reader can't be ended", "error", denied)
+			s.reporter.State(source.Connecting, held)
+		}
+		return reason.Wrap(err, held)
 	}, codeInUse)
 }
 
