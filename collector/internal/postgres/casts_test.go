@@ -320,6 +320,13 @@ func TestNoPartitionKeyOfOthersIsComputed(t *testing.T) {
 			t.Errorf("installed with %v", err)
 		}
 	}
+	r.exec(`set role dw_test_attacker; create table evil.branched (id int) partition by list (id); create trigger mine after insert on evil.branched for each row execute function evil.nothing(); reset role`)
+	_ = r.source().Install(t.Context())
+	gone := fmt.Sprintf("_datawatch_gone_%d", r.number(`select 'evil.branched'::regclass::oid::bigint`))
+	r.exec(`drop trigger ` + gone + ` on evil.branched; set role dw_test_attacker; create table evil.below partition of evil.branched for values in (1) partition by list ((id + evil.constant('below'))); reset role`)
+	if err := r.source().Install(t.Context()); err == nil || !strings.Contains(err.Error(), "the partition key of evil.branched runs a function of somebody's") {
+		t.Errorf("a trigger that was dropped was made again with %v", err)
+	}
 	r.exec(`set role dw_test_attacker; create table evil.late (id int) partition by list ((id + evil.constant('key'))); create table evil.late0 partition of evil.late for values in (0); reset role`)
 	_ = r.source().Install(t.Context())
 	r.exec(`set role dw_test_attacker; create trigger mine after insert on evil.late for each row execute function evil.nothing(); reset role`)

@@ -2,11 +2,14 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/testrig"
@@ -263,5 +266,23 @@ func TestATablesNameSpeaksForNoOtherTable(t *testing.T) {
 		return !strings.HasPrefix(line, "public.victim ")
 	})) {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestASerializationFailureIsTheApplications: the transaction can't be saved, so nothing is missing, and nothing is counted.
+func TestASerializationFailureIsTheApplications(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	r.exec(`create function fail() returns trigger language plpgsql as $$ begin raise serialization_failure; end $$;
+		create trigger fail before insert on datawatch.single_0 for each row execute function fail(); create trigger fail before insert on datawatch.outbox_0 for each row execute function fail()`)
+	for _, sql := range []string{`insert into t values (1)`, `insert into t values (1), (2)`} {
+		_, err := r.db.Exec(t.Context(), sql)
+		var server *pgconn.PgError
+		if !errors.As(err, &server) || server.Code != "40001" {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+	if r.number(`select count(*) from datawatch.failures where is_called`) != 0 {
+		t.Error("failures are counted")
 	}
 }

@@ -317,7 +317,7 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 		if slices.Contains(t.triggers, name) || t.disabled {
 			continue
 		}
-		if t.root && name == t.rowTriggers()[0] {
+		if t.root && slices.Contains(t.rowTriggers(), name) {
 			add(lockNone, fmt.Sprintf("select datawatch.refuse_key(%d);", t.oid))
 		}
 		add(lock, t.createTrigger(name, function))
