@@ -17,7 +17,8 @@
 //
 // Where a table loses its replica identity (DROP CONSTRAINT of a primary key, ATTACH of a partition that has none), an event trigger
 // takes it out of the publication of updates in the same transaction; where the installer may have none, which takes a superuser,
-// the table can't be updated until the collector has seen it. The trigger's function is in a schema of its own, datawatch_wal. The
+// the table can't be updated until the collector has seen it. So can't one whose tree somebody else has locked then, which holds up
+// no other. The trigger's function is in a schema of its own, datawatch_wal. The
 // time until the collector has seen that a replica identity went, or came, is a gap.
 //
 // Partitions are published as themselves, not under their root (publish_via_partition_root): under it, TRUNCATE of a single

@@ -13,6 +13,7 @@ import (
 // SQLSTATEs (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 const (
 	codeInUse     = "55006" // the slot is read by another session
+	codeLocked    = "55P03" // lock_timeout
 	codeNoFile    = "58P01" // WAL was removed
 	codeUndefined = "42704" // a publication isn't there
 )

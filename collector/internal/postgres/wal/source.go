@@ -141,6 +141,9 @@ func (s *Source) follow(ctx context.Context, r *reader, db *pgx.Conn, from store
 		return err
 	}
 	defer postgres.CloseConn(ctx, watching)
+	if _, err := watching.Exec(ctx, "set lock_timeout = '"+postgres.LockTimeout+"'"); err != nil {
+		return fmt.Errorf("watch the tables: %w", err)
+	}
 	watch := &watcher{
 		Source: s, db: watching, server: w.server, near: r.near, looks: r.looks, since: w.now, right: from.right(), known: from.tables, rows: from.rows,
 		redone: w.redone, published: w.publications,

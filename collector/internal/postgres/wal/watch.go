@@ -239,7 +239,7 @@ func (w *watcher) look(ctx context.Context) (*look, error) {
 		if _, is := now.tables[t.oid]; !is {
 			continue
 		}
-		if _, was := w.known[t.oid]; !was {
+		if _, was := w.known[t.oid]; !was && w.known != nil {
 			if now.fresh[t.oid], err = w.freshTable(ctx, t); err != nil {
 				return nil, err
 			}
@@ -258,13 +258,18 @@ func (w *watcher) look(ctx context.Context) (*look, error) {
 }
 
 // freshTable looks at a table that is new. One that was made as a partition has the type of its rows from the transaction
-// that put it into the tree.
+// that put it into the tree. One that somebody locks isn't waited for, and taken for one with rows.
 func (w *watcher) freshTable(ctx context.Context, t *table) (freshTable, error) {
 	f := freshTable{name: t.ident()}
-	err := w.db.QueryRow(ctx, `select coalesce(pg_relation_size(c.oid), 0) > 0,
-		coalesce((select i.xmin <> y.xmin from pg_inherits i join pg_type y on y.oid = c.reltype where i.inhrelid = c.oid), false)
-		from pg_class c where c.oid = $1`, t.oid).Scan(&f.rows, &f.attached)
-	if err != nil && err != pgx.ErrNoRows { //nolint:errorlint // pgx returns it as it is
+	err := w.db.QueryRow(ctx, `select coalesce((select i.xmin <> y.xmin from pg_inherits i join pg_type y on y.oid = c.reltype where i.inhrelid = c.oid), false)
+		from pg_class c where c.oid = $1`, t.oid).Scan(&f.attached)
+	if err == nil {
+		err = w.db.QueryRow(ctx, "select coalesce(pg_relation_size($1::oid), 0) > 0", t.oid).Scan(&f.rows)
+	}
+	switch {
+	case hasCode(err, codeLocked):
+		f.rows = true
+	case err != nil && err != pgx.ErrNoRows: //nolint:errorlint // pgx returns it as it is
 		return f, fmt.Errorf("look at %s: %w", t.ident(), err)
 	}
 	return f, nil

@@ -3,21 +3,34 @@ declare
   leaf regclass;
 begin
   for lost in
-    select published.prrelid::regclass as relation, c.relispartition and c.relkind = 'r' as by_itself, c.relkind = 'p' as tree,
-      exists (select from pg_publication_rel pr join pg_publication p on p.oid = pr.prpubid where pr.prrelid = published.prrelid and p.pubname = '{{inserts}}') as inserts
-    from pg_publication_rel published join pg_publication p on p.oid = published.prpubid join pg_class c on c.oid = published.prrelid
-    where p.pubname = '{{all}}' and case when c.relkind <> 'p' then not ({{updates}}) else exists (
-      select from pg_partition_tree(published.prrelid) member join pg_class c on c.oid = member.relid where member.isleaf and not ({{updates}})) end
+    with recursive member(root, relid) as (
+      select pr.prrelid, pr.prrelid from pg_publication_rel pr join pg_publication p on p.oid = pr.prpubid where p.pubname = '{{all}}'
+      union all -- pg_partition_tree waits for whoever locks a partition
+      select member.root, i.inhrelid from member join pg_class t on t.oid = member.relid and t.relkind = 'p' join pg_inherits i on i.inhparent = t.oid
+    ), part as (
+      select member.root, member.relid, {{updates}} as updates from member join pg_class c on c.oid = member.relid and c.relkind = 'r'
+    )
+    select c.oid::regclass as relation, c.relispartition and c.relkind = 'r' as by_itself,
+      exists (select from pg_publication_rel pr join pg_publication p on p.oid = pr.prpubid where pr.prrelid = c.oid and p.pubname = '{{inserts}}') as inserts,
+      array(select part.relid::regclass from part where part.root = c.oid and part.updates) as leaves
+    from pg_class c where exists (select from part where part.root = c.oid and not part.updates)
   loop
-    execute format('alter publication {{all}} drop table only %s', lost.relation);
-    if not lost.by_itself and not lost.inserts then
-      execute format('alter publication {{inserts}} add table only %s', lost.relation);
-    end if;
-    if lost.tree then
-      for leaf in select member.relid from pg_partition_tree(lost.relation) member join pg_class c on c.oid = member.relid where member.isleaf and {{updates}} loop
+    begin
+      execute format('alter publication {{all}} drop table only %s', lost.relation);
+      if not lost.by_itself and not lost.inserts then
+        execute format('alter publication {{inserts}} add table only %s', lost.relation);
+      end if;
+    exception when others then -- locked: it is left to the collector, and no other table is waited for as long
+      perform set_config('lock_timeout', '1ms', true);
+      continue;
+    end;
+    foreach leaf in array lost.leaves loop
+      begin
         execute format('alter publication {{all}} add table only %s', leaf);
-      end loop;
-    end if;
+      exception when others then
+        perform set_config('lock_timeout', '1ms', true);
+      end;
+    end loop;
   end loop;
 exception when others then
   null;
