@@ -9,7 +9,7 @@
 //
 // A replication slot, and two publications: one of everything, one of inserts and truncates alone, for tables without a
 // usable replica identity. An UPDATE of such a table fails if its updates are published, so that these are lost; the
-// server's statistics tell how many there were, and that is a gap. Each table is in the one that it belongs to; the catalog
+// server's statistics tell how many there were, since the last look that progress has, and that is a gap. Each table is in the one that it belongs to; the catalog
 // is compared every two seconds. Whatever somebody else does to them in between leaves other rows in the catalog, also where it
 // was undone at once: the table is taken out and added again, when its writers have ended, and a gap tells of the time from the last
 // look at which all was right, which progress has, until then. A publication that a stranger owns is refused: he could alter it at

@@ -131,7 +131,7 @@ func (r *reader) compare() {
 	r.uncaptured(now)
 	r.unpublished(now)
 	r.p.Right = now.right()
-	if !maps.Equal(r.known, now.tables) || !maps.Equal(r.rows, now.rows) {
+	if !maps.Equal(r.known, now.tables) || !maps.Equal(r.rows, now.rows) || !r.counted.equal(now.counted) {
 		r.takeTables(now)
 	}
 }
@@ -174,16 +174,6 @@ func (r *reader) wentAway(id uint32, now *look) {
 		if err := rel.complete(r.name); err == nil {
 			r.add(rel, change{op: event.Truncate, reason: "drop"})
 		}
-	}
-}
-
-// uncaptured tells of updates and deletes of tables whose replica identity keeps them from being published.
-func (r *reader) uncaptured(now *look) {
-	for _, u := range now.uncaptured {
-		lost := u.changes
-		r.gap(r.streamOf(u.table), event.Gap{
-			From: now.since.UTC(), To: now.at.UTC(), Cause: causeNotPublished, Lost: &lost,
-		}.Advising(reason.DoNoIdentity.With(u.name)))
 	}
 }
 

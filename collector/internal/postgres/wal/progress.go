@@ -80,13 +80,15 @@ type tablesEntry struct {
 	Version   int         `json:"version"` // 1
 	Tables    knownTables `json:"tables"`
 	Published memberships `json:"published,omitempty"` // not of earlier programs
+	Counted   counted     `json:"counted,omitzero"`
 }
 
 // stored is all progress that was committed.
 type stored struct {
-	read   *progress // nil where there is none
-	tables knownTables
-	rows   memberships
+	read    *progress // nil where there is none
+	tables  knownTables
+	rows    memberships
+	counted counted
 	// other is where capture by triggers ended.
 	otherEpoch event.Epoch
 	otherAt    time.Time
@@ -99,7 +101,7 @@ func parseProgress(p source.Progress) (stored, error) {
 		if err := json.Unmarshal(text, &t); err != nil {
 			return s, fmt.Errorf("read progress: %w", err)
 		}
-		s.tables, s.rows = t.Tables, t.Published
+		s.tables, s.rows, s.counted = t.Tables, t.Published, t.Counted
 	}
 	text := p[entryRead]
 	if len(text) == 0 {
@@ -115,7 +117,7 @@ func parseProgress(p source.Progress) (stored, error) {
 		return s, fmt.Errorf("read progress: %w", err)
 	}
 	if head.Capture != captureName { // with versions of its own
-		s.otherEpoch, s.otherAt, s.tables, s.rows = head.Epoch, head.At, nil, nil
+		s.otherEpoch, s.otherAt, s.tables, s.rows, s.counted = head.Epoch, head.At, nil, nil, counted{}
 		return s, nil
 	}
 	if head.Version != progressVersion {

@@ -117,8 +117,8 @@ func (r *reader) unpublished(now *look) {
 
 // takeTables takes what a look found for known, and has it committed.
 func (r *reader) takeTables(now *look) {
-	r.known, r.rows = now.tables, now.rows
-	r.batch.tables = &tablesEntry{progressVersion, now.tables, now.rows}
+	r.known, r.rows, r.counted = now.tables, now.rows, now.counted
+	r.batch.tables = &tablesEntry{progressVersion, now.tables, now.rows, now.counted}
 }
 
 // right is when the publications were last known to be right; earlier programs noted no more than what they had read.

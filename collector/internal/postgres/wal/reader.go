@@ -45,6 +45,7 @@ type reader struct {
 	p         progress // behind all that was read
 	known     knownTables
 	rows      memberships
+	counted   counted
 	relations map[uint32]*relation
 	named     map[uint32]*pglogrepl.RelationMessage // tables that the stream told of, and nothing was asked about yet
 

@@ -146,7 +146,7 @@ func (s *Source) follow(ctx context.Context, r *reader, db *pgx.Conn, from store
 	}
 	watch := &watcher{
 		Source: s, db: watching, server: w.server, near: r.near, looks: r.looks, since: w.now, right: from.right(), known: from.tables, rows: from.rows,
-		redone: w.redone, published: w.publications,
+		counted: from.counted, redone: w.redone, published: w.publications,
 	}
 	if err := s.open(ctx, r, watch, from, w); err != nil {
 		return err
@@ -166,13 +166,13 @@ func (s *Source) open(ctx context.Context, r *reader, watch *watcher, from store
 	p, missing := begin(from, w)
 	anew := from.read == nil || missing != nil || from.tables == nil
 	if anew {
-		watch.known, watch.rows = nil, nil
+		watch.known, watch.rows, watch.counted = nil, nil, counted{}
 	}
 	first, err := watch.look(ctx)
 	if err != nil {
 		return err
 	}
-	r.p, r.known, r.rows = p, from.tables, from.rows
+	r.p, r.known, r.rows, r.counted = p, from.tables, from.rows, from.counted
 	if anew {
 		r.p.Right = first.right()
 		r.takeTables(first)

@@ -35,6 +35,7 @@ type look struct {
 	there      map[uint32]bool // relations that exist
 	fresh      map[uint32]freshTable
 	uncaptured []uncaptured
+	counted    counted
 
 	rows        memberships          // those that are right, and else those that were
 	wrong       map[uint32]time.Time // relations that aren't published as they are to be, and until when that was told
@@ -46,13 +47,6 @@ type freshTable struct {
 	name     string
 	rows     bool // it isn't empty
 	attached bool // it became a partition after it was made
-}
-
-// uncaptured are changes that can't be published.
-type uncaptured struct {
-	table   knownTable
-	name    string
-	changes int64
 }
 
 // sees tells whether a transaction has ended, for all who look later.
@@ -93,7 +87,7 @@ type watcher struct {
 	looks   chan *look
 	known   knownTables
 	since   time.Time
-	changes map[uint32]int64 // updates and deletes of tables whose changes can't be published, by statistics
+	counted counted
 	warned  bool
 
 	published [2]uint32 // the publications' oids
@@ -129,7 +123,7 @@ func (w *watcher) run(ctx context.Context) error {
 // take has the next look be compared with this one.
 func (w *watcher) take(now *look) {
 	w.known, w.since, w.right = now.tables, now.at, now.at
-	w.rows, w.wrong, w.redone = now.rows, now.wrong, nil
+	w.rows, w.wrong, w.redone, w.counted = now.rows, now.wrong, nil, now.counted
 }
 
 // once looks after everything. A server that doesn't answer is an error, and the run ends.
@@ -273,35 +267,4 @@ func (w *watcher) freshTable(ctx context.Context, t *table) (freshTable, error) 
 		return f, fmt.Errorf("look at %s: %w", t.ident(), err)
 	}
 	return f, nil
-}
-
-// countUncaptured tells by the server's statistics what tables were changed whose changes can't be published.
-func (w *watcher) countUncaptured(ctx context.Context, now *look, all []*table) error {
-	byOID := map[uint32]*table{}
-	var oids []uint32
-	for _, t := range withoutUpdates(all) {
-		byOID[t.oid] = t
-		oids = append(oids, t.oid)
-	}
-	counted := map[uint32]int64{}
-	if len(oids) > 0 {
-		rows, err := w.db.Query(ctx, "select relid::oid, n_tup_upd + n_tup_del from pg_stat_all_tables where relid = any ($1)", oids)
-		if err != nil {
-			return fmt.Errorf("count changes: %w", err)
-		}
-		var oid uint32
-		var n int64
-		if _, err := pgx.ForEachRow(rows, []any{&oid, &n}, func() error { counted[oid] = n; return nil }); err != nil {
-			return fmt.Errorf("count changes: %w", err)
-		}
-	}
-	for _, oid := range oids {
-		before, was := w.changes[oid]
-		known, is := now.tables[oid]
-		if n := counted[oid]; was && is && n > before {
-			now.uncaptured = append(now.uncaptured, uncaptured{known, byOID[oid].ident(), n - before})
-		}
-	}
-	w.changes = counted
-	return nil
 }
