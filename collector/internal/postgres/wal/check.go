@@ -93,7 +93,7 @@ func (s *Source) checkTables(ctx context.Context, db *pgx.Conn, server *server, 
 	if err != nil {
 		return []daemon.Finding{{What: what + "publications", Err: err}}
 	}
-	findings := []daemon.Finding{s.installable(ctx, tables, len(steps))}
+	findings := []daemon.Finding{s.installable(ctx, tables, mending(steps))}
 	for _, t := range withoutUpdates(tables) {
 		findings = append(findings, daemon.Finding{What: what + t.ident(), Detail: "no usable replica identity: its inserts and truncates come, its updates and deletes are told as gaps. " +
 			"Give it a primary key that isn't deferrable, or: alter table " + t.ident() + " replica identity full"})
@@ -109,15 +109,17 @@ func (s *Source) checkTables(ctx context.Context, db *pgx.Conn, server *server, 
 
 // installable tells what is missing, and whether the collector may make it: a table's owner adds it to a publication, and
 // whoever makes one needs CREATE on the database.
-func (s *Source) installable(ctx context.Context, tables []*table, missing int) daemon.Finding {
+func (s *Source) installable(ctx context.Context, tables []*table, missing []string) daemon.Finding {
 	f := daemon.Finding{What: "source " + s.name + " publications"}
-	if missing == 0 {
+	if len(missing) == 0 {
 		f.Detail = "as they are to be"
 		return f
 	}
 	if !s.config.ManageTriggers {
-		f.Err = fmt.Errorf("%d statements are to be run", missing)
-		f.Remedy = "`collector triggers install`, or have a DBA run what `collector triggers plan` prints"
+		f.Err, f.Remedy = unmanaged(tables), "`collector triggers install`, or have a DBA run: "+strings.Join(missing[:min(len(missing), mostShown)], " ")
+		if more := len(missing) - mostShown; more > 0 {
+			f.Remedy += fmt.Sprintf(" … and %d transactions more, which `collector triggers plan` prints", more)
+		}
 		return f
 	}
 	db, err := s.connectInstaller(ctx)
@@ -146,7 +148,27 @@ func (s *Source) installable(ctx context.Context, tables []*table, missing int) 
 		f.Err = fmt.Errorf("only its owner may publish a table: %s", strings.Join(foreign, ", "))
 		f.Remedy = "name a role in install_dsn that is a member of the owner's"
 	default:
-		f.Detail = fmt.Sprintf("to be made at start: %d statements", missing)
+		f.Detail = fmt.Sprintf("to be made at start: %d transactions", len(missing))
 	}
 	return f
+}
+
+// mostShown is how many transactions, or tables, are named.
+const mostShown = 5
+
+// unmanaged names the tables that aren't published as they are to be, where the collector publishes none.
+func unmanaged(tables []*table) error {
+	var named []string
+	for _, t := range tables {
+		if t.missing() {
+			named = append(named, t.ident())
+		}
+	}
+	if more := len(named) - mostShown; more > 0 {
+		named = append(named[:mostShown], fmt.Sprintf("and %d more", more))
+	}
+	if len(named) == 0 {
+		return errors.New("manage_triggers is off, and the publications aren't as they are to be")
+	}
+	return fmt.Errorf("manage_triggers is off, and not published as they are to be: %s", strings.Join(named, ", "))
 }

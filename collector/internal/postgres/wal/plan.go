@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -158,6 +159,24 @@ func (s *Source) planTable(t *table, running bool, was memberships) []postgres.S
 		}
 	}
 	return steps
+}
+
+// mending is the SQL of a plan, a transaction each, without what is optional.
+func mending(steps []postgres.Statement) (transactions []string) {
+	for _, group := range postgres.Groups(steps) {
+		var sql []string
+		for _, step := range group {
+			sql = append(sql, step.SQL)
+		}
+		switch {
+		case group[0].Optional:
+			continue
+		case len(sql) > 1:
+			sql = append(append([]string{"begin;"}, sql...), "commit;")
+		}
+		transactions = append(transactions, strings.Join(sql, " "))
+	}
+	return transactions
 }
 
 // Install makes what is missing: publications, a table a transaction, with a short lock_timeout and retries, then the slot.

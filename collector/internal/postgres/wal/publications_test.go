@@ -1,10 +1,14 @@
 package wal
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -281,4 +285,103 @@ func TestAPublicationOfAllTablesIsMadeAnew(t *testing.T) {
 	r.awaitPutRight()
 	r.exec(`update log set v = 2; insert into t values (1)`) // the first fails where its updates are published
 	expect(t, r.wait(1), `public.t insert {"id":1} after {"id":1}`)
+}
+
+// TestADBAIsToldWhatMendsAPublication that somebody narrowed, where the collector manages none: which table, and the SQL.
+func TestADBAIsToldWhatMendsAPublication(t *testing.T) {
+	for name, one := range map[string]struct {
+		version       int
+		meddle, named string
+	}{
+		"table never published":    {0, `create table w (id int primary key)`, `"public"."w"`},
+		"table taken out":          {0, `alter publication {{all}} drop table du`, `"public"."du"`},
+		"operations left out":      {0, `alter publication {{all}} set (publish = 'insert')`, `"public"."du", "public"."t"`},
+		"truncates left out":       {0, `alter publication {{inserts}} set (publish = 'insert')`, `"public"."log"`},
+		"row filter":               {150000, `alter publication {{all}} drop table du; alter publication {{all}} add table du where (id > 5)`, `"public"."du"`},
+		"column list":              {150000, `alter publication {{all}} set table t, du (id)`, `"public"."du"`},
+		"schema":                   {150000, `create schema other; alter publication {{all}} add tables in schema other`, ``},
+		"a table of nobody's":      {0, `create schema other; create table other.w (id int primary key); alter publication {{all}} add table other.w`, `"other"."w"`},
+		"generated columns hidden": {180000, `alter publication {{all}} set (publish_generated_columns = none)`, `"public"."du", "public"."t"`},
+	} {
+		for _, version := range []string{"", "18"} {
+			t.Run(strings.TrimSpace(name+" "+version), func(t *testing.T) {
+				r := newRigOn(t, databaseOn(t, version), `create table t (id int primary key, v int)`, `create table du (id int primary key, v int)`,
+					`create table log (v int)`, `insert into du values (1, 1)`)
+				if r.version() < one.version {
+					t.Skip("this server can't")
+				}
+				r.install()
+				r.config.ManageTriggers = false
+				if text := findingsText(r.source().Check(t.Context())); strings.Contains(text, "ERROR") {
+					t.Errorf("before, check says\n%s", text)
+				}
+				names := r.source().names
+				stop := r.start()
+				r.exec(strings.NewReplacer("{{all}}", names.all, "{{inserts}}", names.inserts).Replace(one.meddle))
+				status, err := r.source().Status(t.Context())
+				if err != nil || status.Complete || len(status.Mend) == 0 {
+					t.Fatalf("status %+v, %v", status, err)
+				}
+				text := findingsText(r.source().Check(t.Context()))
+				if !strings.Contains(text, "to be: "+one.named+" (") && one.named != "" || !strings.Contains(text, strings.Join(status.Mend, " ")) {
+					t.Errorf("check says\n%s", text)
+				}
+				for _, transaction := range status.Mend {
+					r.exec(transaction)
+				}
+				if status, err := r.source().Status(t.Context()); err != nil || !status.Complete || len(status.Mend) > 0 {
+					t.Errorf("afterwards a status of %+v, %v", status, err)
+				}
+				r.exec(`update du set v = 3`)
+				r.awaitLast(func(e event.Raw) bool { return strings.HasPrefix(brief(t, e), "public.du update") })
+				_ = stop()
+			})
+		}
+	}
+}
+
+// TestATableThatNobodyPublishesIsToldOnce, where the collector publishes none.
+func TestATableThatNobodyPublishesIsToldOnce(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	r.config.ManageTriggers = false
+	var log lockedBuffer
+	r.opts.Log = slog.New(slog.NewTextHandler(&log, nil))
+	stop := r.start()
+	r.exec(`create table w (id int primary key)`)
+	testrig.Eventually(t, time.Minute, func() error {
+		if !strings.Contains(log.String(), `\"public\".\"w\"`) {
+			return errors.New(log.String())
+		}
+		return nil
+	})
+	r.exec(`insert into t values (1); create table x (id int primary key)`)
+	testrig.Eventually(t, time.Minute, func() error {
+		if !strings.Contains(log.String(), `\"public\".\"x\"`) {
+			return errors.New(log.String())
+		}
+		return nil
+	})
+	_ = stop()
+	if n := strings.Count(log.String(), "manage_triggers is off"); n != 2 {
+		t.Errorf("told %d times:\n%s", n, log.String())
+	}
+}
+
+// lockedBuffer is what was logged so far.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }

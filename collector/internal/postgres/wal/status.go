@@ -15,6 +15,7 @@ type Status struct {
 	Retained int64         `json:"retained_bytes"` // WAL that the server keeps for it
 	Complete bool          `json:"complete"`
 	Tables   []TableStatus `json:"tables"`
+	Mend     []string      `json:"mend,omitempty"` // SQL that would put the publications right, a transaction each
 }
 
 // TableStatus is one table or partition that the configuration selects.
@@ -44,10 +45,11 @@ func (s *Source) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.refuseOwner(ctx, db, tables); err != nil {
+	steps, err := s.planPublications(ctx, db, server, slot != nil, nil)
+	if err != nil {
 		return nil, err
 	}
-	status := &Status{Slot: s.names.slot, There: slot != nil, Complete: slot != nil && slot.lost().IsZero() && all.asWanted && inserts.asWanted}
+	status := &Status{Mend: mending(steps), Slot: s.names.slot, There: slot != nil, Complete: slot != nil && slot.lost().IsZero() && all.asWanted && inserts.asWanted}
 	if slot != nil {
 		status.State, status.Retained = slot.WALStatus, slot.Retained
 	}

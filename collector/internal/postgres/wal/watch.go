@@ -89,6 +89,7 @@ type watcher struct {
 	since   time.Time
 	counted counted
 	warned  bool
+	told    string // by remind
 
 	published [2]uint32 // the publications' oids
 	rows      memberships
@@ -162,6 +163,18 @@ func (w *watcher) reconcile(ctx context.Context) {
 	}
 }
 
+// remind tells, where the collector publishes nothing itself, what somebody else is to publish; once, and again where it changed.
+func (w *watcher) remind(all []*table) {
+	var told string
+	if slices.ContainsFunc(all, (*table).missing) {
+		told = unmanaged(all).Error()
+	}
+	if told != "" && told != w.told {
+		w.log.Warn(told, "remedy", "collector triggers plan --source "+w.name)
+	}
+	w.told = told
+}
+
 // publications ends the run where one was dropped: what is written until it is there again can't be decoded, or isn't told
 // of, and the next run says so.
 func (w *watcher) publications(ctx context.Context) error {
@@ -228,6 +241,9 @@ func (w *watcher) look(ctx context.Context) (*look, error) {
 	}
 	now.tables = captured(all, w.known)
 	w.judge(now, all)
+	if !w.config.ManageTriggers {
+		w.remind(all)
+	}
 	for _, t := range all {
 		now.there[t.oid] = true
 		if _, is := now.tables[t.oid]; !is {
