@@ -131,13 +131,14 @@ type codecs struct {
 	cast  func(typeName, text string) ([]byte, error)
 }
 
-// of is the codec of a type; one that is unknown, since it was dropped, is text.
+// of is the codec of a type; one that is unknown, since it was dropped, is text. Of a domain it is its base type's: to print a value as
+// one of the domain would call what its owner has checked. Only base types, which a superuser makes, are what they are named.
 func (m codecs) of(oid string, depth int) *codec {
 	t := m.types[oid]
-	c := &codec{typeName: t.Type, delimiter: ','}
 	for i := 0; t.Kind == "d" && i < maxTypeDepth; i++ {
 		t = m.types[t.Base]
 	}
+	c := &codec{typeName: t.Type, delimiter: ','}
 	if t.Delimiter != "" {
 		c.delimiter = t.Delimiter[0]
 	}
@@ -152,7 +153,7 @@ func (m codecs) of(oid string, depth int) *codec {
 		}
 	case t.Cast:
 		c.form, c.cast = asCast, m.cast
-	default:
+	case t.Kind == "b":
 		c.form = forms[t.Name]
 	}
 	return c
