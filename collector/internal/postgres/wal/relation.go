@@ -82,24 +82,27 @@ func (c *catalog) describe(ctx context.Context, r *relation, columns []*pglogrep
 	if err := c.db.QueryRow(ctx, typesSQL, names, oids, modifiers).Scan(&text); err != nil {
 		return fmt.Errorf("describe %s.%s: %w", r.schema, r.name, err)
 	}
-	var err error
-	if r.shape, err = postgres.ParseColumns(text); err != nil {
-		return err
-	}
 	codecs, err := parseCodecs(text, func(typeName, text string) ([]byte, error) { return c.cast(ctx, typeName, text) })
 	if err != nil {
 		return err
 	}
-	for _, column := range columns {
-		r.columns = append(r.columns, columnOf(column, codecs))
+	oids, text, err = codecs.bound(oids, text)
+	if err != nil {
+		return err
+	}
+	if r.shape, err = postgres.ParseColumns(text); err != nil {
+		return err
+	}
+	for i, column := range columns {
+		r.columns = append(r.columns, columnOf(column, oids[i], codecs))
 	}
 	return nil
 }
 
-func columnOf(c *pglogrepl.RelationMessageColumn, types codecs) column {
+func columnOf(c *pglogrepl.RelationMessageColumn, oid uint32, types codecs) column {
 	return column{
 		name: c.Name, head: append(postgres.AppendJSONText(nil, []byte(c.Name)), ':'), identity: c.Flags&1 != 0,
-		codec: types.of(fmt.Sprint(c.DataType), 0),
+		codec: types.of(fmt.Sprint(oid), 0),
 	}
 }
 

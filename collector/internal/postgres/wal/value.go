@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"datawatch/collector/internal/postgres"
 )
@@ -167,4 +168,56 @@ func parseCodecs(text []byte, cast func(typeName, text string) ([]byte, error)) 
 		return codecs{}, fmt.Errorf("read types: %w", err)
 	}
 	return codecs{types: d.Types, cast: cast}, nil
+}
+
+// maxFields is how many fields the columns of a table have, in all that their types are made of, before one more is text. Composites of
+// composites can have a number that doubles with each.
+const maxFields = 10000
+
+// bound takes columns that have too many fields for such of an unknown type, which is text: in the types of the columns, and in the text
+// that tells of them.
+func (m codecs) bound(oids []uint32, text []byte) ([]uint32, []byte, error) {
+	left, bounded, sizes := maxFields, slices.Clone(oids), map[string]int{}
+	for i, oid := range oids {
+		if n := m.fields(fmt.Sprint(oid), sizes); n <= left {
+			left -= n
+		} else {
+			bounded[i] = 0
+		}
+	}
+	if slices.Equal(bounded, oids) {
+		return oids, text, nil
+	}
+	var d struct {
+		Columns []map[string]string `json:"columns"`
+		Types   json.RawMessage     `json:"types"`
+	}
+	if err := json.Unmarshal(text, &d); err != nil {
+		return nil, nil, fmt.Errorf("read types: %w", err)
+	}
+	for i, oid := range bounded {
+		d.Columns[i]["oid"] = fmt.Sprint(oid)
+	}
+	text, err := json.Marshal(d)
+	return bounded, text, err
+}
+
+// fields is how many fields a value of a type has, and itself; more than maxFields are as many as any.
+func (m codecs) fields(oid string, sizes map[string]int) int {
+	if n, known := sizes[oid]; known {
+		return n
+	}
+	sizes[oid] = maxFields + 1 // should it be made of itself
+	t := m.types[oid]
+	n := 1
+	for _, part := range []string{t.Element, t.Base} {
+		if part != "" {
+			n += m.fields(part, sizes)
+		}
+	}
+	for _, f := range t.Fields {
+		n = min(n+m.fields(f.OID, sizes), maxFields+1)
+	}
+	sizes[oid] = n
+	return n
 }
