@@ -119,7 +119,11 @@ func (r *reader) compare() {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(now.tables)) {
-		if _, old := r.known[id]; !old {
+		_, old := r.known[id]
+		if _, moved := now.fresh[id]; old && moved {
+			r.wentAway(id, now)
+		}
+		if _, fresh := now.fresh[id]; !old || fresh {
 			r.cameUp(id, now)
 		}
 	}

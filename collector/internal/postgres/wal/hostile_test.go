@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"datawatch/pkg/testrig"
 )
 
 // TestNobodysCodeRunsInTheReadersSession: a value is printed by the functions of its base type, which a superuser made, and not by what
@@ -52,4 +55,85 @@ func TestATypeOfTypesWithoutEndIsText(t *testing.T) {
 	if kb := len(strings.Join(briefs(t, r.captured()), "")) >> 10; kb > 64 {
 		t.Errorf("%d kB of events", kb)
 	}
+}
+
+// TestWhatIsDoneToAPartitionWhileItIsDetachedIsAGap, also where it is attached again before anybody looks.
+func TestWhatIsDoneToAPartitionWhileItIsDetachedIsAGap(t *testing.T) {
+	for _, version := range []string{"", "13", "18"} {
+		for name, one := range map[string]struct{ detach, attach string }{
+			"a partition": {`alter table p detach partition p_1`, `alter table p attach partition p_1 for values from (0) to (10)`},
+			"its branch":  {`alter table p detach partition b`, `alter table p attach partition b for values from (20) to (40)`},
+		} {
+			for _, running := range []bool{true, false} {
+				t.Run(strings.TrimSpace(fmt.Sprintf("%s, running %v %s", name, running, version)), func(t *testing.T) {
+					r := newRigOn(t, databaseOn(t, version), `create table p (id int primary key, v int) partition by range (id)`,
+						`create table p_1 partition of p for values from (0) to (10)`, `create table b partition of p for values from (20) to (40) partition by range (id)`,
+						`create table p_2 partition of b for values from (20) to (30)`, `insert into p values (1, 1), (21, 1)`)
+					stop := r.start()
+					if !running {
+						_ = stop()
+					}
+					before := r.clock()
+					r.exec(`begin; ` + one.detach + `; update p_1 set v = 2; update p_2 set v = 2; ` + one.attach + `; commit`)
+					after := r.clock()
+					if !running {
+						stop = r.start()
+					}
+					testrig.Eventually(t, time.Minute, func() error {
+						if len(r.gapsOf("public.p", causePartition)) == 0 {
+							return fmt.Errorf("no gap in\n\t%s", strings.Join(briefs(t, r.captured()), "\n\t"))
+						}
+						return nil
+					})
+					_ = stop()
+					stop = r.start()
+					_ = stop()
+					if gaps := r.gapsOf("public.p", causePartition); len(gaps) != 1 || gaps[0].From.After(before) || gaps[0].To.Before(after) {
+						t.Errorf("gaps %+v", gaps)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestWhatIsDoneToAPartitionWhileItIsUnloggedIsRead, when it is logged again.
+func TestWhatIsDoneToAPartitionWhileItIsUnloggedIsRead(t *testing.T) {
+	for _, running := range []bool{true, false} {
+		t.Run(fmt.Sprintf("running %v", running), func(t *testing.T) {
+			r := newRig(t, `create table p (id int primary key, v int) partition by range (id)`, `create table p_1 partition of p for values from (0) to (10)`,
+				`create table p_2 partition of p for values from (10) to (20)`, `insert into p values (1, 1)`)
+			stop := r.start()
+			r.exec(`alter table p_1 set unlogged`)
+			r.await(1)
+			if !running {
+				_ = stop()
+			}
+			r.exec(`update p set v = 2; alter table p_1 set logged`)
+			if !running {
+				stop = r.start()
+			}
+			r.await(2)
+			_ = stop()
+			expect(t, r.captured(), `public.p gap partition_changed`, `public.p read {"id":1} after {"id":1,"v":2}`)
+		})
+	}
+}
+
+// TestATableThatIsDetachedOrAttachedChangesItsStream: the rows that it has go, and come, with it.
+func TestATableThatIsDetachedOrAttachedChangesItsStream(t *testing.T) {
+	r := newRig(t, `create table p (id int primary key, v int) partition by range (id)`, `create table p_1 partition of p for values from (0) to (10)`,
+		`create table p_2 partition of p for values from (10) to (20); create table q (id int primary key, v int) partition by range (id)`, `create table q_1 partition of q for values from (10) to (20)`, `insert into p values (1, 1)`)
+	stop := r.start()
+	r.exec(`alter table p detach partition p_1`)
+	r.await(2)
+	r.exec(`alter table q attach partition p_1 for values from (0) to (10)`)
+	r.await(3)
+	r.exec(`begin; alter table q detach partition p_1; alter table p attach partition p_1 for values from (0) to (10); commit`)
+	r.await(5)
+	r.exec(`update p set v = 2`)
+	r.await(6)
+	_ = stop()
+	expect(t, r.captured(), `public.p gap partition_changed`, `public.p_1 gap table_new`, `public.q read {"id":1} after {"id":1,"v":1}`,
+		`public.q gap partition_changed`, `public.p read {"id":1} after {"id":1,"v":1}`, `public.p update {"id":1} after {"id":1,"v":2} incomplete {"before":"unavailable"}`)
 }

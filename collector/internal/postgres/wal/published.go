@@ -8,9 +8,12 @@ import (
 )
 
 // memberships are, by relation, the rows of the catalog by which the publications, all and inserts, had it when it was last known
-// that everything of it was published. Whatever somebody does to a publication, or to what is in it, and be it undone before anybody
-// looks, leaves other rows.
-type memberships map[uint32][2]string
+// that everything of it was published, and by which a partition was in its tree. Whatever somebody does to a publication, or to what is
+// in it, and be it undone before anybody looks, leaves other rows.
+type memberships map[uint32][3]string
+
+// place is that of a partition in its tree; "" where it is none, or an earlier program noted no places.
+func (m memberships) place(oid uint32) string { return m[oid][2] }
 
 // updates tells whether a table's updates were published, with its tree or by itself.
 func (m memberships) updates(t *table) bool { return m[t.oid][0] != "" || m[t.root][0] != "" }
@@ -33,18 +36,28 @@ type unpublished struct {
 func (w *watcher) judge(now *look, all []*table) {
 	now.rows, now.wrong = memberships{}, map[uint32]time.Time{}
 	told := map[unpublished]bool{}
+	selected := map[uint32]bool{}
+	for _, t := range all {
+		selected[t.oid] = t.wantAll || t.wantInserts
+	}
 	for _, t := range all {
 		rows, right, touched := w.judgeTable(t)
-		if rows != [2]string{} {
+		if selected[t.root] {
+			rows[2] = t.rows[2]
+		}
+		if rows != [3]string{} {
 			now.rows[t.oid] = rows
 		}
 		since, wasWrong := w.wrong[t.oid]
+		known, was := w.known[t.oid]
 		gap := unpublished{table: knownTable{Schema: t.rootSchema, Table: t.rootName}, from: w.right, to: now.at}
 		if t.wantAll && !w.rows.updates(t) && (w.rows[t.oid][1] != "" || w.rows[t.root][1] != "") {
 			gap.identity, touched = t.ident(), true
 		}
 		switch {
 		case !w.came(t):
+			continue
+		case was && w.moved(t, known) && !wasWrong: // which is told
 			continue
 		case !right && wasWrong:
 			now.wrong[t.oid] = since
@@ -70,7 +83,7 @@ func (w *watcher) judge(now *look, all []*table) {
 
 // judgeTable tells whether a table is published as it is to be, and whether it was touched since the last look. Where it is put right by
 // us, it is right only when that was done: whoever wrote to it when somebody else added it wasn't waited for.
-func (w *watcher) judgeTable(t *table) (rows [2]string, right, touched bool) {
+func (w *watcher) judgeTable(t *table) (rows [3]string, right, touched bool) {
 	right = true
 	redone := w.redone[t.ident()]
 	for i, want := range [2]bool{t.wantAll, t.wantInserts} {
@@ -86,8 +99,8 @@ func (w *watcher) judgeTable(t *table) (rows [2]string, right, touched bool) {
 			right = false
 		}
 	}
-	_, was := w.rows[t.oid]
-	return rows, right, touched || redone && !was
+	was := w.rows[t.oid]
+	return rows, right, touched || redone && was[0] == "" && was[1] == ""
 }
 
 // came tells whether changes of a table, or of a partition tree, were captured at the last look.

@@ -145,7 +145,7 @@ func (s *Source) follow(ctx context.Context, r *reader, db *pgx.Conn, from store
 		return fmt.Errorf("watch the tables: %w", err)
 	}
 	watch := &watcher{
-		Source: s, db: watching, server: w.server, near: r.near, looks: r.looks, since: w.now, right: from.right(), known: from.tables, rows: from.rows,
+		Source: s, db: watching, server: w.server, near: r.near, looks: r.looks, since: from.right(), right: from.right(), known: from.tables, rows: from.rows,
 		counted: from.counted, redone: w.redone, published: w.publications,
 	}
 	if err := s.open(ctx, r, watch, from, w); err != nil {
@@ -166,7 +166,7 @@ func (s *Source) open(ctx context.Context, r *reader, watch *watcher, from store
 	p, missing := begin(from, w)
 	anew := from.read == nil || missing != nil || from.tables == nil
 	if anew {
-		watch.known, watch.rows, watch.counted = nil, nil, counted{}
+		watch.since, watch.known, watch.rows, watch.counted = w.now, nil, nil, counted{}
 	}
 	first, err := watch.look(ctx)
 	if err != nil {

@@ -27,7 +27,7 @@ type table struct {
 	primary              bool   // has a primary key that isn't deferrable
 	inAll, inInserts     bool   // the publications that it is in
 	wantAll, wantInserts bool
-	rows                 [2]string // by which rows of the catalog it is in all, and in inserts
+	rows                 [3]string // by which rows of the catalog it is in all, in inserts, and a partition in its tree
 	sound                [2]bool   // all of it that the publication is to publish is published
 }
 
@@ -48,7 +48,7 @@ func (s *Source) listTables(ctx context.Context, db *pgx.Conn, version int) (all
 	all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*table, error) {
 		t := new(table)
 		err := row.Scan(&t.oid, &t.schema, &t.name, &t.partitioned, &t.root, &t.rootSchema, &t.rootName, &t.permanent, &t.identity,
-			&t.updates, &t.primary, &t.rows[0], &t.sound[0], &t.rows[1], &t.sound[1])
+			&t.updates, &t.primary, &t.rows[0], &t.sound[0], &t.rows[1], &t.sound[1], &t.rows[2])
 		t.inAll, t.inInserts = t.rows[0] != "", t.rows[1] != ""
 		return t, err
 	})

@@ -42,7 +42,7 @@ type look struct {
 	unpublished []unpublished
 }
 
-// freshTable is a relation that wasn't captured at the look before.
+// freshTable is a relation that wasn't captured at the look before, or not in the same place.
 type freshTable struct {
 	name     string
 	rows     bool // it isn't empty
@@ -249,7 +249,7 @@ func (w *watcher) look(ctx context.Context) (*look, error) {
 		if _, is := now.tables[t.oid]; !is {
 			continue
 		}
-		if _, was := w.known[t.oid]; !was && w.known != nil {
+		if known, was := w.known[t.oid]; w.known != nil && (!was || w.moved(t, known)) {
 			if now.fresh[t.oid], err = w.freshTable(ctx, t); err != nil {
 				return nil, err
 			}
@@ -267,12 +267,19 @@ func (w *watcher) look(ctx context.Context) (*look, error) {
 	return now, err
 }
 
+// moved tells whether a table that was captured was attached or detached since, be it back to where it was.
+func (w *watcher) moved(t *table, known knownTable) bool {
+	was := w.rows.place(t.oid)
+	return was != t.rows[2] && (was != "" || !known.Root)
+}
+
 // freshTable looks at a table that is new. One that was made as a partition has the type of its rows from the transaction
 // that put it into the tree. One that somebody locks isn't waited for, and taken for one with rows.
 func (w *watcher) freshTable(ctx context.Context, t *table) (freshTable, error) {
 	f := freshTable{name: t.ident()}
 	err := w.db.QueryRow(ctx, `select coalesce((select i.xmin <> y.xmin from pg_inherits i join pg_type y on y.oid = c.reltype where i.inhrelid = c.oid), false)
 		from pg_class c where c.oid = $1`, t.oid).Scan(&f.attached)
+	f.attached = f.attached || w.rows.place(t.oid) != "" // it was there, and not captured: an unlogged one
 	if err == nil {
 		err = w.db.QueryRow(ctx, "select coalesce(pg_relation_size($1::oid), 0) > 0", t.oid).Scan(&f.rows)
 	}

@@ -1,7 +1,7 @@
 -- Tables that could be captured, partitions too: whose partition tree each belongs to, whether an UPDATE of it could be
 -- published (its replica identity is there, and can be sent), and in which of the publications $1 and $2 it is: by which rows of
 -- the catalog, whose oid or xmin is another one after whatever was done to them, and whether all of it is published, without a row
--- filter or a list of columns. $3: the server publishes stored generated columns.
+-- filter or a list of columns; and by which rows a partition is in its tree. $3: the server publishes stored generated columns.
 with published as (
   select p.pubname, pr.prrelid, concat_ws('.', p.oid, p.xmin, pr.oid, pr.xmin) as rows,
          {{publication}} and coalesce(to_jsonb(pr) ->> 'prqual', to_jsonb(pr) ->> 'prattrs') is null as sound
@@ -12,7 +12,9 @@ select c.oid, n.nspname, c.relname, c.relkind = 'p', coalesce(r.oid, c.oid), coa
        c.relpersistence = 'p', c.relreplident::text,
        {{updates}},
        exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary and i.indisvalid and i.indimmediate),
-       coalesce(whole.rows, ''), coalesce(whole.sound, false), coalesce(inserts.rows, ''), coalesce(inserts.sound, false)
+       coalesce(whole.rows, ''), coalesce(whole.sound, false), coalesce(inserts.rows, ''), coalesce(inserts.sound, false),
+       case when c.relispartition then coalesce((
+         select string_agg(i.inhparent || '.' || i.xmin, ' ' order by i.inhparent) from pg_partition_ancestors(c.oid) a join pg_inherits i on i.inhrelid = a.relid), '') else '' end
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 left join pg_class r on r.oid = pg_partition_root(c.oid)
