@@ -8,8 +8,10 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
 
 	"datawatch/collector/internal/postgres"
@@ -132,12 +134,24 @@ func (r *reader) compare() {
 			r.wentAway(id, now)
 		}
 	}
+	r.forget(now)
 	r.uncaptured(now)
 	r.unpublished(now)
 	r.p.Right = now.right()
 	if !maps.Equal(r.known, now.tables) || !maps.Equal(r.rows, now.rows) || !r.counted.equal(now.counted) {
 		r.takeTables(now)
 	}
+}
+
+// forget lets go of tables that are gone: no change of them comes any more. Those of schemas that a look leaves out stay.
+func (r *reader) forget(now *look) {
+	maps.DeleteFunc(r.named, func(id uint32, m *pglogrepl.RelationMessage) bool {
+		gone := !now.there[id] && m.Namespace != "datawatch" && m.Namespace != "information_schema" && !strings.HasPrefix(m.Namespace, "pg_")
+		if gone {
+			delete(r.relations, id)
+		}
+		return gone
+	})
 }
 
 // cameUp tells what a table, or a partition, held before it was captured.

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pglogrepl"
+
 	"datawatch/pkg/testrig"
 )
 
@@ -136,4 +138,36 @@ func TestATableThatIsDetachedOrAttachedChangesItsStream(t *testing.T) {
 	_ = stop()
 	expect(t, r.captured(), `public.p gap partition_changed`, `public.p_1 gap table_new`, `public.q read {"id":1} after {"id":1,"v":1}`,
 		`public.q gap partition_changed`, `public.p read {"id":1} after {"id":1,"v":1}`, `public.p update {"id":1} after {"id":1,"v":2} incomplete {"before":"unavailable"}`)
+}
+
+// TestATagIsTextOfBoundedLength, whatever somebody emits: each change of the transaction has it.
+func TestATagIsTextOfBoundedLength(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	if r.version() < 140000 {
+		t.Skip("messages aren't told")
+	}
+	r.install()
+	r.exec(`select pg_logical_emit_message(false, 'junk', '\x00ff00'::bytea), pg_logical_emit_message(true, '', ''), pg_logical_emit_message(false, 'datawatch.checkpoint', '\xff'::bytea)`)
+	r.exec(`begin; select pg_logical_emit_message(true, 'datawatch.tag', '\x61ff0062'::bytea); insert into t values (1);
+		select pg_logical_emit_message(true, 'datawatch.tag', repeat('đ', 5000000)); insert into t values (2); commit`)
+	got := r.wait(2)
+	expect(t, got, `public.t insert {"id":1} after {"id":1}`, `public.t insert {"id":2} after {"id":2}`)
+	if tag := rowChange(t, got[0]).Tag; tag != "a\x00b" {
+		t.Errorf("tag %q", tag)
+	}
+	if tag := rowChange(t, got[1]).Tag; tag != strings.Repeat("đ", maxTag/2) {
+		t.Errorf("a tag of %d bytes, %.20q", len(tag), tag)
+	}
+}
+
+// TestTablesThatAreGoneAreForgotten once reading has come to where they were: somebody may make and drop one after another.
+func TestTablesThatAreGoneAreForgotten(t *testing.T) {
+	r := &reader{relations: map[uint32]*relation{}, named: map[uint32]*pglogrepl.RelationMessage{}}
+	for id, schema := range map[uint32]string{1: "public", 2: "public", 3: "datawatch"} {
+		r.relations[id], r.named[id] = &relation{}, &pglogrepl.RelationMessage{Namespace: schema}
+	}
+	r.forget(&look{there: map[uint32]bool{2: true}})
+	if r.named[1] != nil || r.relations[1] != nil || len(r.named) != 2 || len(r.relations) != 2 {
+		t.Errorf("%v, %v", r.named, r.relations)
+	}
 }

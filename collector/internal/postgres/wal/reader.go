@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pglogrepl"
@@ -252,7 +253,7 @@ func (r *reader) takeOther(ctx context.Context, m *message, parsed pglogrepl.Mes
 		switch {
 		case !p.Transactional || r.tx == nil:
 		case p.Prefix == tagPrefix:
-			r.tx.tag = string(p.Content)
+			r.tx.tag = strings.ToValidUTF8(string(p.Content[:min(len(p.Content), maxTag)]), "")
 		case p.Prefix == checkpointPrefix:
 			r.beaten = time.Time{} // somebody waits for progress
 		}
@@ -263,6 +264,9 @@ func (r *reader) takeOther(ctx context.Context, m *message, parsed pglogrepl.Mes
 // tagPrefix is that of messages which tag what follows in their transaction:
 // select pg_logical_emit_message(true, 'datawatch.tag', 'checkout-test').
 const tagPrefix = "datawatch.tag"
+
+// maxTag is how much of a tag is told: each change that follows has it, and anybody may write one of any size.
+const maxTag = 1 << 10
 
 func (r *reader) begin(m *pglogrepl.BeginMessage) error {
 	if r.proof != nil {
