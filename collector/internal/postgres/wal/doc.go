@@ -76,6 +76,8 @@
 // the slot is there (PostgreSQL 17 keeps it on standbys that are told to). What a table held before it was published is a
 // gap, and so is what wasn't published for a time, and rows that went with a partition; rows that came with one are read, as by a snapshot of it alone, and are a
 // gap where they can't be. One that is back where it was, if for a moment it was detached or unlogged, is both: what was done to it meanwhile isn't published. The rows of a dropped table go with a truncate.
+// Of a transaction with a row whose text is larger than PostgreSQL can make, nothing can be sent from that row on: it is passed, with a gap in
+// each stream.
 //
 // A copy of the server's files that has been written to until its WAL is as long as what was read names the same server and
 // timeline. But its slot is as far as when it was copied. So where a slot is behind what was read, it is read again from the last

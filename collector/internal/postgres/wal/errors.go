@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -15,6 +16,8 @@ const (
 	codeInUse     = "55006" // the slot is read by another session
 	codeLocked    = "55P03" // lock_timeout
 	codeNoFile    = "58P01" // WAL was removed
+	codeLimit     = "54000" // a text is larger than PostgreSQL can make
+	codeInternal  = "XX000"
 	codeUndefined = "42704" // a publication isn't there
 )
 
@@ -29,6 +32,12 @@ func (e *streamError) Unwrap() error { return e.err }
 func undecodable(err error) bool {
 	var stream *streamError
 	return errors.As(err, &stream) && hasCode(err, codeNoFile, codeUndefined)
+}
+
+// unsendable tells whether a row's text, or all of it, is larger than the server can make: a bytea of 512 MB is twice as long.
+func unsendable(err error) bool {
+	var server *pgconn.PgError
+	return errors.As(err, &server) && (server.Code == codeLimit || server.Code == codeInternal && strings.HasPrefix(server.Message, "invalid memory alloc request size"))
 }
 
 func hasCode(err error, codes ...string) bool {

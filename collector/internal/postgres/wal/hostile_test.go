@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -170,4 +171,20 @@ func TestTablesThatAreGoneAreForgotten(t *testing.T) {
 	if r.named[1] != nil || r.relations[1] != nil || len(r.named) != 2 || len(r.relations) != 2 {
 		t.Errorf("%v, %v", r.named, r.relations)
 	}
+}
+
+// TestARowThatTheServerCantSendIsAGap, and not the end of capture: its text is larger than any that PostgreSQL can make.
+func TestARowThatTheServerCantSendIsAGap(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v bytea)`, `create table u (id int primary key)`)
+	r.install()
+	r.exec(`insert into t values (1, null)`)
+	r.exec(`begin; insert into t values (2, null); insert into t select 3, convert_to(repeat('x', 560000000), 'UTF8'); insert into t values (4, null); commit`)
+	r.exec(`insert into u values (5)`)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := r.source().Run(ctx, r.progress(), r.emit); !unsendable(err) {
+		t.Errorf("run ended with %v", err)
+	}
+	expect(t, r.wait(5), `public.t insert {"id":1} after {"id":1,"v":null}`, `public.t insert {"id":2} after {"id":2,"v":null}`,
+		`public.t gap unreadable`, `public.u gap unreadable`, `public.u insert {"id":5} after {"id":5}`)
 }

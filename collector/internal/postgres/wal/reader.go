@@ -16,6 +16,7 @@ import (
 	"datawatch/collector/internal/source"
 	"datawatch/collector/internal/source/backfill"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 // limits bound what is held and committed at a time.
@@ -74,6 +75,7 @@ type batch struct {
 	p      progress
 	tables *tablesEntry    // where they changed
 	also   source.Progress // of snapshots
+	ended  error           // what ends the run once it is committed
 }
 
 // transaction is the one that is being read.
@@ -186,6 +188,9 @@ func (r *reader) commitAll(ctx context.Context) error {
 			return err
 		}
 		r.stream.confirm(b.p.LSN)
+		if b.ended != nil {
+			return b.ended
+		}
 	}
 }
 
@@ -215,7 +220,10 @@ func (r *reader) commit(ctx context.Context, b *batch) error {
 
 // take takes in one message.
 func (r *reader) take(ctx context.Context, m *message) error {
-	if m.alive {
+	switch {
+	case m.ended != nil:
+		return r.pass(m.ended)
+	case m.alive:
 		return r.alive(m)
 	}
 	if err := r.changed(m.data[0]); err != nil {
@@ -299,6 +307,24 @@ func (r *reader) end(m *pglogrepl.CommitMessage) {
 	r.tx = nil
 	r.land(r.p.LSN)
 	r.compare()
+}
+
+// pass goes on behind a transaction of which the server can't send a row, now and for ever, in the next run. Which row, and of which
+// table, nobody tells.
+func (r *reader) pass(ended *streamError) error {
+	if r.tx == nil || r.tx.done || r.proof != nil {
+		return ended
+	}
+	for _, stream := range r.streams() {
+		r.gap(stream, event.Gap{From: r.tx.at, To: r.tx.at, Cause: causeUnreadable}.Advising(reason.DoRowUnreadable.With(ended)))
+	}
+	if r.chunk != nil {
+		r.chunk.again = true
+	}
+	r.p.LSN, r.p.Told, r.p.At = r.tx.lsn+2, 0, r.tx.at // within the record of the commit, and behind the places of its events
+	r.p.Last = doneTx{LSN: r.p.LSN}
+	r.tx, r.batch.ended = nil, ended
+	return nil
 }
 
 // alive moves on where the server has nothing for us up to a place.

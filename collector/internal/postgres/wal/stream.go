@@ -64,6 +64,7 @@ type message struct {
 	at    time.Time     // of a keepalive
 	alive bool
 	data  []byte
+	ended *streamError // the server can't send what follows
 }
 
 // within tells whether a transaction goes on behind the message; before is whether one did before it.
@@ -136,7 +137,7 @@ func (s *stream) startsAt(lsn pglogrepl.LSN) {
 	s.confirmed.Store(uint64(lsn))
 }
 
-// receive hands the server's messages over until ctx is done.
+// receive hands the server's messages over until ctx is done, or the server can't send what follows.
 func (s *stream) receive(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.conn.Conn().SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -159,7 +160,11 @@ func (s *stream) receive(ctx context.Context) error {
 			}
 			chunk, within = append(chunk, one), one.within(within)
 		case *pgproto3.ErrorResponse:
-			return &streamError{pgconn.ErrorResponseToPgError(m)}
+			ended := &streamError{pgconn.ErrorResponseToPgError(m)}
+			if !unsendable(ended) {
+				return ended
+			}
+			return s.hand(ctx, append(chunk, message{ended: ended}), true)
 		case *pgproto3.CopyDone, *pgproto3.CommandComplete:
 			return errEnded
 		}
