@@ -44,6 +44,8 @@ type chunk struct {
 	gone   map[string]bool
 	again  bool // which rows were changed can't be told, or not wholly: it is read once more
 	nudged time.Time
+
+	unreadable map[int]error // rows of which no event can be made
 }
 
 // step goes on with snapshots.
@@ -188,7 +190,7 @@ func (r *reader) readChunk(ctx context.Context, part *backfill.Part) error {
 		r.snapshots.LeaveOut("the table isn't captured any more under this name")
 		return nil
 	}
-	c := &chunk{gone: map[string]bool{}}
+	c := &chunk{gone: map[string]bool{}, unreadable: map[int]error{}}
 	c.Chunk, err = r.walker.Read(ctx, r.catalog.db, part, func(ctx context.Context) error {
 		var lsn string
 		if err := r.catalog.db.QueryRow(ctx, "select pg_current_wal_insert_lsn()::text").Scan(&lsn); err != nil {
@@ -217,11 +219,11 @@ func (r *reader) readChunk(ctx context.Context, part *backfill.Part) error {
 	if err := c.rel.complete(r.name); err != nil {
 		return err
 	}
-	for _, row := range c.Rows {
+	for i, row := range c.Rows {
 		var key []byte
 		if row.Row != nil {
 			if key, err = normalize.RowKey(c.Columns, c.rel.key, row.Row); err != nil {
-				return fmt.Errorf("the key of a row of %s: %w", part.Stream, err)
+				c.unreadable[i] = err
 			}
 		}
 		c.keys = append(c.keys, string(key))
@@ -270,6 +272,8 @@ func (r *reader) land(reached pglogrepl.LSN) {
 		switch key := c.keys[i]; {
 		case row.Row == nil:
 			r.tooLarge(c.rel, reason.DoSnapshotTooLarge.With(strings.Join(row.At, ", ")))
+		case c.unreadable[i] != nil:
+			r.unreadable(c.rel, c.unreadable[i])
 		case c.gone[key] && !c.rel.keyless: // told by whoever changed it
 		default:
 			var id []byte
