@@ -94,6 +94,15 @@ func (s *Source) checkTables(ctx context.Context, db *pgx.Conn, server *server, 
 		return []daemon.Finding{{What: what + "publications", Err: err}}
 	}
 	findings := []daemon.Finding{s.installable(ctx, tables, mending(steps))}
+	var counts bool
+	if err := db.QueryRow(ctx, "select current_setting('track_counts')::boolean").Scan(&counts); err != nil {
+		return append(findings, daemon.Finding{What: what + "statistics", Err: fmt.Errorf("ask for track_counts: %w", err)})
+	}
+	if len(withoutUpdates(tables)) > 0 && !counts {
+		findings = append(findings, daemon.Finding{
+			What: what + "statistics", Err: errors.New("track_counts is off: updates and deletes of tables without a usable replica identity are lost without a word"), Remedy: "set it on",
+		})
+	}
 	for _, t := range withoutUpdates(tables) {
 		findings = append(findings, daemon.Finding{What: what + t.ident(), Detail: "no usable replica identity: its inserts and truncates come, its updates and deletes are told as gaps. " +
 			"Give it a primary key that isn't deferrable, or: alter table " + t.ident() + " replica identity full"})

@@ -54,6 +54,13 @@ func TestALostPlaceIsANewEpochWithAGap(t *testing.T) {
 			r.exec(`insert into t values (-1)`)
 			r.exec(fmt.Sprintf(`select pg_create_logical_replication_slot('%s', 'pgoutput')`, r.source().names.slot))
 		}},
+		"slot made anew that tells of prepared transactions": {causeSlotLost, func(r *rig) {
+			r.dropSlot()
+			if r.version() < 140000 {
+				return
+			}
+			r.exec(fmt.Sprintf(`select pg_create_logical_replication_slot('%s', 'pgoutput', false, true)`, r.source().names.slot))
+		}},
 		"dropped publication": {causeSlotLost, func(r *rig) {
 			r.exec(fmt.Sprintf(`drop publication %s; insert into t values (-1)`, r.source().names.all))
 		}},

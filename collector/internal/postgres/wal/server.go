@@ -117,6 +117,7 @@ type slot struct {
 	WALStatus string `json:"wal_status"`    // 13: reserved, extended, unreserved, lost
 	Safe      *int64 `json:"safe_wal_size"` // bytes that may be written until it is lost
 	Conflict  bool   `json:"conflicting"`   // 16
+	TwoPhase  bool   `json:"two_phase"`     // 14: tells of prepared transactions before they are committed; ours don't
 	Invalid   string `json:"invalidation_reason"`
 	Retained  int64  `json:"retained"`
 	Used      bool   `json:"used"` // something was read from it, as far as statistics tell
@@ -162,6 +163,8 @@ func (s *slot) lost() reason.Text {
 	switch {
 	case s.Invalid != "":
 		return reason.SlotInvalid.With(s.Invalid)
+	case s.TwoPhase:
+		return reason.SlotInvalid.With("two_phase")
 	case s.WALStatus == "lost":
 		return reason.SlotExceeded.With()
 	case s.Conflict:

@@ -141,3 +141,16 @@ func TestACrashThatTakesTheStatisticsIsAGap(t *testing.T) {
 		})
 	}
 }
+
+func TestCheckTellsThatNobodyCountsWhatCantBePublished(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.exec(`do $$ begin execute format('alter database %I set track_counts = off', current_database()); end $$`)
+	const want = "track_counts is off"
+	if text := findingsText(r.source().Check(t.Context())); strings.Contains(text, want) {
+		t.Errorf("check says\n%s", text)
+	}
+	r.exec(`create table k (v int)`)
+	if text := findingsText(r.source().Check(t.Context())); !strings.Contains(text, want) {
+		t.Errorf("check says\n%s", text)
+	}
+}
