@@ -80,3 +80,16 @@ func TestANewTableThatIsLockedIsFollowedLikeAnyOther(t *testing.T) {
 	r.hold(`lock table u in access exclusive mode`)
 	expect(t, r.wait(2), `public.u insert {"id":1} after {"id":1}`, `public.u gap table_new`)
 }
+
+// TestNobodyHoldsUpPublishing who takes the lock by which those who install wait for one another: it takes no right.
+func TestNobodyHoldsUpPublishing(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.hold(`set role ` + r.role("_a", "") + `; select pg_advisory_lock(hashtext('datawatch'))`)
+	stop := r.start()
+	r.exec(`create table u (id int primary key)`)
+	r.awaitPublished("u", r.source().names.all)
+	_ = stop()
+	if err := r.source().Remove(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
