@@ -53,6 +53,19 @@ func newShop(t *testing.T, sql ...string) *shop {
 	return s
 }
 
+// TestCommandsSayThatABrokerSpeaksNoTLS within seconds: the embedded one is silent where a client wants to.
+func TestCommandsSayThatABrokerSpeaksNoTLS(t *testing.T) {
+	yaml := fmt.Sprintf("broker: {addresses: [%q], tls: {enabled: true}}\ncollector: {sources: [{name: shop-db, postgres: {dsn: \"postgres://127.0.0.1:1/shop\"}}]}\n", testrig.Embedded(t))
+	for _, command := range []string{"check", "status"} {
+		began := time.Now()
+		code, stdout, stderr := run(t, yaml, command)
+		if took := time.Since(began); code != daemon.ExitFailed || took > 10*time.Second {
+			t.Errorf("%s exits with %d after %s", command, code, took)
+		}
+		contains(t, stdout+stderr, "doesn't speak TLS", "(switch tls off (enabled: false), or ")
+	}
+}
+
 // TestCommandsSayWhatToDoWhereNoBrokerAnswers, as check does.
 func TestCommandsSayWhatToDoWhereNoBrokerAnswers(t *testing.T) {
 	yaml := "broker: {addresses: [\"127.0.0.1:1\"]}\ntelegram: {token: \"1:a\", alerts: {chat: -1}}\ncollector: {sources: [{name: shop-db, postgres: {dsn: \"postgres://127.0.0.1:1/shop\"}}]}\n"

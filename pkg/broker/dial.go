@@ -11,6 +11,7 @@ import (
 
 	"datawatch/pkg/broker/unfold"
 	"datawatch/pkg/config"
+	"datawatch/pkg/reason"
 )
 
 // leastHeld is what a fetch may bring once unfolded, unless two of the largest records are more.
@@ -35,12 +36,14 @@ func (d bounded) Dial(network, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.tls != nil {
-		if c, err = d.encrypt(c, address); err != nil {
-			return nil, err
-		}
+	if d.tls == nil {
+		return unfold.Conn(&unencrypted{Conn: c, dialer: d, address: address}, d.most), nil
 	}
-	return unfold.Conn(c, d.most), nil
+	encrypted, err := d.encrypt(c, address)
+	if err != nil {
+		return nil, err
+	}
+	return unfold.Conn(encrypted, d.most), nil
 }
 
 func (d bounded) encrypt(c net.Conn, address string) (net.Conn, error) {
@@ -48,14 +51,25 @@ func (d bounded) encrypt(c net.Conn, address string) (net.Conn, error) {
 	if host, _, err := net.SplitHostPort(address); err == nil && t.ServerName == "" {
 		t.ServerName = host
 	}
-	encrypted := tls.Client(c, t)
+	heard := &hearing{Conn: c}
+	encrypted := tls.Client(heard, t)
 	ctx, cancel := context.WithTimeout(context.Background(), d.timeout)
 	defer cancel()
-	if err := encrypted.HandshakeContext(ctx); err != nil {
-		_ = c.Close() // the handshake's error says more
-		return nil, fmt.Errorf("tls with %s: %w", address, err)
+	silent := time.AfterFunc(handshakeSilence, func() {
+		if !heard.tls() && d.answersPlain(address) {
+			cancel()
+		}
+	})
+	defer silent.Stop()
+	err := encrypted.HandshakeContext(ctx)
+	if err == nil {
+		return encrypted, nil
 	}
-	return encrypted, nil
+	_ = c.Close() // the handshake's error says more
+	if !heard.tls() && d.answersPlain(address) {
+		return nil, reason.New(reason.KafkaPlain.With(address)).Advise(reason.DoKafkaPlain.With())
+	}
+	return nil, fmt.Errorf("tls with %s: %w", address, err)
 }
 
 // Over has a client that was configured by ClientConfig connect through another dialer, below TLS.

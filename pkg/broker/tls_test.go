@@ -3,16 +3,20 @@ package broker
 import (
 	"crypto/tls"
 	"encoding/pem"
+	"errors"
 	"log/slog"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"datawatch/pkg/config"
+	"datawatch/pkg/reason"
+	"datawatch/pkg/testrig"
 )
 
 // encrypted is a broker behind TLS, and the file with the authority that signed its certificate.
@@ -79,5 +83,35 @@ func TestBrokerWithACertificateOfUnknownOriginIsNotSpokenTo(t *testing.T) {
 	}
 	if _, err = s.Net.Proxy.Dialer.Dial("tcp", addr); err == nil || !strings.Contains(err.Error(), "tls with "+addr) || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestABrokerThatSpeaksNoTLSIsNamedSoon, and what to do about it.
+func TestABrokerThatSpeaksNoTLSIsNamedSoon(t *testing.T) {
+	testrig.EachBroker(t, func(t *testing.T, addr string) {
+		c := config.DefaultShared().Broker
+		c.Addresses, c.TLS = []string{addr}, config.TLS{Enabled: true}
+		mismatched(t, c, reason.KafkaPlain)
+	})
+}
+
+// TestABrokerThatSpeaksTLSOnlyIsNamedSoon, and what to do about it.
+func TestABrokerThatSpeaksTLSOnlyIsNamedSoon(t *testing.T) {
+	addr, _ := encrypted(t)
+	c := config.DefaultShared().Broker
+	c.Addresses = []string{addr}
+	mismatched(t, c, reason.KafkaEncrypted)
+}
+
+func mismatched(t *testing.T, c config.Broker, want reason.Code) {
+	t.Helper()
+	began := time.Now()
+	_, err := NewScanner(c, "test")
+	if err == nil {
+		t.Fatal("connected")
+	}
+	why, do := reason.Of(err)
+	if took := time.Since(began); !errors.Is(err, ErrConnect) || why.Code != want || why.Values["broker"] != c.Addresses[0] || do.IsZero() || took > 10*time.Second {
+		t.Errorf("after %s: %v (%v, %v)", took, err, why, do)
 	}
 }

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,7 +65,7 @@ func CheckBroker(c config.Broker, clientID, group string, topics ...string) []Fi
 	reach := Finding{What: "broker " + strings.Join(c.Addresses, ", ")}
 	scanner, err := broker.NewScanner(c, clientID)
 	if err != nil {
-		reach.Err, reach.Remedy = err, brokerRemedy
+		reach.Err, reach.Remedy = err, cmp.Or(remedyOf(err), brokerRemedy)
 		return []Finding{reach}
 	}
 	defer func() { _ = scanner.Close() }() // it only read

@@ -168,10 +168,10 @@ func exitCode(err error, stderr io.Writer) int {
 
 // remedyOf is what to do about an error, "" where that isn't known.
 func remedyOf(err error) string {
-	if errors.Is(err, broker.ErrConnect) {
+	_, do := reason.Of(err)
+	if do.IsZero() && errors.Is(err, broker.ErrConnect) {
 		return brokerRemedy
 	}
-	_, do := reason.Of(err)
 	return do.String()
 }
 

@@ -77,7 +77,10 @@ func (k *cluster) open(b *sarama.Broker) error {
 		return err
 	}
 	connected, err := b.Connected()
+	var known *reason.Error
 	switch {
+	case errors.As(err, &known):
+		return err
 	case errors.Is(err, sarama.ErrSASLAuthenticationFailed):
 		return reason.Wrap(err, reason.KafkaPassword.With(b.Addr(), strconv.Quote(k.config.Net.SASL.User), k.config.Net.SASL.Mechanism))
 	case k.config.Net.SASL.Enable && errors.Is(err, io.EOF): // what some brokers do with a wrong password
@@ -152,7 +155,11 @@ func (k *cluster) describe(ctx context.Context, names []string) ([]*sarama.Topic
 type unansweredError struct{ says *reason.Error }
 
 func unanswered(failed []error) error {
-	return &unansweredError{reason.Wrap(errors.Join(failed...), reason.KafkaUnanswered.With()).Advise(reason.DoKafkaUnanswered.With())}
+	says := reason.Wrap(errors.Join(failed...), reason.KafkaUnanswered.With())
+	if _, do := reason.Of(says); do.IsZero() {
+		says = says.Advise(reason.DoKafkaUnanswered.With())
+	}
+	return &unansweredError{says}
 }
 
 func (e *unansweredError) Error() string { return e.says.Error() }

@@ -161,7 +161,7 @@ func (r *reader) due(ctx context.Context, now time.Time) error {
 		return err
 	}
 	if now.Sub(r.refreshed) > r.patience {
-		return reason.Wrap(err, reason.KafkaSilent.With(r.patience)).Advise(reason.DoKafkaUnanswered.With())
+		return reason.Wrap(err, reason.KafkaSilent.With(r.patience))
 	}
 	r.refreshDue = time.Now().Add(min(r.refresh, r.patience/10))
 	why, _ := reason.Of(err)

@@ -18,6 +18,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"datawatch/pkg/config"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/testrig"
 	"datawatch/pkg/testrig/kafka"
 )
@@ -78,6 +79,28 @@ func TestSecuredClusterIsReadAndAWrongPasswordIsCalledSo(t *testing.T) {
 			findings := New(Options{Name: "k", Config: cfg, Internal: internal(), Reporter: newCapture()}).Check(t.Context())
 			if err := findings[0].Err; err == nil || !strings.Contains(err.Error(), "wrong password") || strings.Contains(err.Error(), secret) {
 				t.Errorf("with a wrong password check says %v", err)
+			}
+		})
+	}
+	for _, c := range []struct {
+		name, mechanism, addr string
+		tls                   config.TLS
+		says                  reason.Code
+	}{
+		{"a port without TLS", "", server.Addr(), tls, reason.KafkaPlain}, {"a port without TLS for users", "plain", plain, tls, reason.KafkaPlain},
+		{"a port that wants TLS", "", scram, config.TLS{}, reason.KafkaEncrypted}, {"a port that wants TLS of users", "scram-sha-256", scram, config.TLS{}, reason.KafkaEncrypted},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := k.config(func(cfg *Config) {
+				cfg.Addresses, cfg.TLS = []string{c.addr}, c.tls
+				if c.mechanism != "" {
+					cfg.SASL = config.SASL{Mechanism: c.mechanism, Username: "shop", Password: secret}
+				}
+			})
+			began := time.Now()
+			finding := New(Options{Name: "k", Config: cfg, Internal: internal(), Reporter: newCapture()}).Check(t.Context())[0]
+			if took := time.Since(began); finding.Err == nil || !strings.Contains(finding.Err.Error(), c.says.With(c.addr).String()) || !strings.Contains(finding.Remedy, "switch tls o") || took > 10*time.Second {
+				t.Errorf("after %s check says %v (%s)", took, finding.Err, finding.Remedy)
 			}
 		})
 	}

@@ -119,9 +119,16 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 			return append([]daemon.Finding{finding}, s.checkTopics(ctx, cluster, topics)...)
 		}
 	}
-	finding.Err = err
-	finding.Remedy = reason.DoKafkaUnanswered.With().String()
+	finding.Err, finding.Remedy = err, toDo(err)
 	return []daemon.Finding{finding}
+}
+
+// toDo is what to do about a cluster that isn't read.
+func toDo(err error) string {
+	if _, do := reason.Of(err); !do.IsZero() {
+		return do.String()
+	}
+	return reason.DoKafkaUnanswered.With().String()
 }
 
 // checkTopics finds out whether the topics that match may be read.
@@ -149,7 +156,7 @@ func (s *Source) checkTopics(ctx context.Context, cluster *cluster, topics map[s
 	}
 	denied, err := cluster.denied(ctx, s.unseen(topics, nil))
 	if err != nil {
-		findings = append(findings, daemon.Finding{What: fmt.Sprintf("source %s: topics by name", s.Name), Err: err, Remedy: reason.DoKafkaUnanswered.With().String()})
+		findings = append(findings, daemon.Finding{What: fmt.Sprintf("source %s: topics by name", s.Name), Err: err, Remedy: toDo(err)})
 	}
 	for _, name := range denied {
 		findings = append(findings, daemon.Finding{What: fmt.Sprintf("source %s: describe %s", s.Name, name), Err: sarama.ErrTopicAuthorizationFailed, Remedy: remedy})
