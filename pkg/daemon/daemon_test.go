@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -229,6 +231,43 @@ func TestLogLinesNameTheService(t *testing.T) {
 		if !strings.Contains(b.String(), want) || strings.Contains(b.String(), "hidden") || !strings.Contains(b.String(), "shown") {
 			t.Errorf("%s: %s", format, b.String())
 		}
+	}
+}
+
+// said is a log that tells when it has a line with certain words.
+type said struct {
+	words string
+	once  sync.Once
+	heard chan struct{}
+}
+
+func (s *said) Write(b []byte) (int, error) {
+	if strings.Contains(string(b), s.words) {
+		s.once.Do(func() { close(s.heard) })
+	}
+	return len(b), nil
+}
+
+// TestAServiceThatReadsItsConfigurationOnceSurvivesSIGHUP, and says so.
+func TestAServiceThatReadsItsConfigurationOnceSurvivesSIGHUP(t *testing.T) {
+	log := &said{words: "SIGHUP", heard: make(chan struct{})}
+	s := service(func(context.Context, settings, Env) error {
+		self, err := os.FindProcess(os.Getpid())
+		if err != nil {
+			return err
+		}
+		if err := self.Signal(syscall.SIGHUP); err != nil {
+			return err
+		}
+		select {
+		case <-log.heard:
+			return nil
+		case <-time.After(time.Minute):
+			return errors.New("the log says nothing of a SIGHUP")
+		}
+	})
+	if code := Execute(s, []string{"--config", configFile(t, enough)}, io.Discard, log); code != ExitOK {
+		t.Errorf("exit code %d", code)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -38,7 +39,8 @@ type Service[C any] struct {
 	Shared  func(*C) *config.Shared // the shared sections inside a C
 	Listen  func(*C) string         // where health and metrics are served
 	Run     func(ctx context.Context, c C, env Env) error
-	// RunReloading takes Run's place where it is set: reloads brings what the configuration has become at each SIGHUP.
+	// RunReloading takes Run's place where it is set: reloads brings what the configuration has become at each SIGHUP. Where it
+	// isn't, a SIGHUP changes nothing, and the log says so.
 	RunReloading func(ctx context.Context, c C, reloads <-chan Reload[C], env Env) error
 	// Check finds out whether the service could work: connections and permissions. The configuration was read already.
 	Check func(ctx context.Context, c C) []Finding
@@ -101,6 +103,7 @@ func command[C any](s Service[C], stdout, stderr io.Writer) *cobra.Command {
 		if s.RunReloading != nil {
 			err = s.RunReloading(cmd.Context(), c, onHangup(cmd.Context(), load), env)
 		} else {
+			outliveHangups(cmd.Context(), env.Log)
 			err = s.Run(cmd.Context(), c, env)
 		}
 		if cmd.Context().Err() != nil && errors.Is(err, context.Canceled) {
@@ -248,6 +251,23 @@ func onHangup[C any](ctx context.Context, load func() (C, error)) <-chan Reload[
 		}
 	}()
 	return reloads
+}
+
+// outliveHangups has the process go on at a SIGHUP until ctx is done.
+func outliveHangups(ctx context.Context, log *slog.Logger) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	go func() {
+		defer signal.Stop(signals)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-signals:
+				log.Warn("SIGHUP changes nothing: this service reads its configuration when it starts; restart it to have a change take effect")
+			}
+		}
+	}()
 }
 
 func envOr(name, fallback string) string {
