@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
 	"datawatch/collector/internal/clean"
@@ -58,7 +61,7 @@ Needs SELECT on the table for the role of dsn.`,
 			result, err := v.run(cmd.Context(), sample)
 			v.terminal.end()
 			if err != nil {
-				return err
+				return v.rights(err)
 			}
 			if output.json() {
 				err = writeJSON(cmd.OutOrStdout(), result)
@@ -85,6 +88,7 @@ Needs SELECT on the table for the role of dsn.`,
 // verifier is what a comparison works with.
 type verifier struct {
 	config   Config
+	source   Source
 	stream   event.Stream
 	table    verifyTable
 	clean    *clean.Reader
@@ -113,7 +117,7 @@ func openVerifier(ctx context.Context, c Config, stream event.Stream, t *termina
 	if s.Postgres == nil {
 		return nil, fmt.Errorf("source %s isn't a PostgreSQL: only tables can be compared with clean", s.Name)
 	}
-	v := &verifier{config: c, stream: stream, terminal: t}
+	v := &verifier{config: c, source: s, stream: stream, terminal: t}
 	if v.mask, err = normalize.NewMasker(c.Mask); err != nil {
 		return nil, fmt.Errorf("mask: %w", err)
 	}
@@ -179,6 +183,30 @@ func (v *verifier) run(ctx context.Context, sample int64) (*verify.Result, error
 			return v.pipeline.InClean(ctx)
 		},
 	})
+}
+
+// rights is the error, with what grants the right to read the table where that is what the role of dsn lacks.
+func (v *verifier) rights(err error) error {
+	const insufficientPrivilege = "42501"
+	var server *pgconn.PgError
+	if !errors.As(err, &server) || server.Code != insufficientPrivilege {
+		return err
+	}
+	dsn, unread := pgx.ParseConfig(v.source.Postgres.DSN.Reveal())
+	if unread != nil {
+		return err
+	}
+	var table pgx.Identifier
+	for part := range strings.SplitSeq(v.stream.Entity(), ".") {
+		plain, _ := url.PathUnescape(part) // a table was found by it
+		table = append(table, plain)
+	}
+	role := pgx.Identifier{dsn.User}.Sanitize()
+	if server.Routine == "check_enable_rls" {
+		return fmt.Errorf("%w; row security hides rows from the role %s: alter role %s bypassrls", err, role, role)
+	}
+	return fmt.Errorf("%w; the role %s may not read the table: grant usage on schema %s to %s; grant select on %s to %s (of a partitioned table without a key, on each partition)",
+		err, role, table[:1].Sanitize(), role, table.Sanitize(), role)
 }
 
 // asClean does with a row what the pipeline does.

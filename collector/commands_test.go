@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -213,6 +215,35 @@ func TestVerifySaysWhyItCannotCompare(t *testing.T) {
 	contains(t, errs, "the table has no key")
 	_, errs = s.does(daemon.ExitFailed, "verify", "--stream", "shop-db/public.nots")
 	contains(t, errs, "selects no table that is shop-db/public.nots")
+}
+
+// TestVerifySaysWhichRightIsMissing, of which role, and what grants it; and that row security hides rows from it.
+func TestVerifySaysWhichRightIsMissing(t *testing.T) {
+	s := newShop(t, `create table "My orders" (id int primary key)`)
+	start(t, s.config)
+	s.normalizes()
+	s.exec(`insert into "My orders" values (1)`)
+	stream := "shop-db/public.My%20orders"
+	s.does(daemon.ExitOK, "snapshot", "--stream", stream) // the topics, and what the collector tells, are there after it
+	reader := fmt.Sprintf("Reader %d", time.Now().UnixNano())
+	role := pgx.Identifier{reader}.Sanitize()
+	s.exec(`create role ` + role + ` login password 'secret'`)
+	t.Cleanup(func() { _, _ = s.db.Exec(context.Background(), `drop owned by `+role+`; drop role `+role) })
+	dsn, err := url.Parse(s.config.Collector.Sources[0].Postgres.DSN.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	superuser := dsn.String()
+	dsn.User = url.UserPassword(reader, "secret")
+	s.yaml = strings.ReplaceAll(s.yaml, strconv.Quote(superuser), strconv.Quote(dsn.String()))
+	_, errs := s.does(daemon.ExitFailed, "verify", "--stream", stream)
+	grants := `grant usage on schema "public" to ` + role + `; grant select on "public"."My orders" to ` + role
+	contains(t, errs, "permission denied", `the role `+role+` may not read the table: `+grants)
+	s.exec(grants)
+	s.does(daemon.ExitOK, "verify", "--stream", stream)
+	s.exec(`alter table "My orders" enable row level security`)
+	_, errs = s.does(daemon.ExitFailed, "verify", "--stream", stream)
+	contains(t, errs, `row security hides rows from the role `+role+`: alter role `+role+` bypassrls`)
 }
 
 // TestSnapshotNeedsACollector: without one, the command says so, and asks nothing of the next.
