@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -106,25 +107,29 @@ func triggersCommand(load func() (Config, error)) *cobra.Command {
 		_, err := fmt.Fprintf(w, "source %s: installed\n", s.Name)
 		return err
 	})
-	add("status", "Tell what is installed, against what the configuration asks for", func(ctx context.Context, c Config, s Source, w io.Writer) error {
+	add("status", "Tell what is installed, against what the configuration asks for; exits with 1 where something is missing", func(ctx context.Context, c Config, s Source, w io.Writer) error {
 		if s.Postgres.CapturesWAL() {
 			status, err := openWAL(c, s, nowhere()).Status(ctx)
 			if err != nil {
 				return err
 			}
 			if output == "json" {
-				return writeJSON(w, map[string]any{"source": s.Name, "status": status})
+				err = writeJSON(w, map[string]any{"source": s.Name, "status": status})
+			} else {
+				err = writeWALStatus(w, s.Name, status)
 			}
-			return writeWALStatus(w, s.Name, status)
+			return complete(status.Complete, err)
 		}
 		status, err := openPostgres(c, s, nowhere()).Status(ctx)
 		if err != nil {
 			return err
 		}
 		if output == "json" {
-			return writeJSON(w, map[string]any{"source": s.Name, "status": status})
+			err = writeJSON(w, map[string]any{"source": s.Name, "status": status})
+		} else {
+			err = writeStatus(w, s.Name, status)
 		}
-		return writeStatus(w, s.Name, status)
+		return complete(status.Complete, err)
 	})
 	add("remove", "Remove all that was installed; what wasn't read yet is lost", func(ctx context.Context, c Config, s Source, w io.Writer) error {
 		if err := removeInstalled(ctx, c, s); err != nil {
@@ -134,6 +139,14 @@ func triggersCommand(load func() (Config, error)) *cobra.Command {
 		return err
 	})
 	return parent
+}
+
+// complete is an error where something is missing, unless its status couldn't be written.
+func complete(all bool, written error) error {
+	if all || written != nil {
+		return written
+	}
+	return errors.New("not complete: `collector triggers plan` prints what is missing, `collector triggers install` installs it")
 }
 
 // postgresSources are the PostgreSQL sources of the configuration, or the one of that name.
@@ -167,6 +180,9 @@ func writeStatus(w io.Writer, name string, status *postgres.Status) error {
 		fmt.Fprintf(&b, "source %s: complete, version %d, outbox %d bytes\n", name, status.Version, status.OutboxBytes)
 	default:
 		fmt.Fprintf(&b, "source %s: incomplete, version %d, outbox %d bytes\n", name, status.Version, status.OutboxBytes)
+	}
+	if status.Off != nil {
+		fmt.Fprintf(&b, "  capture is switched off since %s: select datawatch.on()\n", status.Off.UTC().Format(time.RFC3339))
 	}
 	for _, t := range status.Tables {
 		fmt.Fprintf(&b, "  %s: %s\n", t.Table, tableState(t))
@@ -209,7 +225,7 @@ func walTableState(t wal.TableStatus) string {
 func tableState(t postgres.TableStatus) string {
 	switch {
 	case t.Disabled:
-		return "triggers are disabled"
+		return "triggers of ours, _datawatch_…, are disabled: alter table " + t.Table + " enable trigger …"
 	case len(t.Missing) > 0:
 		return "missing " + strings.Join(t.Missing, ", ")
 	case t.Outdated:

@@ -52,6 +52,14 @@ func TestTriggersArePlannedInstalledToldAndRemoved(t *testing.T) {
 		}
 		return stdout
 	}
+	incomplete := func(says ...string) {
+		t.Helper()
+		code, stdout, stderr := run(t, yaml, "triggers", "status")
+		if code != daemon.ExitFailed {
+			t.Errorf("triggers status exits with %d: %s%s", code, stdout, stderr)
+		}
+		contains(t, stdout+stderr, says...)
+	}
 	plan := ok("plan")
 	if !strings.Contains(plan, "-- lock:") || !strings.Contains(plan, "orders") {
 		t.Errorf("plan: %s", plan)
@@ -60,9 +68,7 @@ func TestTriggersArePlannedInstalledToldAndRemoved(t *testing.T) {
 		t.Errorf("names come before their encoding: %.60q", plan)
 	}
 	contains(t, plan, `Tables of yours that are locked, each in a transaction of its own: "public"."orders".`, "rows an hour: that takes ", "an hour in the\n-- outbox")
-	if status := ok("status"); !strings.Contains(status, "isn't installed") {
-		t.Errorf("status: %s", status)
-	}
+	incomplete("isn't installed", "`collector triggers install`")
 	holder, err := pgx.Connect(t.Context(), dsn)
 	if err != nil {
 		t.Fatal(err)
@@ -101,10 +107,21 @@ func TestTriggersArePlannedInstalledToldAndRemoved(t *testing.T) {
 	if err := json.Unmarshal([]byte(ok("status", "--output", "json", "--source", "shop-db")), &status); err != nil || !status.Status.Complete || status.Source != "shop-db" {
 		t.Errorf("status: %+v, %v", status, err)
 	}
-	ok("remove")
-	if status := ok("status"); !strings.Contains(status, "isn't installed") {
-		t.Errorf("status after removal: %s", status)
+	for _, c := range []struct{ undo, redo, says string }{
+		{`select datawatch.off()`, `select datawatch.on()`, `select datawatch.on()`},
+		{`alter table orders disable trigger _datawatch_insert`, `alter table orders enable trigger _datawatch_insert`, `alter table "public"."orders" enable trigger`},
+	} {
+		if _, err := db.Exec(t.Context(), c.undo); err != nil {
+			t.Fatal(err)
+		}
+		incomplete("source shop-db: incomplete", c.says)
+		if _, err := db.Exec(t.Context(), c.redo); err != nil {
+			t.Fatal(err)
+		}
 	}
+	ok("status")
+	ok("remove")
+	incomplete("isn't installed")
 	if code, _, stderr := run(t, yaml, "triggers", "plan", "--source", "nope"); code != daemon.ExitConfig || !strings.Contains(stderr, `no source "nope"`) {
 		t.Errorf("a source that isn't there: %d %s", code, stderr)
 	}

@@ -39,9 +39,11 @@ func TestSlotAndPublicationsArePlannedInstalledToldAndRemoved(t *testing.T) {
 		return stdout
 	}
 	plan := ok("plan")
-	if status := ok("status"); !strings.Contains(status, "isn't there") {
-		t.Errorf("status: %s", status)
+	code, stdout, stderr := run(t, byWAL, "triggers", "status")
+	if code != daemon.ExitFailed {
+		t.Errorf("status of what isn't there exits with %d", code)
 	}
+	contains(t, stdout+stderr, "isn't there", "`collector triggers install`")
 	if _, err := db.Exec(t.Context(), plan); err != nil {
 		t.Fatalf("the plan, run by a DBA: %v", err)
 	}
