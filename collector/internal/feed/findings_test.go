@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"datawatch/pkg/event"
 	"datawatch/pkg/telegram"
 )
@@ -29,6 +31,14 @@ func violationOf(transaction string, errors ...event.ViolationError) *event.Viol
 }
 
 var wrongTotal = event.ViolationError{Kind: event.RuleViolation, Rule: "total-adds-up", Message: "Order total is not the sum of its items", Actual: "149.98", Expected: "149.97"}
+
+// counts looks at how many verdicts were told.
+func (r *running) counts(t *testing.T, verdicts float64) {
+	t.Helper()
+	if got := testutil.ToFloat64(r.Feed.metrics.verdicts); got != verdicts {
+		t.Errorf("%g verdicts are counted, not %g", got, verdicts)
+	}
+}
 
 func TestVerdictIsWrittenIntoTheMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -77,6 +87,7 @@ func TestVerdictThatComesBeforeTheMessageStandsInIt(t *testing.T) {
 		if got, _ := r.chat.told(); len(got) != 1 || !strings.HasSuffix(got[0], "expected 149.97") {
 			t.Errorf("told: %q", got)
 		}
+		r.counts(t, 1)
 	})
 }
 
@@ -92,6 +103,7 @@ func TestVerdictOnARecordIsWrittenIntoItsMessage(t *testing.T) {
 		if got, _ := r.chat.told(); len(got) != 1 || !strings.HasSuffix(got[0], "expected 149.97") {
 			t.Errorf("told: %q", got)
 		}
+		r.counts(t, 1)
 	})
 }
 

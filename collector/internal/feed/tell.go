@@ -26,6 +26,9 @@ func (f *Feed) tell(ctx context.Context, v *viewer) error {
 			f.metrics.summedUp.Add(float64(w.digest.transactions()))
 		case err == nil:
 			f.metrics.shown.Inc()
+			if found > 0 {
+				f.metrics.verdicts.Inc()
+			}
 			f.board.show(w.transaction, v, ref, found)
 		case ctx.Err() != nil:
 			v.backlog.giveBack(w)
@@ -70,7 +73,7 @@ func (f *Feed) amend(ctx context.Context, v *viewer) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err == nil:
-			f.metrics.amended.Inc()
+			f.metrics.verdicts.Inc()
 		default:
 			f.options.Log.Warn("a verdict isn't shown in the feed; alerts tell it all the same", "source", t.source, "transaction", t.id, "error", err)
 		}
