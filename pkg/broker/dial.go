@@ -55,18 +55,26 @@ func (d bounded) encrypt(c net.Conn, address string) (net.Conn, error) {
 	encrypted := tls.Client(heard, t)
 	ctx, cancel := context.WithTimeout(context.Background(), d.timeout)
 	defer cancel()
-	silent := time.AfterFunc(handshakeSilence, func() {
-		if !heard.tls() && d.answersPlain(address) {
-			cancel()
+	shaking, shaken := context.WithCancel(ctx)
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		select {
+		case <-shaking.Done():
+		case <-time.After(handshakeSilence):
+			if !heard.tls() && d.answersPlain(shaking, address) {
+				cancel()
+			}
 		}
-	})
-	defer silent.Stop()
+	}()
 	err := encrypted.HandshakeContext(ctx)
+	shaken()
+	<-asked
 	if err == nil {
 		return encrypted, nil
 	}
 	_ = c.Close() // the handshake's error says more
-	if !heard.tls() && d.answersPlain(address) {
+	if !heard.tls() && d.answersPlain(context.Background(), address) {
 		return nil, reason.New(reason.KafkaPlain.With(address)).Advise(reason.DoKafkaPlain.With())
 	}
 	return nil, fmt.Errorf("tls with %s: %w", address, err)

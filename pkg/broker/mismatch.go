@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
@@ -29,12 +30,14 @@ const (
 )
 
 // answersPlain asks the broker, without TLS, for the versions that it knows: what any broker answers, and before a password.
-func (d bounded) answersPlain(address string) bool {
+// The question ends with ctx.
+func (d bounded) answersPlain(ctx context.Context, address string) bool {
 	c, err := d.below.Dial("tcp", address)
 	if err != nil {
 		return false
 	}
 	defer func() { _ = c.Close() }() // it was only asked
+	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 	_ = c.SetDeadline(time.Now().Add(answerPatience))
 	const id, most = "data", 1 << 20
 	request := []byte{0, 0, 0, 10, 0, 18, 0, 0, id[0], id[1], id[2], id[3], 0xff, 0xff} // ApiVersions, version 0, of a client without a name
