@@ -32,7 +32,7 @@ func (b *batch) attached(p *pack, s *shape) error {
 	if len(s.key) == 0 {
 		part.Note = noteKeyless
 	}
-	b.r.snapshots.AddPart(fmt.Sprintf("attach-%s-%d", b.r.p.Epoch, p.seq), p.at, part)
+	b.r.snapshots.AddPart(fmt.Sprintf("attach-%s-%d-%s", b.r.p.Epoch, p.seq, p.txid), p.at, part)
 	var err error
 	b.also, err = b.r.snapshots.Progress()
 	return err

@@ -27,7 +27,7 @@
 // transaction and each node of a plan anew in each statement. So such a statement, which most are, has tables of its own
 // (datawatch.single_0 to 2), which are no partitions and have one index; it is written by one query, behind one
 // expression that asks a sequence where to (datawatch.gate: the queue's trigger sets it, and it is closed where somebody
-// must look), and one setting counts the transaction's rows and its guards. How large the outbox is, every 256th looks.
+// must look), and one setting counts the transaction's rows and its guards. How large the outbox is, one of 256 looks.
 // The reader has both kinds of packs in the view datawatch.packs, which is read by the order of the indexes below it.
 //
 // As microseconds of the server's time for an update of one row in a transaction of its own, which is 12 without capture
@@ -45,9 +45,10 @@
 // # Reading
 //
 // A tick is what became visible between two snapshots of the database, s1 and s2: all of a transaction's packs are in one
-// tick, and none is ever missed, however transactions overlap. Within a tick the order is that of a sequence drawn at the
-// end of each statement, while the row locks are held, so that changes of one row are in the order in which they took
-// effect. A commit that waits for a synchronous standby is told once others see it; one that doesn't wait for the server's own
+// tick, and none is ever missed, however transactions overlap. Within a tick the order is that of the WAL's end at the end
+// of each statement, while the row locks are held, so that changes of one row are in the order in which they took
+// effect. (A sequence would do as well, but for lastval(), which is the application's.) Two transactions may be at the same place: a
+// statement is known by its number and its transaction. A commit that waits for a synchronous standby is told once others see it; one that doesn't wait for the server's own
 // disk, once the disk has it, since a crash would undo it. A tick is paged; progress names s2 and where reading is, so that
 // a killed collector goes on in the middle of it.
 //
@@ -55,8 +56,10 @@
 // a tick is committed: it would gain that millisecond, and hold a second batch. Memory is bounded by a batch and a page.
 //
 // An outbox that an earlier program of the same kind installed (oldestVersion) is read as it is, and upgraded in place by
-// whoever installs: columns and tables are added to it, the functions made anew table by table. Packs of before are read as
-// ever, and those that functions of before still write. An earlier program, which would miss what it doesn't know of, doesn't
+// whoever installs, once little of it is unread: columns, tables and indexes are added to it, the functions made anew table by table. Packs of
+// before are read as ever, and those that functions of before still write. Until version 4 numbers are of a sequence, and below all
+// others: so a table's writers have to end before its function is made anew, and of a transaction that goes on meanwhile in other tables, what
+// it does there is told behind these (`transaction_index` is right). An earlier program, which would miss what it doesn't know of, doesn't
 // find what it polls any more, and ends.
 //
 // # What it refuses

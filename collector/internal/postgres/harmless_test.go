@@ -282,7 +282,36 @@ func TestASerializationFailureIsTheApplications(t *testing.T) {
 			t.Errorf("%s: %v", sql, err)
 		}
 	}
-	if r.number(`select count(*) from datawatch.failures where is_called`) != 0 {
+	if r.number(`select count(*) from datawatch.unnoted where is_called`) != 0 {
 		t.Error("failures are counted")
+	}
+}
+
+// TestTheApplicationsLastvalIsItsOwn: capture draws from no sequence in the application's session, nor where it fails or is left out.
+func TestTheApplicationsLastvalIsItsOwn(t *testing.T) {
+	r := newRig(t, `create table t (id serial primary key, v text)`, `create table own (id serial primary key, v text)`, strings.NewReplacer(" t ", " own ", "t set", "own set").Replace(ownRowTrigger))
+	r.install()
+	want := int64(0)
+	insert := func(table string) {
+		t.Helper()
+		want++
+		r.exec(`insert into ` + table + ` (v) values ('a')`)
+		if n := r.number(`select lastval()`); n != want {
+			t.Errorf("%s: lastval() is %d, not %d", table, n, want)
+		}
+	}
+	for range 3 {
+		insert("t")
+	}
+	r.exec(`update datawatch.queue set room = 0`)
+	insert("t")
+	r.exec(`update datawatch.queue set room = 1 << 30; alter table datawatch.outbox rename to away; alter table datawatch.single_0 rename to gone`)
+	insert("t")
+	r.exec(`alter table datawatch.away rename to outbox; alter table datawatch.gone rename to single_0`)
+	want = 0
+	insert("own")
+	r.exec(`insert into own (v) select 'b' from generate_series(1, 2); update own set v = 'c'; truncate t`)
+	if n := r.number(`select lastval()`); n != 3 {
+		t.Errorf("lastval() is %d", n)
 	}
 }

@@ -33,7 +33,7 @@ type installed struct {
 	mayFollow bool   // the role may create it
 	granted   bool   // the reader has its rights
 	code      string // a hash of the functions
-	leftover  bool   // the sequence that functions of version 3 look at is there, and no function that runs does
+	leftover  bool   // sequences that functions of before look at are there, and no function that runs does
 }
 
 // followed tells whether ALTER TABLE makes the functions anew in its own transaction, now or when the plan has been run. Only
@@ -67,10 +67,11 @@ func serverIdentity(ctx context.Context, db querier) (string, error) {
 	return identity, nil
 }
 
-// leftoverSQL waits for the transactions that may be running a function of before.
-const leftoverSQL = `to_regclass('datawatch.filled') is not null and not exists (
+// leftoverSQL waits until no table has a function of before, for the transactions that may be running one.
+const leftoverSQL = `coalesce(to_regclass('datawatch.filled'), to_regclass('datawatch.seq')) is not null and version >= 5 and not exists (
 	select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-	where n.nspname = 'datawatch' and (p.prosrc like '%datawatch.filled%' or age(p.xmin) <= age(pg_snapshot_xmin(pg_current_snapshot())::xid)))`
+	where n.nspname = 'datawatch' and (left(p.proname, 8) = 'capture_' and p.prorettype = 'trigger'::regtype and strpos(p.prosrc, $2) = 0
+		or age(p.xmin) <= age(pg_snapshot_xmin(pg_current_snapshot())::xid)))`
 
 // installedState looks at what is there; reader is the role that needs rights, "" where it is the installer.
 func (s *Source) installedState(ctx context.Context, db querier, reader string) (installed, error) {
@@ -91,7 +92,7 @@ func (s *Source) installedState(ctx context.Context, db querier, reader string) 
 		and coalesce(has_table_privilege(nullif($1::text, ''), coalesce(to_regclass('datawatch.single_2'), 'datawatch.outbox_2'), 'truncate')
 			and has_table_privilege(nullif($1::text, ''), coalesce(to_regclass('datawatch.packs'), 'datawatch.outbox'), 'select')
 			and has_table_privilege(nullif($1::text, ''), 'datawatch.shapes', 'select') and has_table_privilege(nullif($1::text, ''), 'datawatch.progress', 'update'), false),
-		coalesce(to_jsonb(meta) ->> 'code', ''), `+leftoverSQL+` from datawatch.meta`, reader).Scan(&state.version, &state.granted, &state.code, &state.leftover)
+		coalesce(to_jsonb(meta) ->> 'code', ''), `+leftoverSQL+` from datawatch.meta`, reader, placeSQL).Scan(&state.version, &state.granted, &state.code, &state.leftover)
 	if err != nil {
 		return state, fmt.Errorf("find out what is installed: %w", err)
 	}

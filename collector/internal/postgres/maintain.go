@@ -20,6 +20,8 @@ const (
 	reconcileEvery = 10 * time.Second
 	lookEvery      = 2 * time.Second
 	aliveEvery     = time.Minute
+	// mostCounted is how many packs that wait are counted: more stand for as many.
+	mostCounted = 10000
 	// queueTimeout: a transaction that has called datawatch.off() may be left open.
 	queueTimeout = "1s"
 )
@@ -189,6 +191,10 @@ func (s *Source) reconcile(ctx context.Context) {
 
 // reclaim tells what was committed, and empties what nobody needs.
 func (s *Source) reclaim(ctx context.Context, db *pgx.Conn) error {
+	var installed int
+	if err := db.QueryRow(ctx, "select version from datawatch.meta").Scan(&installed); err != nil {
+		return fmt.Errorf("ask what is installed: %w", err)
+	}
 	select {
 	case t := <-s.told:
 		_, err := db.Exec(ctx, `update datawatch.progress set epoch = $1, tick = $2, snapshot = $3::text::pg_snapshot, told_at = clock_timestamp()`,
@@ -203,13 +209,14 @@ func (s *Source) reclaim(ctx context.Context, db *pgx.Conn) error {
 		return err
 	}
 	s.metrics.bytes.Set(float64(bytes))
-	var seq int64
-	if err := db.QueryRow(ctx, "select last_value from datawatch.seq").Scan(&seq); err != nil {
+	var waiting int64
+	err = db.QueryRow(ctx, fmt.Sprintf("select count(*) from (select from %s where seq > $1 limit %d) waiting", packsOf(installed), mostCounted), s.readTo.Load()).Scan(&waiting)
+	if err != nil {
 		return fmt.Errorf("ask how much waits in the outbox: %w", err)
 	}
-	s.metrics.rows.Set(float64(max(0, seq-s.readTo.Load())))
+	s.metrics.rows.Set(float64(waiting))
 	s.report.Backlog(bytes)
-	if err := s.rotate(ctx, db); err != nil {
+	if err := s.rotate(ctx, db, installed); err != nil {
 		if isLocked(err) {
 			return nil // somebody reads there, pg_dump perhaps: the next time
 		}

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// mark says that every transaction after xid drew its sequence numbers after seq. The collector makes one by reading the
-// sequence and then taking a transaction id of its own. Marks are where a tick begins to look in the index: without them
+// mark says that the statements of every transaction after xid have numbers after seq. The collector makes one by asking for the
+// WAL's end and then taking a transaction id of its own. Marks are where a tick begins to look in the index: without them
 // it would begin at the start of the outbox, and find the same.
 type mark struct {
 	xid uint64
@@ -33,7 +33,7 @@ func (m marks) add(n mark) marks {
 	return kept
 }
 
-// before is a number below every one that the transactions from xid on have drawn.
+// before is a number below every one of the transactions from xid on.
 func (m marks) before(xid uint64) int64 {
 	for _, n := range slices.Backward(m) {
 		if n.xid < xid {

@@ -21,7 +21,7 @@ func newMetrics(reg prometheus.Registerer, name string) *metrics {
 	}
 	return &metrics{
 		bytes: gauge("outbox_bytes", "Size of the outbox in the watched database, with what was read and not yet reclaimed."),
-		rows:  gauge("outbox_rows", "Statements captured and not yet committed to the broker, about."),
+		rows:  gauge("outbox_rows", "Statements captured and not yet committed to the broker, about; 10000 stands for more too."),
 		unclaimed: registered(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "datawatch", Subsystem: "collector", Name: "order_unclaimed_total",
 			Help: "Captured parts of statements that were told in the order in which they ended, since the statement that they belong behind was not captured.",

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -217,6 +218,54 @@ func TestNumbersThatASessionMadeUpHideNothing(t *testing.T) {
 			if have, is := state["shop-db/public."+event.Stream(table)], contents(t, r.db, table); !maps.Equal(have, is) {
 				t.Errorf("%s: by replay %v, in the table %v", name, have, is)
 			}
+		}
+	}
+}
+
+// TestTransactionsThatHaveOneNumberAreToldOneAfterTheOther: two that end a statement before either has written have the same; wherever a
+// page ends, and a batch, each change is told once.
+func TestTransactionsThatHaveOneNumberAreToldOneAfterTheOther(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`, `create table own (id int primary key, v text)`, strings.NewReplacer(" t ", " own ", "t set", "own set").Replace(ownRowTrigger))
+	r.install()
+	r.limits.pagePacks, r.limits.batchEvents = 2, 90
+	r.fail = func(batch int) (bool, bool) { return batch%5 == 2, batch%5 == 4 }
+	r.exec(`insert into t select g, 'a' from generate_series(1, 500) g`)
+	r.exec(`update t set id = id + 1000`)
+	r.exec(`update t set v = 'b' where id = 1001`)
+	r.exec(`update t set id = id - 400`)
+	r.exec(`update t set v = 'c' where id = 601`)
+	for i := range 7 {
+		r.exec(fmt.Sprintf(`insert into own select g, 'a' from generate_series(%d, %d) g`, i*1000, i*1000+i*80))
+	}
+	r.exec(`update datawatch.outbox o set seq = case when o.behind is null then 1000 else n end
+		from (select txid, seq, dense_rank() over (partition by txid order by seq) as n from datawatch.outbox) ranked where ranked.txid = o.txid and ranked.seq = o.seq;
+		update datawatch.single_0 set seq = 1000`)
+	if n := r.number(`select count(*) from (select seq from datawatch.packs group by seq having count(distinct txid) > 10) same`); n != 1 {
+		t.Fatalf("%d numbers are the same", n)
+	}
+	want := 500 + 1000 + 1 + 1000 + 1 + int(r.number(`select 2 * count(*) from own`))
+	runs := 0
+	for ; r.count() < want && runs < 30; runs++ {
+		r.runFor(time.Second)
+	}
+	if runs < 3 || r.count() != want {
+		t.Errorf("%d events of %d in %d runs", r.count(), want, runs)
+	}
+	got := r.captured()
+	state := replay(t, got)
+	for _, table := range []string{"t", "own"} {
+		if have, is := state["shop-db/public."+event.Stream(table)], contents(t, r.db, table); !maps.Equal(have, is) {
+			t.Errorf("%s: by replay %d rows, in the table %d", table, len(have), len(is))
+		}
+	}
+	ended := map[string]bool{}
+	last := ""
+	for _, e := range got {
+		if id := rowChange(t, e).Transaction; id != last {
+			if ended[id] {
+				t.Fatalf("%s is told in two parts", id)
+			}
+			ended[id], last = true, id
 		}
 	}
 }

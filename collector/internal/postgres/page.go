@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
@@ -35,21 +36,44 @@ func packsOf(version int) string {
 	return "datawatch.packs"
 }
 
+// placeSQL is the number that a statement gets when it ends.
+const placeSQL = "(pg_current_wal_insert_lsn() - '0/0')::bigint"
+
+// drawnSQL is a number below all that are given from now on. While functions may be running that draw from the sequence of before, 0 is.
+func drawnSQL(version int) string {
+	if version < versionPlaces {
+		return "(select case when is_called then last_value else last_value - 1 end from datawatch.seq)"
+	}
+	return "case when to_regclass('datawatch.seq') is null then " + placeSQL + " - 1 else 0 end"
+}
+
+// oneMoreSQL counts, without telling the session that a sequence was drawn from.
+func oneMoreSQL(sequence string) string {
+	return "(select setval('datawatch." + sequence + "', case when is_called then last_value + 1 else last_value end) from datawatch." + sequence + ")"
+}
+
 // queriesOf are for an installation of that version, which need not be upgraded to be read.
 func queriesOf(version int) *queries {
-	sent, failures := "$1", "datawatch.failures"
+	sent, unnoted := "$1", "datawatch.unnoted"
 	if version < versionBinary {
 		sent = "null"
 	}
 	if version < versionSingles {
-		failures = "datawatch.failed"
+		unnoted = "datawatch.failed"
+	} else if version < versionPlaces {
+		unnoted = "datawatch.failures"
+	}
+	// Numbers of before are unique.
+	order, after := "seq, txid, part", "(o.seq, o.txid, o.part) > ($1::bigint, $9::text::xid8, $2::bigint)"
+	if version < versionPlaces {
+		order, after = "seq, part", "$9::text <> '' and (o.seq, o.part) > ($1::bigint, $2::bigint)"
 	}
 	complete := func(template, packs, largest, which, parent string) string {
-		template = strings.NewReplacer("{{pack}}", strings.Replace(strings.TrimSpace(packColumns), "{{parent}}", parent, 1), "{{packs}}", packs, "{{which}}", which).Replace(template)
+		template = strings.NewReplacer("{{pack}}", strings.Replace(strings.TrimSpace(packColumns), "{{parent}}", parent, 1), "{{packs}}", packs, "{{which}}", which, "{{order}}", order, "{{after the last}}", after).Replace(template)
 		return strings.ReplaceAll(columnSent.ReplaceAllString(template, sent), "{{largest}}", largest)
 	}
 	return &queries{
-		poll: strings.ReplaceAll(pollSQL, "{{failures}}", failures),
+		poll: strings.NewReplacer("{{unnoted}}", unnoted, "{{drawn}}", drawnSQL(version)).Replace(pollSQL),
 		page: complete(pageTemplate, packsOf(version), "$7", "o.behind is null", "0::bigint"),
 		unclaimed: complete(pageTemplate, "datawatch.outbox", "$7",
 			"o.behind is not null and not exists (select from datawatch.outbox s where abs(s.start) = o.behind and s.txid = o.txid and s.seq > o.seq)", "0::bigint"),
@@ -69,6 +93,8 @@ type limits struct {
 	chunkBytes int64
 	// How large a slot's tables become before triggers are sent to the next; 0 is rotateBytes.
 	rotateBytes int64
+	// How much the outbox may hold when it is upgraded; 0 is upgradeBytes.
+	upgradeBytes int64
 }
 
 var defaultLimits = limits{pagePacks: 5000, pageBytes: 2 << 20, batchEvents: 5000, batchBytes: 4 << 20}
@@ -121,6 +147,9 @@ func (p *pack) ofRows() bool {
 	return p.op == packInsert || p.op == packUpdate || p.op == packDelete
 }
 
+// lastXID is behind all transactions of one number.
+const lastXID = "18446744073709551615"
+
 // load reads a page of packs behind a frame's last one.
 func (r *reader) load(ctx context.Context, f *frame) ([]pack, bool, error) {
 	var rows pgx.Rows
@@ -133,7 +162,7 @@ func (r *reader) load(ctx context.Context, f *frame) ([]pack, bool, error) {
 		}
 		s1, s2 := r.p.Snapshot, r.p.Open.Snapshot
 		rows, err = r.db.Query(ctx, sql, f.Seq, f.Part, strconv.FormatUint(s1.xmax, 10), xidArray(s1.ended(s2)), s2.String(),
-			r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes)
+			r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes, cmp.Or(f.At, lastXID))
 	default:
 		rows, err = r.db.Query(ctx, r.queries.behind, []int64{f.Behind}, []string{f.XID}, []int64{f.Floor}, []int64{f.Parent},
 			f.Place, f.Seq, f.Part, r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes)

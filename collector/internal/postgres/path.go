@@ -12,7 +12,7 @@ var nestedSQL string
 
 // walk tells the rest of the open tick, in the order in which changes took effect, and ends it.
 func (r *reader) walk(ctx context.Context) error {
-	r.shelf = shelf{packs: map[int64][]pack{}, last: map[int64]bool{}}
+	r.shelf = shelf{packs: map[statement][]pack{}, last: map[statement]bool{}}
 	b := r.newBatch(r.p)
 	for {
 		next, done, err := r.step(ctx, b)
@@ -41,13 +41,13 @@ func (r *reader) step(ctx context.Context, b *batch) (_ *batch, done bool, err e
 		if err != nil {
 			return nil, false, err
 		}
-		if outer != nil && outer.seq == path[i].Parent {
+		if outer != nil && outer.statement() == path[i].of() {
 			if to, first := until(outer, path[i-1].Told, p); first {
 				b, err = r.tellPack(ctx, b, i-1, outer, to)
 				return b, false, err
 			}
 		} else if p == nil {
-			r.shelf.drop(path[i].shelf())
+			r.shelf.drop(path[i].of())
 			b.open.Path = path[:i]
 			return b, false, nil
 		}
@@ -72,8 +72,8 @@ func until(outer *pack, told int64, p *pack) (to int64, first bool) {
 	return min(outer.rows, p.place-outer.part), true
 }
 
-// rest is what is left at the end of a tick: packs behind a statement that isn't there. They are told in the order of the
-// sequence, and counted.
+// rest is what is left at the end of a tick: packs behind a statement that isn't there. They are told in the order in
+// which they ended, and counted.
 func (r *reader) rest(ctx context.Context, b *batch) (*batch, bool, error) {
 	if b.open.Path[0].Behind == unclaimed {
 		return b, true, nil
@@ -97,7 +97,7 @@ func (r *reader) rest(ctx context.Context, b *batch) (*batch, bool, error) {
 func (r *reader) tellPack(ctx context.Context, b *batch, i int, p *pack, to int64) (*batch, error) {
 	f := &b.open.Path[i]
 	part := to < p.rows || f.Told > 0
-	if p.op == packUpdate && (part || p.rows < p.total) && (f.Moves == nil || f.Moves.Seq != p.seq || !f.Moves.Done) {
+	if p.op == packUpdate && (part || p.rows < p.total) && (!f.Moves.are(p) || !f.Moves.Done) {
 		// All deletes of the statement go before its first insert.
 		var err error
 		if b, err = r.deletesFirst(ctx, b, i, p); err != nil {
@@ -121,7 +121,7 @@ func (r *reader) tellPack(ctx context.Context, b *batch, i int, p *pack, to int6
 		if f.Behind == top {
 			b.open.Last = &lastPack{Tick: r.p.Tick + 1, Seq: p.seq, Part: p.part, At: p.at}
 		}
-		r.shelf.take(f.shelf())
+		r.shelf.take(f.of())
 	}
 	if b.full() {
 		return r.flush(ctx, b)
@@ -131,19 +131,19 @@ func (r *reader) tellPack(ctx context.Context, b *batch, i int, p *pack, to int6
 
 // deletesFirst makes the deletes of the rows whose key the statement of p changed.
 func (r *reader) deletesFirst(ctx context.Context, b *batch, i int, p *pack) (*batch, error) {
-	if f := &b.open.Path[i]; f.Moves == nil || f.Moves.Seq != p.seq {
-		f.Moves = &moves{Seq: p.seq, Part: -1}
+	if f := &b.open.Path[i]; !f.Moves.are(p) {
+		f.Moves = &moves{Seq: p.seq, XID: p.txid, Part: -1}
 	}
 	first := p.first - p.part // of the statement
 	for more := true; more; {
 		f := &b.open.Path[i]
-		packs, last, err := r.load(ctx, &frame{Behind: f.Behind, XID: f.XID, Parent: f.Parent, Floor: f.Floor, Place: p.place, Seq: p.seq, Part: f.Moves.Part})
+		packs, last, err := r.load(ctx, &frame{Behind: f.Behind, XID: f.XID, Parent: f.Parent, Floor: f.Floor, Place: p.place, Seq: p.seq, At: p.txid, Part: f.Moves.Part})
 		if err != nil {
 			return nil, err
 		}
 		more = !last
 		for k := range packs {
-			if packs[k].seq != p.seq {
+			if packs[k].statement() != p.statement() {
 				more = false
 				break
 			}

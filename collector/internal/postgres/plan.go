@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"crypto/md5"
 	_ "embed"
@@ -56,17 +57,28 @@ var upgrade2SQL string
 //go:embed sql/upgrade3.sql
 var upgrade3SQL string
 
+//go:embed sql/upgrade4.sql
+var upgrade4SQL string
+
+//go:embed sql/order.sql
+var orderTemplate string
+
+//go:embed sql/single_order.sql
+var singleOrderSQL string
+
+var orderSQL = strings.TrimSpace(orderTemplate) + "\n" + eachSlot(strings.TrimSpace(singleOrderSQL), "\n")
+
 //go:embed sql/lz4.sql
 var lz4SQL string
 
 const (
 	// version is that of what is installed in the database.
-	version = 4
+	version = 5
 	// oldestVersion and those behind it are read as they are, and upgraded in place.
 	oldestVersion = 2
 	// versionBinary is the first that has rows in PostgreSQL's binary form, versionSingles that has tables of their own for
-	// statements that change a single row.
-	versionBinary, versionSingles = 3, 4
+	// statements that change a single row, versionPlaces that numbers statements by their place in the WAL.
+	versionBinary, versionSingles, versionPlaces = 3, 4, 5
 )
 
 // Statement is one step of an installation. Statements of one Table (empty: the schema datawatch) run in one transaction.
@@ -195,6 +207,7 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 	if state.version == 0 {
 		add(schemaSQL)
 		add(singleSQL())
+		add(orderSQL)
 		if state.lz4 {
 			add(strings.ReplaceAll(lz4SQL, "{{tables}}", "outbox,single"))
 		}
@@ -206,13 +219,13 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 			"insert into datawatch.slots (slot) values (0), (1), (2);\n"+
 			"insert into datawatch.progress default values;", version, quote(state.server), quote(code), s.room(), s.expires()))
 	} else if state.code != code {
-		for _, sql := range upgrade(state, functions) {
+		for _, sql := range s.upgrade(state, functions) {
 			add(sql)
 		}
 		add("update datawatch.meta set code = " + quote(code) + ";")
 	}
 	if state.leftover {
-		steps = append(steps, Statement{SQL: "drop sequence datawatch.filled; -- which no function looks at any more", Lock: lockNone, Optional: true,
+		steps = append(steps, Statement{SQL: "drop sequence if exists datawatch.filled, datawatch.seq; -- which no function looks at any more", Lock: lockNone, Optional: true,
 			Why: "tidies up; what is captured doesn't depend on it"})
 	}
 	if reader != "" && (!state.granted || state.version < version) {
@@ -232,10 +245,17 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 	return steps
 }
 
+// upgradeBytes is how much the outbox may hold when it gets other indexes: what rotate leaves, and more.
+const upgradeBytes = 256 << 20
+
 // upgrade makes the present installation of an earlier one.
-func upgrade(from installed, functions string) []string {
+func (s *Source) upgrade(from installed, functions string) []string {
+	places := strings.Replace(upgrade4SQL, "{{most}}", strconv.FormatInt(cmp.Or(s.limits.upgradeBytes, upgradeBytes), 10), 1)
 	const gate = "update datawatch.queue set current = current; -- which sets the gate"
 	if from.version >= versionSingles {
+		if from.version < versionPlaces {
+			return []string{places, orderSQL, functions, gate}
+		}
 		return []string{functions, gate}
 	}
 	var steps []string
@@ -247,7 +267,7 @@ func upgrade(from installed, functions string) []string {
 	if from.lz4 {
 		steps = append(steps, strings.ReplaceAll(lz4SQL, "{{tables}}", tables))
 	}
-	return append(steps, functions, gateSQL, gate)
+	return append(steps, places, orderSQL, functions, gateSQL, gate)
 }
 
 // singleSQL makes the tables for statements that change a single row, and the view of all packs.
@@ -272,7 +292,7 @@ const fullSQL = "(coalesce(pg_relation_size(main), 0) + coalesce(pg_relation_siz
 func installedFunctions() string {
 	were, pin, restore := settingsSQL()
 	return strings.NewReplacer(
-		"{{shape.line}}", shapeLineSQL, "{{describe}}", describeSQLFunction(), "{{tracked}}", strings.TrimSpace(trackedSQL),
+		"{{place}}", placeSQL, "{{one more unnoted}}", oneMoreSQL("unnoted"), "{{shape.line}}", shapeLineSQL, "{{describe}}", describeSQLFunction(), "{{tracked}}", strings.TrimSpace(trackedSQL),
 		"{{full}}", fullSQL, "{{strange expressions}}", strangers(expressionsSQL), "{{strange keys}}", strangers(partitionKeysSQL), "{{settings}}", allSettings.String(),
 		"{{settings.were}}", were, "{{settings.pin}}", pin, "{{settings.restore}}", restore, "{{sendable}}", sendableList(),
 		"{{open.name}}", triggerOpen, "{{open.fires}}", firesWhen[triggerOpen],
@@ -291,11 +311,13 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 	add := func(lock, sql string) {
 		steps = append(steps, Statement{Table: t.ident(), SQL: sql, Lock: lock})
 	}
-	function := t.function
-	if function == "" {
-		function = t.freshFunction
-	}
+	function, triggers := cmp.Or(t.function, t.freshFunction), t.triggers
 	body := s.captureBody(t)
+	if t.function != "" && !strings.Contains(t.functionBody, placeSQL) && !t.disabled {
+		// Its numbers are lower than all that are given now, so its writers have to end first. To drop a trigger is the owner's.
+		add(fmt.Sprintf(lockExclusive, t.ident()), "drop function "+function+"() cascade; -- which took its numbers from a sequence: made anew, with its triggers")
+		triggers = nil
+	}
 	if body != t.functionBody {
 		add(lockNone, fmt.Sprintf("insert into datawatch.shapes (id, shape) values (%d, %s) on conflict (id) do nothing;", t.shapeID, quote(string(t.shape))))
 		if was := shapeOf(t.functionBody); was != "" && was != strconv.FormatInt(t.shapeID, 10) {
@@ -314,7 +336,7 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 	}
 	lock := fmt.Sprintf(lockTable, t.ident())
 	for _, name := range t.triggerNames() {
-		if slices.Contains(t.triggers, name) || t.disabled {
+		if slices.Contains(triggers, name) || t.disabled {
 			continue
 		}
 		if t.root && slices.Contains(t.rowTriggers(), name) {
@@ -322,7 +344,7 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 		}
 		add(lock, t.createTrigger(name, function))
 	}
-	for _, name := range t.spare() {
+	for _, name := range t.spare(triggers) {
 		add(fmt.Sprintf(lockExclusive, t.ident()), "drop trigger "+name+" on "+t.ident()+";")
 	}
 	return steps, nil

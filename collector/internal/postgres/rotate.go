@@ -20,17 +20,17 @@ const (
 // rotate empties the tables of slots that triggers no longer write to and whose packs are all committed, and sends triggers on when
 // the current table has become large and the next one is empty.
 //
-// A table is emptied in two phases, as PgQ does it. At the switch a transaction id is noted, and the sequence's value
-// before it. Once the committed snapshot is past that id, every transaction that the switch found at work has ended and
+// A table is emptied in two phases, as PgQ does it. At the switch a transaction id is noted, and a number below
+// those that come next, before it. Once the committed snapshot is past that id, every transaction that the switch found at work has ended and
 // was read. Who began before the switch but took its id later drew its numbers after the noted one: so under the lock,
 // which lets no writer be at work, only packs above that number are looked at.
-func (s *Source) rotate(ctx context.Context, db *pgx.Conn) error {
+func (s *Source) rotate(ctx context.Context, db *pgx.Conn, installed int) error {
 	for slot := range slots {
 		if err := s.empty(ctx, db, slot); err != nil {
 			return err
 		}
 	}
-	return s.switchOn(ctx, db)
+	return s.switchOn(ctx, db, installed)
 }
 
 // slotTables are the tables of a slot, in the order in which they are locked, as an installation of that version has them.
@@ -101,7 +101,7 @@ func emptySlot(ctx context.Context, tx pgx.Tx, tables []string, slot int) error 
 	return err
 }
 
-func (s *Source) switchOn(ctx context.Context, db *pgx.Conn) error {
+func (s *Source) switchOn(ctx context.Context, db *pgx.Conn, installed int) error {
 	threshold := min(cmp.Or(s.limits.rotateBytes, rotateBytes), s.room()/4)
 	var current int
 	var due bool
@@ -115,8 +115,8 @@ func (s *Source) switchOn(ctx context.Context, db *pgx.Conn) error {
 	}
 	// The number is read before the transaction has an id.
 	var seq int64
-	if err := db.QueryRow(ctx, "select last_value from datawatch.seq").Scan(&seq); err != nil {
-		return fmt.Errorf("read the sequence: %w", err)
+	if err := db.QueryRow(ctx, "select "+drawnSQL(installed)).Scan(&seq); err != nil {
+		return fmt.Errorf("ask which number comes next: %w", err)
 	}
 	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "update datawatch.slots set switched_xid = pg_current_xact_id(), switched_seq = $2 where slot = $1", current, seq); err != nil {

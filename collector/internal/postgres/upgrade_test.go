@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +23,8 @@ var (
 	version2SQL string
 	//go:embed testdata/version3.sql
 	version3SQL string
+	//go:embed testdata/version4.sql
+	version4SQL string
 )
 
 const upgradedTable = `create table t (id int primary key, v text, n numeric(12,2), at timestamptz)`
@@ -38,7 +41,7 @@ func newOlderRig(t *testing.T, installed string) *rig {
 	return r
 }
 
-var olderVersions = map[string]string{"2": version2SQL, "3": version3SQL}
+var olderVersions = map[string]string{"2": version2SQL, "3": version3SQL, "4": version4SQL}
 
 // An outbox of an earlier version is read as it is, by who doesn't manage it and while somebody upgrades it; what its functions
 // wrote is read after it too, and nothing of the stream is lost or told twice.
@@ -95,43 +98,60 @@ func TestWhatAnOlderInstallationWroteIsReadAfterItsUpgrade(t *testing.T) {
 			expect(t, r.wait(2),
 				`public.t insert {"id":1} after {"id":1,"v":"a","n":null,"at":null}`,
 				`public.t insert {"id":2} after {"id":2,"v":"b","n":null,"at":null}`)
-			if n := r.number(`select count(*) from datawatch.single_0`); n != 1 {
+			want := int64(1)
+			if name == "4" {
+				want = 2
+			}
+			if n := r.number(`select count(*) from datawatch.single_0`); n != want {
 				t.Errorf("%d packs are where single rows are", n)
 			}
 		})
 	}
 }
 
-// A transaction may begin before an upgrade and go on after it, and come to a table whose function isn't made anew yet: its
-// rows are counted through.
+// A transaction may begin before an upgrade and go on after it: its rows are counted through, whether the function of their table is
+// made anew or waits for the transaction's end. From version 2 all waits.
 func TestATransactionThatAnUpgradeComesAmidIsCountedThrough(t *testing.T) {
-	r := newOlderRig(t, version3SQL)
-	writer := r.session()
-	write := func(sql string) {
-		t.Helper()
-		if _, err := writer.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(`begin; insert into t (id) values (1)`)
-	r.install()
-	write(`insert into t (id) values (2); insert into t (id) values (3); insert into t (id) select generate_series(4, 5)`)
-	_, older, _ := strings.Cut(version3SQL, "create or replace function datawatch.capture_t_")
-	older, _, _ = strings.Cut(older, "revoke all on function datawatch.capture_t_")
-	r.exec("create or replace function datawatch.capture_t_" + older)
-	write(`insert into t (id) values (6); insert into t (id) select generate_series(7, 8)`)
-	r.install()
-	write(`insert into t (id) values (9); truncate t; insert into t (id) values (10); commit`)
-	got := r.wait(11)
-	for i, e := range got {
-		if c := rowChange(t, e); c.TransactionIndex != int64(i) {
-			t.Errorf("%s has the index %d, not %d", brief(t, e), c.TransactionIndex, i)
-		}
-	}
-	for table, want := range map[string]int64{"outbox": 5, "single_0": 4} {
-		if n := r.number(`select count(*) from datawatch.` + table); n != want {
-			t.Errorf("%d packs are in %s", n, table)
-		}
+	for _, name := range []string{"3", "4"} {
+		t.Run(name, func(t *testing.T) {
+			r := newOlderRig(t, olderVersions[name])
+			r.exec(`create table u (id int primary key)`)
+			writer := r.session()
+			r.run(writer, `begin; select from t for update`)
+			var want []string
+			insert := func(sql string, made ...string) {
+				t.Helper()
+				r.run(writer, `insert into `+sql)
+				want = append(want, made...)
+			}
+			if err := r.source().install(t.Context(), 1); !isLocked(err) || !strings.Contains(err.Error(), `on "public"."t"`) {
+				t.Fatalf("installed with %v", err)
+			}
+			insert(`t (id) values (1)`, `public.t {"id":1}`)
+			insert(`t (id) values (2)`, `public.t {"id":2}`)
+			insert(`u values (1)`, `public.u {"id":1}`)
+			insert(`t (id) select generate_series(3, 4)`, `public.t {"id":3}`, `public.t {"id":4}`)
+			insert(`u select generate_series(2, 3)`, `public.u {"id":2}`, `public.u {"id":3}`)
+			insert(`t (id) values (5)`, `public.t {"id":5}`)
+			r.run(writer, `commit`)
+			r.install()
+			r.exec(`begin; insert into t (id) values (6); insert into u values (4); insert into t (id) values (7); commit`)
+			then := []string{`public.t {"id":6}`, `public.u {"id":4}`, `public.t {"id":7}`}
+			got := r.wait(len(want) + len(then))
+			for i, e := range got {
+				c := rowChange(t, e)
+				expected := want
+				if i >= len(want) {
+					expected = then
+					if c.TransactionIndex != int64(i-len(want)) {
+						t.Errorf("%s has the index %d", brief(t, e), c.TransactionIndex)
+					}
+				}
+				if is := expected[min(c.TransactionIndex, int64(len(expected)-1))]; !strings.Contains(brief(t, e), strings.Replace(is, " ", " insert ", 1)) {
+					t.Errorf("%s has the index %d, of %s", brief(t, e), c.TransactionIndex, is)
+				}
+			}
+		})
 	}
 }
 
@@ -194,8 +214,8 @@ func TestAnUpgradedInstallationIsAFreshOne(t *testing.T) {
 			}
 			testrig.Eventually(t, time.Minute, func() error {
 				r.install()
-				if r.number(`select count(to_regclass('datawatch.filled'))`) > 0 {
-					return errors.New("the sequence filled is there")
+				if r.number(`select count(coalesce(to_regclass('datawatch.filled'), to_regclass('datawatch.seq')))`) > 0 {
+					return errors.New("a sequence of before is there")
 				}
 				return nil
 			})
@@ -211,5 +231,38 @@ func TestAnUpgradedInstallationIsAFreshOne(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAnUpgradeWaitsUntilTheOutboxIsRead: writers would wait for its new indexes.
+func TestAnUpgradeWaitsUntilTheOutboxIsRead(t *testing.T) {
+	r := newOlderRig(t, version4SQL)
+	r.limits.upgradeBytes, r.limits.rotateBytes = 100<<10, 64<<10
+	r.exec(`do $$ begin for i in 1..2000 loop insert into t (id, v) values (i, md5(i::text)); end loop; end $$`)
+	if err := r.source().Install(t.Context()); err == nil || !strings.Contains(err.Error(), "that nobody has read") {
+		t.Errorf("installed with %v", err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- r.source().Run(ctx, r.progress(), r.emit) }()
+	n := 2000
+	testrig.Eventually(t, time.Minute, func() error {
+		n++
+		r.exec(fmt.Sprintf(`insert into t (id) values (%d)`, n))
+		select {
+		case err := <-ended:
+			if !errors.Is(err, errUpgraded) {
+				t.Fatalf("the run ended with %v", err)
+			}
+			return nil
+		default:
+			return errors.New("it isn't upgraded")
+		}
+	})
+	for i, e := range r.wait(n) {
+		if want := fmt.Sprintf(`public.t insert {"id":%d} `, i+1); !strings.HasPrefix(brief(t, e), want) {
+			t.Fatalf("%s, not %s", brief(t, e), want)
+		}
 	}
 }

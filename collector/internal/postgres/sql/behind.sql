@@ -2,7 +2,7 @@
 -- pack $4, and not before pack $3, which has the same number. Limits as for a page.
 {{pack}}
 from (
-  select found.*, size > {{largest}} * case when rows = 1 then 1 else 4 end + 2097152 as cut, sum(size) over (order by parent, place, seq, part) as running
+  select found.*, size > {{largest}} * case when rows = 1 then 1 else 4 end + 2097152 as cut, sum(size) over (order by parent, txid, place, seq, part) as running
   from (
     select o.*, statement.parent, coalesce(octet_length(o.before), 0) + coalesce(octet_length(o.after), 0) + coalesce({{sent o.bytes}}, 0)::bigint as size
     from unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) statement(number, xid, floor, parent)
@@ -17,4 +17,4 @@ from (
   ) found
 ) page
 where running - size < $10
-order by parent, place, seq, part
+order by parent, txid, place, seq, part

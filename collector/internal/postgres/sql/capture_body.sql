@@ -1,6 +1,6 @@
 {{moved}}-- What is evaluated here is set up anew in each transaction, and costs up to a microsecond: so little is said before the row
--- of a statement that changed one is written, and that by one query, which does nothing where it is otherwise. Every
--- 256th such statement goes the longer way, which looks at the size of the outbox.
+-- of a statement that changed one is written, and that by one query, which does nothing where it is otherwise. One
+-- such statement of 256, by the hash of its number, goes the longer way, which looks at the size of the outbox.
 gate := case when tg_when = 'AFTER' and pg_client_encoding() = 'UTF8' and coalesce(current_setting('datawatch.open', true), '') = ''
   and ({{sent}} or {{sure}}) then pg_sequence_last_value('datawatch.gate') end;
 {{singles}}
@@ -27,7 +27,7 @@ if current_setting('datawatch.open', true) <> '' then
 end if;
 if closed is not false then
   if closed and total > 0 then
-    ignored := nextval('datawatch.skipped');
+    ignored := {{one more skipped}};
   end if;
   return nothing;
 end if;
@@ -35,7 +35,7 @@ if total = 0 then
   if spot.start is not null then
     -- It changed nothing; what its triggers did is behind it all the same.
     insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place)
-    values (slot, nextval('datawatch.seq'), 0, 'm', {{shape}}, moment, datawatch.count_rows({{guard}}), 0, 0, spot.start, spot.behind, spot.place);
+    values (slot, {{place}}, 0, 'm', {{shape}}, moment, datawatch.count_rows({{guard}}), 0, 0, spot.start, spot.behind, spot.place);
   end if;
   return nothing;
 end if;
@@ -44,7 +44,7 @@ started := datawatch.count_rows(case when spot.behind is null then total else 0 
 if spot.behind is null then
   started := started - total;
 end if;
-number := nextval('datawatch.seq');
+number := {{place}};
 large := datawatch.has_large_values(tg_relid);
 json := tg_op = 'TRUNCATE' or large or not {{sent}} or pg_client_encoding() <> 'UTF8';
 casts := json and tg_op <> 'TRUNCATE' and not {{sure}};

@@ -46,7 +46,8 @@ begin
     end if;
   end if;
   if level <> depth or last[2] is distinct from level::text then
-    number := nextval('datawatch.seq');
+    -- Nothing may have been written since another was announced.
+    number := greatest({{place}}, (select max(nullif(split_part(o, ',', 1), '')::bigint) + 1 from unnest(listed) o));
   end if;
   if number <> '' or last[4] <> counter then
     saved := coalesce(nullif(current_setting(counter, true), ''), '0');
@@ -156,12 +157,12 @@ begin
     end;
   end if;
   insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, after)
-  select queue.current, nextval('datawatch.seq'), 0, 'g', shape, clock_timestamp(), started, 0, 0,
+  select queue.current, {{place}}, 0, 'g', shape, clock_timestamp(), started, 0, 0,
     spot.start, spot.behind, spot.place, reason from datawatch.queue;
 exception when serialization_failure then
   raise;
 when others then
-  perform nextval('datawatch.failures');
+  perform {{one more unnoted}};
 end
 $body$;
 
@@ -377,7 +378,7 @@ end
 $body$;
 
 -- Whether nothing is captured: true where there is no room or no collector came, null where somebody switched capture off.
--- To look costs more than to write a row. So of the statements that write a single row, 100 kB at most, every 256th looks, and
+-- To look costs more than to write a row. So of the statements that write a single row, 100 kB at most, one of 256 looks, and
 -- every one where there is little room or none was found: the gate says so, which needs no lock that others would wait for.
 -- Off is what the queue and the gate say is off: whoever sees a queue of before datawatch.on() sees what the gate is since then,
 -- and so what on() doesn't tell to be missing is captured.
@@ -512,7 +513,7 @@ $body$;
 create or replace function datawatch.tell_attached(shape bigint, relation oid) returns void
 language sql set search_path = pg_catalog, pg_temp as $body$
   insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
-  select current, nextval('datawatch.seq'), 0, 'a', shape, clock_timestamp(), 0, 0, 0, json_build_object('table', relation::bigint, 'locked', exists (
+  select current, {{place}}, 0, 'a', shape, clock_timestamp(), 0, 0, 0, json_build_object('table', relation::bigint, 'locked', exists (
     select from pg_locks l where l.pid = pg_backend_pid() and l.locktype = 'relation' and l.relation = tell_attached.relation
       and l.database = (select d.oid from pg_database d where d.datname = current_database())
       and l.mode in ('ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')))
@@ -537,7 +538,7 @@ $body$;
 create or replace function datawatch.tell_uncaptured(shape bigint, since timestamptz) returns void
 language sql set search_path = pg_catalog, pg_temp as $body$
   insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
-  select current, nextval('datawatch.seq'), 0, 'n', shape, clock_timestamp(), 0, 0, 0,
+  select current, {{place}}, 0, 'n', shape, clock_timestamp(), 0, 0, 0,
     to_char(coalesce(since, looked) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') from datawatch.queue
 $body$;
 
@@ -572,7 +573,7 @@ begin
   end if;
   reason := case when now is null then 'drop' when (before -> 'partition')::boolean then 'detach' when (after -> 'partition')::boolean then 'attach' else 'rename' end;
   insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
-  select current, nextval('datawatch.seq'), 0, case when (before -> 'partition')::boolean then 'p' else 't' end::"char", was, clock_timestamp(),
+  select current, {{place}}, 0, case when (before -> 'partition')::boolean then 'p' else 't' end::"char", was, clock_timestamp(),
     datawatch.count_rows(n) - n, n, n, reason
   from datawatch.queue, (select case when (before -> 'partition')::boolean then 0 else 1 end) counted(n);
   if now is null then
@@ -689,7 +690,7 @@ $body$;
 create or replace function datawatch.tell_off(since timestamptz) returns void
 language sql set search_path = pg_catalog, pg_temp as $body$
   insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
-  select q.current, nextval('datawatch.seq'), 0, 'o', substring(p.prosrc from {{shape.line}})::bigint, clock_timestamp(), 0, 0, 0,
+  select q.current, {{place}}, row_number() over () - 1, 'o', substring(p.prosrc from {{shape.line}})::bigint, clock_timestamp(), 0, 0, 0,
     to_char(since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
   from datawatch.queue q, pg_trigger t join pg_proc p on p.oid = t.tgfoid
   where t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_' and coalesce(pg_partition_root(t.tgrelid)::oid, t.tgrelid) = t.tgrelid

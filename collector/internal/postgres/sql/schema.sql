@@ -21,11 +21,9 @@ create table datawatch.shapes (
   added_at timestamptz not null default clock_timestamp()
 );
 
--- CACHE 1: a statement that waited for another's commit has the higher number.
-create sequence datawatch.seq cache 1;
--- Statements whose capture failed without a trace, and those left out for want of room. Sequences, since they are cheap
--- and survive a rollback.
-create sequence datawatch.failures cache 1;
+-- Statements whose capture failed without a trace, and those left out for want of room, about: of two at once one may be left out.
+-- Sequences, since they are cheap and survive a rollback; set, and not drawn from, since the application may ask for lastval().
+create sequence datawatch.unnoted cache 1;
 create sequence datawatch.skipped cache 1;
 
 -- One row: where triggers write now, and how long and how much they may.
@@ -60,7 +58,8 @@ create table datawatch.progress (
 -- partitioned so that old packs go by TRUNCATE of a table that nobody writes to.
 create table datawatch.outbox (
   slot        smallint not null,
-  seq         bigint not null,          -- one number a statement, in the order in which statements end
+  seq         bigint not null,          -- where the WAL ended when the statement did: what waited for another's commit has the higher one.
+                                        -- Of one transaction no two have the same
   part        bigint not null,          -- rows of the statement before this pack
   txid        xid8 not null default pg_current_xact_id(),
   op          "char" not null,          -- i, u, d, t(runcate), g(ap: capture failed), n(ew table: not captured before),
@@ -88,7 +87,6 @@ create table datawatch.outbox (
 create table datawatch.outbox_0 partition of datawatch.outbox for values in (0);
 create table datawatch.outbox_1 partition of datawatch.outbox for values in (1);
 create table datawatch.outbox_2 partition of datawatch.outbox for values in (2);
-create index outbox_order on datawatch.outbox (seq, part) where behind is null;
 create index outbox_nested on datawatch.outbox (seq) where behind is not null;
 create index outbox_behind on datawatch.outbox (behind, place, seq, part) where behind is not null;
 create index outbox_start on datawatch.outbox (abs(start)) where start is not null;

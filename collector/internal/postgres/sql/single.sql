@@ -17,7 +17,6 @@ create table datawatch.single_0 (
   was         bytea,
   became      bytea
 );
-create index single_0_order on datawatch.single_0 (seq, part);
 create table datawatch.single_1 (like datawatch.single_0 including all);
 create table datawatch.single_2 (like datawatch.single_0 including all);
 

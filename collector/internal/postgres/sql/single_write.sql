@@ -4,23 +4,23 @@ if gate = {{slot}} then
     select drawn, pg_current_xact_id(), 'u', not {{sent}}, {{shape}}, clock_timestamp(), {{counted}},
       current_setting('application_name'), session_user, inet_client_addr(), current_setting('datawatch.tag', true), o, n
     from (
-      select nextval('datawatch.seq') as drawn, {{image datawatch_old}} as o, {{image datawatch_new}} as n
+      select {{place}} as drawn, {{image datawatch_old}} as o, {{image datawatch_new}} as n
       from datawatch_old, datawatch_new where not exists (select from datawatch_new offset 1) offset 0) one
-    where drawn & 255 > 0 and octet_length(o) + octet_length(n) <= 102400;
+    where hashint8(drawn) & 255 > 0 and octet_length(o) + octet_length(n) <= 102400;
   elsif tg_op = 'INSERT' then
     insert into datawatch.single_{{slot}} (seq, txid, op, json, shape, at, counted, application, login, client, tag, became)
     select drawn, pg_current_xact_id(), 'i', not {{sent}}, {{shape}}, clock_timestamp(), {{counted}},
       current_setting('application_name'), session_user, inet_client_addr(), current_setting('datawatch.tag', true), n
     from (
-      select nextval('datawatch.seq') as drawn, {{image datawatch_new}} as n
+      select {{place}} as drawn, {{image datawatch_new}} as n
       from datawatch_new where not exists (select from datawatch_new offset 1) offset 0) one
-    where drawn & 255 > 0 and octet_length(n) <= 102400;
+    where hashint8(drawn) & 255 > 0 and octet_length(n) <= 102400;
   else
     insert into datawatch.single_{{slot}} (seq, txid, op, json, shape, at, counted, application, login, client, tag, was)
     select drawn, pg_current_xact_id(), 'd', not {{sent}}, {{shape}}, clock_timestamp(), {{counted}},
       current_setting('application_name'), session_user, inet_client_addr(), current_setting('datawatch.tag', true), o
     from (
-      select nextval('datawatch.seq') as drawn, {{image datawatch_old}} as o
+      select {{place}} as drawn, {{image datawatch_old}} as o
       from datawatch_old where not exists (select from datawatch_old offset 1) offset 0) one
-    where drawn & 255 > 0 and octet_length(o) <= 102400;
+    where hashint8(drawn) & 255 > 0 and octet_length(o) <= 102400;
   end if;

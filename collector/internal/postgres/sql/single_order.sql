@@ -1,0 +1,1 @@
+create index single_{{slot}}_order on datawatch.single_{{slot}} (seq, txid, part);
