@@ -252,6 +252,40 @@ func TestATypeThatIsAlteredMeanwhileIsNotMisread(t *testing.T) {
 	}
 }
 
+// TestACompositeThatIsAlteredIsFollowedInItsTransaction: also where it is inside another, an array or a domain.
+func TestACompositeThatIsAlteredIsFollowedInItsTransaction(t *testing.T) {
+	r := newRig(t, `create type part as (n int)`, `create type whole as (a int, p part)`, `create domain boxed as whole`, `create table t (id int primary key, w whole, ws whole[], b boxed)`)
+	r.install()
+	for _, sql := range []string{
+		`insert into t values (1, '(1,"(5)")', array['(2,"(6)")']::whole[], '(3,"(7)")')`,
+		`alter type whole add attribute more text; insert into t values (2, '(1,"(5)",x)', array['(2,"(6)",y)']::whole[], '(3,"(7)",z)')`,
+		`begin; alter type part rename attribute n to m; insert into t values (3, '(1,"(5)",x)'); alter type whole drop attribute more; insert into t values (4, '(1,"(5)")'); commit`,
+	} {
+		r.exec(sql)
+	}
+	got := r.wait(4)
+	for i, want := range []string{
+		`"w":{"a":1,"p":{"n":5}},"ws":[{"a":2,"p":{"n":6}}],"b":{"a":3,"p":{"n":7}}}: a p[n]`,
+		`"w":{"a":1,"p":{"n":5},"more":"x"},"ws":[{"a":2,"p":{"n":6},"more":"y"}],"b":{"a":3,"p":{"n":7},"more":"z"}}: a p[n] more`,
+		`"w":{"a":1,"p":{"m":5},"more":"x"},"ws":null,"b":null}: a p[m] more`,
+		`"w":{"a":1,"p":{"m":5}},"ws":null,"b":null}: a p[m]`,
+	} {
+		c := rowChange(t, got[i])
+		var names []string
+		for _, f := range c.Columns[1].Fields {
+			name := f.Name
+			for _, inner := range f.Fields {
+				name += "[" + inner.Name + "]"
+			}
+			names = append(names, name)
+		}
+		want = fmt.Sprintf(`public.t insert {"id":%d} after {"id":%[1]d,`, i+1) + want
+		if g := brief(t, got[i]) + ": " + strings.Join(names, " "); g != want {
+			t.Errorf("captured\n%s\nnot\n%s", g, want)
+		}
+	}
+}
+
 // TestNoExpressionOfATablesOwnerIsRun: whoever plans a query on a table computes what is constant in the expressions of its indexes,
 // constraints, statistics and partition key. TRUNCATE of a partition, whose rows are read, tells a gap then.
 func TestNoExpressionOfATablesOwnerIsRun(t *testing.T) {

@@ -1,4 +1,4 @@
--- Follows ALTER TABLE, and triggers that are made, in the transaction that does it. It never fails that transaction: what
+-- Follows ALTER TABLE, ALTER TYPE, and triggers that are made, in the transaction that does it. It never fails that transaction: what
 -- it can't do, the collector's reconcile does within seconds.
 create or replace function datawatch.follow() returns event_trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
@@ -21,6 +21,13 @@ begin
     join datawatch.shapes s on s.id = substring(p.prosrc from {{shape.line}})::bigint
     where t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_' and exists (select from altered a join pg_class c on c.oid = a.relation where c.relkind = 'p')
       and to_regclass(format('%I.%I', s.shape ->> 'root_schema', s.shape ->> 'root_table')) is distinct from coalesce(pg_partition_root(t.tgrelid)::oid, t.tgrelid)::regclass
+    union
+    -- Tables with values of a composite type, or of one with it inside.
+    select t.tgrelid from pg_event_trigger_ddl_commands() c
+    join pg_type y on c.classid = 'pg_type'::regclass and y.oid = c.objid or c.classid = 'pg_class'::regclass and y.typrelid = c.objid
+    join datawatch.shapes s on jsonb_exists(s.shape -> 'types', y.oid::text)
+    join pg_proc p on s.id = substring(p.prosrc from {{shape.line}})::bigint and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_'
+    join pg_trigger t on t.tgfoid = p.oid and t.tgname = '_datawatch_insert'
   loop
     perform datawatch.refresh(command.relation);
     perform datawatch.track(command.relation);
@@ -32,4 +39,4 @@ $body$;
 revoke all on function datawatch.follow() from public;
 drop event trigger if exists datawatch_follow;
 create event trigger datawatch_follow on ddl_command_end
-  when tag in ('ALTER TABLE', 'CREATE INDEX', 'ALTER INDEX', 'CREATE TRIGGER') execute function datawatch.follow();
+  when tag in ('ALTER TABLE', 'ALTER TYPE', 'CREATE INDEX', 'ALTER INDEX', 'CREATE TRIGGER') execute function datawatch.follow();
