@@ -96,6 +96,8 @@ const (
 	NotInstalled      Code = "postgres_not_installed"
 	NewerInstalled    Code = "postgres_newer_installed"
 	OlderInstalled    Code = "postgres_older_installed"
+	NoPlaces          Code = "postgres_no_places"
+	DoNoPlaces        Code = "do_postgres_no_places"
 	PostgresRewound   Code = "postgres_rewound"
 	PostgresUpgraded  Code = "postgres_upgraded"
 	WALVersion        Code = "wal_version"

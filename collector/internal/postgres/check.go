@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"datawatch/pkg/daemon"
+	"datawatch/pkg/reason"
 )
 
 var errStandby = errors.New("the server is a hot standby: it takes no triggers, and its snapshots are another server's; name the primary in dsn")
@@ -31,6 +32,9 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 	}
 	if err != nil {
 		return append(findings, daemon.Finding{What: what, Err: err, Remedy: "set dsn to the primary's address"})
+	}
+	if err := tellsPlaces(ctx, db); err != nil {
+		return append(findings, daemon.Finding{What: what + " WAL", Err: err, Remedy: reason.DoNoPlaces.With().String()})
 	}
 	status, err := s.status(ctx, db)
 	if err != nil {

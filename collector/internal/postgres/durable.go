@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"datawatch/pkg/reason"
 )
 
 const (
@@ -17,6 +19,17 @@ const (
 
 	codeInsufficientPrivilege = "42501"
 )
+
+var errNoPlaces = reason.New(reason.NoPlaces.With())
+
+// tellsPlaces finds out whether the server, which is no standby, tells where its WAL ends: not all do that speak PostgreSQL's protocol.
+func tellsPlaces(ctx context.Context, db querier) error {
+	var tells *bool
+	if err := db.QueryRow(ctx, "select case when not pg_is_in_recovery() then pg_current_wal_flush_lsn() <= pg_current_wal_insert_lsn() end").Scan(&tells); err != nil {
+		return reason.Wrap(err, errNoPlaces.Why).Advise(reason.DoNoPlaces.With())
+	}
+	return nil
+}
 
 // durable waits until the server's disk has what was polled. Others see a transaction with synchronous_commit off before that,
 // and a crash undoes it: told by then, it would be a change that never was. So would the ids of transactions that were rolled

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"datawatch/pkg/reason"
 	"datawatch/pkg/testrig"
 	"datawatch/pkg/testrig/postgres"
 )
@@ -82,5 +83,26 @@ func (r *rig) isTold(t *testing.T, all bool) {
 		if !slices.Contains(want, one) {
 			t.Fatalf("told %s, which the database hasn't: it has %q", one, want)
 		}
+	}
+}
+
+// TestAServerThatDoesntTellPlacesIsRefused: nothing is installed that would fail in the application's sessions. A role that may not ask
+// meets what all do of a service without such functions.
+func TestAServerThatDoesntTellPlacesIsRefused(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`, `drop role if exists dw_test_unplaced; create role dw_test_unplaced login password 'x'; grant trigger on t to dw_test_unplaced`,
+		`do $$ begin execute format('grant create on database %I to dw_test_unplaced', current_database()); end $$`,
+		`revoke execute on function pg_current_wal_insert_lsn() from public`)
+	r.config.DSN = r.as("dw_test_unplaced", "x")
+	for what, err := range map[string]error{
+		"install": r.source().Install(t.Context()),
+		"run":     r.source().Run(t.Context(), r.progress(), r.emit),
+		"check":   r.source().Check(t.Context())[1].Err,
+	} {
+		if why, do := reason.Of(err); why.Code != reason.NoPlaces || do.Code != reason.DoNoPlaces {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if r.number(`select count(*) from pg_namespace where nspname = 'datawatch'`) != 0 {
+		t.Error("something is installed")
 	}
 }

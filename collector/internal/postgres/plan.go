@@ -126,6 +126,9 @@ func (s *Source) Plan(ctx context.Context) ([]Statement, error) {
 
 // plan needs the name of the role that reads, "" where that is the installer itself.
 func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Statement, error) {
+	if err := tellsPlaces(ctx, db); err != nil {
+		return nil, err
+	}
 	state, err := s.installedState(ctx, db, reader)
 	if err != nil {
 		return nil, err

@@ -83,6 +83,9 @@ func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, em
 	if standby {
 		return nil, errStandby
 	}
+	if err := tellsPlaces(ctx, db); err != nil {
+		return nil, err
+	}
 	server, err := serverIdentity(ctx, db)
 	if err != nil {
 		return nil, err

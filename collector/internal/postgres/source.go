@@ -111,6 +111,9 @@ func (s *Source) prepare(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return errors.Join(err, ctx.Err())
 		}
+		if errors.Is(err, errNoPlaces) {
+			return err
+		}
 		if err != nil {
 			s.log.Warn("not everything could be installed", "error", message(err))
 		}
