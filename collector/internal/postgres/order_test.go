@@ -201,6 +201,7 @@ func TestNumbersThatASessionMadeUpHideNothing(t *testing.T) {
 		"a number twice":          own(5, 6) + insert(1) + own(5) + insert(2) + others + own(5) + insert(3) + own(9, 10) + insert(4),
 		"a number twice, nested":  own(5, 6) + insert(1) + own(4, 5) + insert(2) + own(4, 5) + insert(3) + own(4) + insert(4) + own(4) + insert(5),
 		"behind one that is over": own(7) + insert(1) + own(7, 8) + insert(2),
+		"a negative place":        own(5, 6) + at(-5) + insert(1) + own(5) + insert(2),
 	} {
 		r.limits.pagePacks = 2
 		r.exec(`truncate t, other`)
@@ -266,6 +267,52 @@ func TestTransactionsThatHaveOneNumberAreToldOneAfterTheOther(t *testing.T) {
 				t.Fatalf("%s is told in two parts", id)
 			}
 			ended[id], last = true, id
+		}
+	}
+}
+
+// TestANumberThatCannotBeIsRefused: no statement has the number 0, and so nothing is behind it.
+func TestANumberThatCannotBeIsRefused(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	r.exec(`begin; set local datawatch.open = '0,0,1I,datawatch.rows_1,0,n,'; insert into t values (1); commit; insert into t values (2)`)
+	expect(t, r.wait(2), `public.t gap capture_failed`, `public.t insert {"id":2} after {"id":2}`)
+}
+
+// TestStatementsThatAreMadeUpToBeTooDeepAreAGap: each is a frame of progress, which has to go into a record.
+func TestStatementsThatAreMadeUpToBeTooDeepAreAGap(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`, `create table other (id int primary key)`)
+	r.install()
+	oid := r.number(`select 't'::regclass::oid::bigint`)
+	r.exec(fmt.Sprintf(`do $$ begin for i in 1..%[1]d loop
+		perform set_config('datawatch.open', (i+1) || ',0,1I,datawatch.rows_1,0,n, ' || i || ',1,%[2]dI,datawatch.rows_1,0,n,', true);
+		insert into t values (i); end loop;
+		perform set_config('datawatch.open', '%[3]d,0,%[2]dI,datawatch.rows_1,0,n,', true); insert into t values (0); end $$`, maxDepth+100, oid, maxDepth+101))
+	r.exec(`insert into other values (1)`)
+	gaps, last := 0, ""
+	got := r.wait(maxDepth + 2)
+	for _, e := range got {
+		if last = brief(t, e); last == `public.t gap capture_failed` {
+			gaps++
+		}
+	}
+	if gaps != 1 || last != `public.other insert {"id":1} after {"id":1}` || len(got) != maxDepth+2 {
+		t.Errorf("%d events, %d gaps, the last is %s", len(got), gaps, last)
+	}
+}
+
+// TestALongTagIsCut: whatever a session sets, packs of a page are held with it.
+func TestALongTagIsCut(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	r.exec(`set datawatch.tag = 'ééé'; insert into t values (1); select set_config('datawatch.tag', repeat('é', 100000), false); insert into t values (2); insert into t select generate_series(3, 4)`)
+	for i, e := range r.wait(4) {
+		want := strings.Repeat("é", 1000)
+		if i == 0 {
+			want = "ééé"
+		}
+		if tag := rowChange(t, e).Tag; tag != want {
+			t.Errorf("a tag of %d bytes", len(tag))
 		}
 	}
 }

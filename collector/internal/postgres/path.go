@@ -4,7 +4,13 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
 	"strconv"
+
+	"github.com/jackc/pgx/v5"
+
+	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 //go:embed sql/nested.sql
@@ -52,12 +58,49 @@ func (r *reader) step(ctx context.Context, b *batch) (_ *batch, done bool, err e
 			return b, false, nil
 		}
 	}
-	if n := p.number(); n != 0 {
+	if n := p.number(); n != 0 && len(path) < maxDepth {
 		b.open.Path = append(path, frame{Behind: n, XID: p.txid, Parent: p.seq, Floor: p.floor})
 		return b, false, nil
+	} else if n != 0 {
+		if err := r.tooDeep(ctx, b, p); err != nil {
+			return nil, false, err
+		}
 	}
 	b, err = r.tellPack(ctx, b, i, p, p.rows)
 	return b, false, err
+}
+
+// maxDepth is how many statements are behind each other at most. No server's stack has room for so many triggers: a session made them up,
+// and each is a frame of progress.
+const maxDepth = 1000
+
+// tooDeep tells once, of a transaction with more, that what is behind them is missing: in each stream that it may be of.
+func (r *reader) tooDeep(ctx context.Context, b *batch, p *pack) error {
+	if r.deep == p.txid {
+		return nil
+	}
+	r.deep = p.txid
+	rows, err := r.db.Query(ctx, "select distinct shape from datawatch.outbox where txid = $1::text::xid8 and behind is not null", p.txid)
+	if err != nil {
+		return fmt.Errorf("read the outbox: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return fmt.Errorf("read the outbox: %w", err)
+	}
+	why := event.Gap{From: p.at, To: p.at, Cause: causeCaptureFailed}.Advising(reason.DoCaptureFailed.With("the session made up the order of its statements (datawatch.open)"))
+	var told []event.Stream
+	for _, id := range ids {
+		s, err := r.shapes.load(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(told, s.stream) {
+			told = append(told, s.stream)
+			b.gap(s.stream, why)
+		}
+	}
+	return nil
 }
 
 // until is to which row of its pack a statement is told before what is behind it goes on with p, which has its place

@@ -49,6 +49,7 @@ type reader struct {
 	p        progress
 
 	shelf shelf
+	deep  string   // the transaction whose statements are too deep behind each other, which was told
 	last  position // of the poll before
 	// unflushed is where the WAL ends that the last poll saw; "" where the server's disk has it.
 	unflushed string

@@ -19,7 +19,7 @@ language plpgsql set search_path = pg_catalog, pg_temp as $body$
 declare
   listed text := current_setting('datawatch.open', true);
 begin
-  if listed !~ '^([0-9]*,[0-9]+,[0-9]+[A-Z],datawatch[.](rows|gone)_[0-9]+,(-|[0-9]+),n?,s?( (?!$)|$))*$' then
+  if listed !~ '^(([1-9][0-9]*)?,[0-9]+,[0-9]+[A-Z],datawatch[.](rows|gone)_[0-9]+,(-|[0-9]+),n?,s?( (?!$)|$))*$' then
     raise exception 'the setting datawatch.open has a value that datawatch did not give it';
   end if;
   return string_to_array(nullif(listed, ''), ' ');
@@ -86,7 +86,7 @@ begin
     entry := string_to_array(listed[i], ',');
     if entry[1] <> '' and entry[2]::integer < level then
       spot.behind := entry[1];
-      spot.place := coalesce(nullif(current_setting(entry[4], true), ''), '0');
+      spot.place := greatest(0, coalesce(nullif(current_setting(entry[4], true), ''), '0')::bigint);
       for j in i + 1..cardinality(listed) loop
         me := string_to_array(listed[j], ',');
         if me[4] = entry[4] and me[5] <> '-' then
