@@ -73,9 +73,7 @@ func writeTransaction(b *strings.Builder, group []postgres.Statement) {
 		fmt.Fprintf(b, "-- %s\n", postgres.InComment(t))
 	}
 	b.WriteString("begin;\n")
-	if lockOf(group) != "" {
-		fmt.Fprintf(b, "set local lock_timeout = '%s';\n", postgres.LockTimeout)
-	}
+	fmt.Fprintf(b, "set local lock_timeout = '%s';\n", postgres.LockTimeout) // of the outbox too, which captured tables' writers would wait for
 	for _, s := range group {
 		if s.Optional {
 			fmt.Fprintf(b, "-- optional: %s\n", s.Why)

@@ -12,6 +12,9 @@ const (
 	unclaimed int64 = -1 // statements behind one that isn't there
 )
 
+// wholeStatement is the part behind all of a statement.
+const wholeStatement = 1<<63 - 1
+
 // frame is a place in the order of a tick: the packs behind one statement, and how far they were told. A path of frames
 // leads from the top to where reading is; the frame behind another is of the statement that the other one is at.
 //

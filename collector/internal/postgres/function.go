@@ -60,7 +60,7 @@ func (s *Source) captureBody(t *table) string {
 	}
 	source = strings.NewReplacer("{{guard.declare}}", declare, "{{body}}", body).Replace(source)
 	return strings.NewReplacer(
-		"{{place}}", placeSQL, "{{one more skipped}}", oneMoreSQL("skipped"),
+		"{{number}}", numberSQL, "{{one more skipped}}", oneMoreSQL("skipped"),
 		"{{table}}", strings.ReplaceAll(InComment(t.ident()), "$", ""),
 		"{{shape}}", strconv.FormatInt(t.shapeID, 10), "{{sent}}", t.marked(), "{{sure}}", t.sure,
 		"{{drop}}", dropSQL(t.drop), "{{row datawatch_new}}", t.row("datawatch_new"), "{{row datawatch_old}}", t.row("datawatch_old"),

@@ -33,7 +33,8 @@ type installed struct {
 	mayFollow bool   // the role may create it
 	granted   bool   // the reader has its rights
 	code      string // a hash of the functions
-	leftover  bool   // sequences that functions of before look at are there, and no function that runs does
+	upgrading bool   // numbers are of the sequence of before still
+	leftover  bool   // sequences that functions of before look at are there
 }
 
 // followed tells whether ALTER TABLE makes the functions anew in its own transaction, now or when the plan has been run. Only
@@ -67,12 +68,6 @@ func serverIdentity(ctx context.Context, db querier) (string, error) {
 	return identity, nil
 }
 
-// leftoverSQL waits until no table has a function of before, for the transactions that may be running one.
-const leftoverSQL = `coalesce(to_regclass('datawatch.filled'), to_regclass('datawatch.seq')) is not null and version >= 5 and not exists (
-	select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-	where n.nspname = 'datawatch' and (left(p.proname, 8) = 'capture_' and p.prorettype = 'trigger'::regtype and strpos(p.prosrc, $2) = 0
-		or age(p.xmin) <= age(pg_snapshot_xmin(pg_current_snapshot())::xid)))`
-
 // installedState looks at what is there; reader is the role that needs rights, "" where it is the installer.
 func (s *Source) installedState(ctx context.Context, db querier, reader string) (installed, error) {
 	var state installed
@@ -92,7 +87,9 @@ func (s *Source) installedState(ctx context.Context, db querier, reader string) 
 		and coalesce(has_table_privilege(nullif($1::text, ''), coalesce(to_regclass('datawatch.single_2'), 'datawatch.outbox_2'), 'truncate')
 			and has_table_privilege(nullif($1::text, ''), coalesce(to_regclass('datawatch.packs'), 'datawatch.outbox'), 'select')
 			and has_table_privilege(nullif($1::text, ''), 'datawatch.shapes', 'select') and has_table_privilege(nullif($1::text, ''), 'datawatch.progress', 'update'), false),
-		coalesce(to_jsonb(meta) ->> 'code', ''), `+leftoverSQL+` from datawatch.meta`, reader, placeSQL).Scan(&state.version, &state.granted, &state.code, &state.leftover)
+		coalesce(to_jsonb(meta) ->> 'code', ''), version < $2 or to_regclass('datawatch.places') is not null and pg_sequence_last_value(to_regclass('datawatch.places')) is null,
+		coalesce(to_regclass('datawatch.filled'), to_regclass('datawatch.seq'), to_regclass('datawatch.places')) is not null
+		from datawatch.meta`, reader, versionPlaces).Scan(&state.version, &state.granted, &state.code, &state.upgrading, &state.leftover)
 	if err != nil {
 		return state, fmt.Errorf("find out what is installed: %w", err)
 	}

@@ -36,22 +36,6 @@ func packsOf(version int) string {
 	return "datawatch.packs"
 }
 
-// placeSQL is the number that a statement gets when it ends.
-const placeSQL = "(pg_current_wal_insert_lsn() - '0/0')::bigint"
-
-// drawnSQL is a number below all that are given from now on. While functions may be running that draw from the sequence of before, 0 is.
-func drawnSQL(version int) string {
-	if version < versionPlaces {
-		return "(select case when is_called then last_value else last_value - 1 end from datawatch.seq)"
-	}
-	return "case when to_regclass('datawatch.seq') is null then " + placeSQL + " - 1 else 0 end"
-}
-
-// oneMoreSQL counts, without telling the session that a sequence was drawn from.
-func oneMoreSQL(sequence string) string {
-	return "(select setval('datawatch." + sequence + "', case when is_called then last_value + 1 else last_value end) from datawatch." + sequence + ")"
-}
-
 // queriesOf are for an installation of that version, which need not be upgraded to be read.
 func queriesOf(version int) *queries {
 	sent, unnoted := "$1", "datawatch.unnoted"

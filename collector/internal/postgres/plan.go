@@ -168,7 +168,7 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 			Lock: fmt.Sprintf(lockExclusive, t.ident()),
 		})
 	}
-	return steps, nil
+	return append(steps, planEnd(state)...), nil
 }
 
 // orphans takes away the functions of tables that were dropped, and tells of it. A table that is there, and lost just its
@@ -202,15 +202,35 @@ func orphans(ctx context.Context, db querier) ([]Statement, error) {
 	return steps, nil
 }
 
+// planEnd ends an upgrade, when all functions are made anew.
+func planEnd(state installed) []Statement {
+	if state.version == 0 || !state.upgrading && !state.leftover {
+		return nil
+	}
+	steps := []Statement{
+		{SQL: switchSQL, Why: "has statements numbered by their place in the WAL; until then lastval() may be capture's"},
+		{SQL: plainSQL, Why: "makes that quicker"},
+		{SQL: tidySQL, Why: "tidies up; what is captured doesn't depend on it"},
+	}
+	if !state.upgrading {
+		steps = steps[1:]
+	}
+	for i := range steps {
+		steps[i].Lock, steps[i].Optional = lockNone, true
+	}
+	return steps
+}
+
 func (s *Source) planSchema(state installed, reader string) []Statement {
 	var steps []Statement
 	add := func(sql string) { steps = append(steps, Statement{SQL: strings.TrimSpace(sql), Lock: lockNone}) }
 	functions := installedFunctions()
-	code := fmt.Sprintf("%x", md5.Sum([]byte(functions+followSQL)))
+	code := fmt.Sprintf("%x", md5.Sum([]byte(numberFunction(false)+functions+followSQL)))
 	if state.version == 0 {
 		add(schemaSQL)
 		add(singleSQL())
 		add(orderSQL)
+		add(numberFunction(false))
 		if state.lz4 {
 			add(strings.ReplaceAll(lz4SQL, "{{tables}}", "outbox,single"))
 		}
@@ -226,10 +246,6 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 			add(sql)
 		}
 		add("update datawatch.meta set code = " + quote(code) + ";")
-	}
-	if state.leftover {
-		steps = append(steps, Statement{SQL: "drop sequence if exists datawatch.filled, datawatch.seq; -- which no function looks at any more", Lock: lockNone, Optional: true,
-			Why: "tidies up; what is captured doesn't depend on it"})
 	}
 	if reader != "" && (!state.granted || state.version < version) {
 		role := pgx.Identifier{reader}.Sanitize()
@@ -248,8 +264,8 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 	return steps
 }
 
-// upgradeBytes is how much the outbox may hold when it gets other indexes: what rotate leaves, and more.
-const upgradeBytes = 256 << 20
+// upgradeBytes is how much the outbox may hold when it gets other indexes, for which writers wait. Until then, rotate leaves less.
+const upgradeBytes = 16 << 20
 
 // upgrade makes the present installation of an earlier one.
 func (s *Source) upgrade(from installed, functions string) []string {
@@ -257,9 +273,9 @@ func (s *Source) upgrade(from installed, functions string) []string {
 	const gate = "update datawatch.queue set current = current; -- which sets the gate"
 	if from.version >= versionSingles {
 		if from.version < versionPlaces {
-			return []string{places, orderSQL, functions, gate}
+			return []string{places, orderSQL, numberFunction(true), functions, gate}
 		}
-		return []string{functions, gate}
+		return []string{numberFunction(from.upgrading), functions, gate}
 	}
 	var steps []string
 	tables := "single"
@@ -270,7 +286,7 @@ func (s *Source) upgrade(from installed, functions string) []string {
 	if from.lz4 {
 		steps = append(steps, strings.ReplaceAll(lz4SQL, "{{tables}}", tables))
 	}
-	return append(steps, places, orderSQL, functions, gateSQL, gate)
+	return append(steps, places, orderSQL, numberFunction(true), functions, gateSQL, gate)
 }
 
 // singleSQL makes the tables for statements that change a single row, and the view of all packs.
@@ -295,7 +311,7 @@ const fullSQL = "(coalesce(pg_relation_size(main), 0) + coalesce(pg_relation_siz
 func installedFunctions() string {
 	were, pin, restore := settingsSQL()
 	return strings.NewReplacer(
-		"{{place}}", placeSQL, "{{one more unnoted}}", oneMoreSQL("unnoted"), "{{shape.line}}", shapeLineSQL, "{{describe}}", describeSQLFunction(), "{{tracked}}", strings.TrimSpace(trackedSQL),
+		"{{number}}", numberSQL, "{{place}}", placeSQL, "{{one more unnoted}}", oneMoreSQL("unnoted"), "{{shape.line}}", shapeLineSQL, "{{describe}}", describeSQLFunction(), "{{tracked}}", strings.TrimSpace(trackedSQL),
 		"{{full}}", fullSQL, "{{strange expressions}}", strangers(expressionsSQL), "{{strange keys}}", strangers(partitionKeysSQL), "{{settings}}", allSettings.String(),
 		"{{settings.were}}", were, "{{settings.pin}}", pin, "{{settings.restore}}", restore, "{{sendable}}", sendableList(),
 		"{{open.name}}", triggerOpen, "{{open.fires}}", firesWhen[triggerOpen],
@@ -314,14 +330,12 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 	add := func(lock, sql string) {
 		steps = append(steps, Statement{Table: t.ident(), SQL: sql, Lock: lock})
 	}
-	function, triggers := cmp.Or(t.function, t.freshFunction), t.triggers
+	function := cmp.Or(t.function, t.freshFunction)
 	body := s.captureBody(t)
-	if t.function != "" && !strings.Contains(t.functionBody, placeSQL) && !t.disabled {
-		// Its numbers are lower than all that are given now, so its writers have to end first. To drop a trigger is the owner's.
-		add(fmt.Sprintf(lockExclusive, t.ident()), "drop function "+function+"() cascade; -- which took its numbers from a sequence: made anew, with its triggers")
-		triggers = nil
-	}
 	if body != t.functionBody {
+		if t.function != "" && !strings.Contains(t.functionBody, numberSQL) {
+			add(lockNone, "select "+numberSQL+"; -- without which nothing could be captured: it comes with the upgrade of the schema")
+		}
 		add(lockNone, fmt.Sprintf("insert into datawatch.shapes (id, shape) values (%d, %s) on conflict (id) do nothing;", t.shapeID, quote(string(t.shape))))
 		if was := shapeOf(t.functionBody); was != "" && was != strconv.FormatInt(t.shapeID, 10) {
 			add(lockNone, fmt.Sprintf("select datawatch.tell_moved(%s, %d, %d);", was, t.shapeID, t.oid))
@@ -339,7 +353,7 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 	}
 	lock := fmt.Sprintf(lockTable, t.ident())
 	for _, name := range t.triggerNames() {
-		if slices.Contains(triggers, name) || t.disabled {
+		if slices.Contains(t.triggers, name) || t.disabled {
 			continue
 		}
 		if t.root && slices.Contains(t.rowTriggers(), name) {
@@ -347,7 +361,7 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 		}
 		add(lock, t.createTrigger(name, function))
 	}
-	for _, name := range t.spare(triggers) {
+	for _, name := range t.spare() {
 		add(fmt.Sprintf(lockExclusive, t.ident()), "drop trigger "+name+" on "+t.ident()+";")
 	}
 	return steps, nil

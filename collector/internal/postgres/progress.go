@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -15,7 +16,7 @@ const entry = ""
 // progress is how far the outbox was read. Ticks up to Tick are committed; Open is the one after it, where a part of it
 // is committed.
 type progress struct {
-	Version  int         `json:"version"`           // 3
+	Version  int         `json:"version"`           // 4
 	Capture  string      `json:"capture,omitempty"` // another way of capture, whose progress this is: only Epoch and At are known then
 	Epoch    event.Epoch `json:"epoch"`
 	Install  string      `json:"install"`  // the installation that the snapshot is of
@@ -86,7 +87,11 @@ func (x indexes) set(xid string, n int64) indexes {
 	return append(x, index{XID: xid, N: n})
 }
 
-const progressVersion = 3
+const (
+	progressVersion = 4
+	// oldestOpen is the oldest version with frames as they are now, but for the transactions of what was told: numbers were of one alone.
+	oldestOpen = 3
+)
 
 // parseProgress reads what was committed; nil where nothing was.
 func parseProgress(p source.Progress) (*progress, error) {
@@ -112,9 +117,10 @@ func parseProgress(p source.Progress) (*progress, error) {
 	if read.Version > progressVersion {
 		return nil, fmt.Errorf("read progress: version %d is unknown: it was written by a newer datawatch", read.Version)
 	}
-	if read.Version < progressVersion {
+	if read.Version < oldestOpen {
 		read.Open = nil // the tick is read again from its start
 	}
+	read.Version = progressVersion
 	return &read, nil
 }
 
@@ -124,4 +130,29 @@ func (p *progress) source() (source.Progress, error) {
 		return nil, fmt.Errorf("write progress: %w", err)
 	}
 	return source.Progress{entry: text}, nil
+}
+
+// complete finds the transactions of what was told by a program that knew them by their numbers. What isn't there any more was told whole.
+func (o *openTick) complete(ctx context.Context, db querier, installed int) error {
+	find := func(seq int64, xid *string) error {
+		sql := "select coalesce((select max(txid::text) from " + packsOf(installed) + " where seq = $1), $2)"
+		if err := db.QueryRow(ctx, sql, seq, lastXID).Scan(xid); err != nil {
+			return fmt.Errorf("find where reading was: %w", err)
+		}
+		return nil
+	}
+	for i := range o.Path {
+		f := &o.Path[i]
+		if f.At == "" && f.Part != wholeStatement {
+			if err := find(f.Seq, &f.At); err != nil {
+				return err
+			}
+		}
+		if f.Moves != nil && f.Moves.XID == "" {
+			if err := find(f.Moves.Seq, &f.Moves.XID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

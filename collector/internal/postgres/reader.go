@@ -125,6 +125,9 @@ func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, em
 	}
 	r.p, r.cleanAt = p, p.At
 	if p.Open != nil {
+		if err := p.Open.complete(ctx, db, w.version); err != nil {
+			return nil, err
+		}
 		r.readTo.Store(r.readUpTo())
 	} else {
 		r.readTo.Store(r.low(r.last.snapshot))
@@ -244,7 +247,7 @@ func (r *reader) open(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	low := r.low(now.snapshot)
-	r.p.Open = &openTick{Snapshot: now.snapshot, At: now.at, Low: low, Path: []frame{{Seq: low, Part: 1<<63 - 1}}}
+	r.p.Open = &openTick{Snapshot: now.snapshot, At: now.at, Low: low, Path: []frame{{Seq: low, Part: wholeStatement}}}
 	return true, nil
 }
 

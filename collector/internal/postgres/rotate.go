@@ -103,6 +103,9 @@ func emptySlot(ctx context.Context, tx pgx.Tx, tables []string, slot int) error 
 
 func (s *Source) switchOn(ctx context.Context, db *pgx.Conn, installed int) error {
 	threshold := min(cmp.Or(s.limits.rotateBytes, rotateBytes), s.room()/4)
+	if installed < versionPlaces {
+		threshold = min(threshold, cmp.Or(s.limits.upgradeBytes, upgradeBytes)/4)
+	}
 	var current int
 	var due bool
 	err := db.QueryRow(ctx, "select q.current, "+bytesSQL("slot = q.current::text")+" > $1 and "+bytesSQL("slot = ((q.current + 1) % 3)::text")+

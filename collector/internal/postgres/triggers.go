@@ -67,13 +67,13 @@ func (t *table) lacks() bool {
 	return !t.disabled && slices.ContainsFunc(t.triggerNames()[:4], func(name string) bool { return !slices.Contains(t.triggers, name) })
 }
 
-// spare are those of the triggers that the table no longer needs, and those that somebody renamed, where the installer may drop them.
-func (t *table) spare(triggers []string) []string {
+// spare are triggers that the table no longer needs, and those that somebody renamed, where the installer may drop them.
+func (t *table) spare() []string {
 	if !t.owned {
 		return nil
 	}
 	wanted := t.triggerNames()
-	return slices.DeleteFunc(slices.Clone(triggers), func(name string) bool {
+	return slices.DeleteFunc(slices.Clone(t.triggers), func(name string) bool {
 		copied := t.leaf && (strings.HasPrefix(name, triggerRows) || strings.HasPrefix(name, triggerGone))
 		return copied || slices.Contains(wanted, name)
 	})

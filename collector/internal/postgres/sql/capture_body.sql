@@ -35,7 +35,7 @@ if total = 0 then
   if spot.start is not null then
     -- It changed nothing; what its triggers did is behind it all the same.
     insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place)
-    values (slot, {{place}}, 0, 'm', {{shape}}, moment, datawatch.count_rows({{guard}}), 0, 0, spot.start, spot.behind, spot.place);
+    values (slot, {{number}}, 0, 'm', {{shape}}, moment, datawatch.count_rows({{guard}}), 0, 0, spot.start, spot.behind, spot.place);
   end if;
   return nothing;
 end if;
@@ -44,7 +44,7 @@ started := datawatch.count_rows(case when spot.behind is null then total else 0 
 if spot.behind is null then
   started := started - total;
 end if;
-number := {{place}};
+number := {{number}};
 large := datawatch.has_large_values(tg_relid);
 json := tg_op = 'TRUNCATE' or large or not {{sent}} or pg_client_encoding() <> 'UTF8';
 casts := json and tg_op <> 'TRUNCATE' and not {{sure}};

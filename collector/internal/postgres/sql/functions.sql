@@ -157,7 +157,7 @@ begin
     end;
   end if;
   insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, after)
-  select queue.current, {{place}}, 0, 'g', shape, clock_timestamp(), started, 0, 0,
+  select queue.current, {{number}}, 0, 'g', shape, clock_timestamp(), started, 0, 0,
     spot.start, spot.behind, spot.place, reason from datawatch.queue;
 exception when serialization_failure then
   raise;
@@ -513,7 +513,7 @@ $body$;
 create or replace function datawatch.tell_attached(shape bigint, relation oid) returns void
 language sql set search_path = pg_catalog, pg_temp as $body$
   insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
-  select current, {{place}}, 0, 'a', shape, clock_timestamp(), 0, 0, 0, json_build_object('table', relation::bigint, 'locked', exists (
+  select current, {{number}}, 0, 'a', shape, clock_timestamp(), 0, 0, 0, json_build_object('table', relation::bigint, 'locked', exists (
     select from pg_locks l where l.pid = pg_backend_pid() and l.locktype = 'relation' and l.relation = tell_attached.relation
       and l.database = (select d.oid from pg_database d where d.datname = current_database())
       and l.mode in ('ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')))
@@ -538,7 +538,7 @@ $body$;
 create or replace function datawatch.tell_uncaptured(shape bigint, since timestamptz) returns void
 language sql set search_path = pg_catalog, pg_temp as $body$
   insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
-  select current, {{place}}, 0, 'n', shape, clock_timestamp(), 0, 0, 0,
+  select current, {{number}}, 0, 'n', shape, clock_timestamp(), 0, 0, 0,
     to_char(coalesce(since, looked) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') from datawatch.queue
 $body$;
 
@@ -573,7 +573,7 @@ begin
   end if;
   reason := case when now is null then 'drop' when (before -> 'partition')::boolean then 'detach' when (after -> 'partition')::boolean then 'attach' else 'rename' end;
   insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
-  select current, {{place}}, 0, case when (before -> 'partition')::boolean then 'p' else 't' end::"char", was, clock_timestamp(),
+  select current, {{number}}, 0, case when (before -> 'partition')::boolean then 'p' else 't' end::"char", was, clock_timestamp(),
     datawatch.count_rows(n) - n, n, n, reason
   from datawatch.queue, (select case when (before -> 'partition')::boolean then 0 else 1 end) counted(n);
   if now is null then
@@ -690,7 +690,7 @@ $body$;
 create or replace function datawatch.tell_off(since timestamptz) returns void
 language sql set search_path = pg_catalog, pg_temp as $body$
   insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
-  select q.current, {{place}}, row_number() over () - 1, 'o', substring(p.prosrc from {{shape.line}})::bigint, clock_timestamp(), 0, 0, 0,
+  select q.current, {{number}}, row_number() over () - 1, 'o', substring(p.prosrc from {{shape.line}})::bigint, clock_timestamp(), 0, 0, 0,
     to_char(since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
   from datawatch.queue q, pg_trigger t join pg_proc p on p.oid = t.tgfoid
   where t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_' and coalesce(pg_partition_root(t.tgrelid)::oid, t.tgrelid) = t.tgrelid

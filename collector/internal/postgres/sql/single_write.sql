@@ -4,7 +4,7 @@ if gate = {{slot}} then
     select drawn, pg_current_xact_id(), 'u', not {{sent}}, {{shape}}, clock_timestamp(), {{counted}},
       current_setting('application_name'), session_user, inet_client_addr(), current_setting('datawatch.tag', true), o, n
     from (
-      select {{place}} as drawn, {{image datawatch_old}} as o, {{image datawatch_new}} as n
+      select {{number}} as drawn, {{image datawatch_old}} as o, {{image datawatch_new}} as n
       from datawatch_old, datawatch_new where not exists (select from datawatch_new offset 1) offset 0) one
     where hashint8(drawn) & 255 > 0 and octet_length(o) + octet_length(n) <= 102400;
   elsif tg_op = 'INSERT' then
@@ -12,7 +12,7 @@ if gate = {{slot}} then
     select drawn, pg_current_xact_id(), 'i', not {{sent}}, {{shape}}, clock_timestamp(), {{counted}},
       current_setting('application_name'), session_user, inet_client_addr(), current_setting('datawatch.tag', true), n
     from (
-      select {{place}} as drawn, {{image datawatch_new}} as n
+      select {{number}} as drawn, {{image datawatch_new}} as n
       from datawatch_new where not exists (select from datawatch_new offset 1) offset 0) one
     where hashint8(drawn) & 255 > 0 and octet_length(n) <= 102400;
   else
@@ -20,7 +20,7 @@ if gate = {{slot}} then
     select drawn, pg_current_xact_id(), 'd', not {{sent}}, {{shape}}, clock_timestamp(), {{counted}},
       current_setting('application_name'), session_user, inet_client_addr(), current_setting('datawatch.tag', true), o
     from (
-      select {{place}} as drawn, {{image datawatch_old}} as o
+      select {{number}} as drawn, {{image datawatch_old}} as o
       from datawatch_old where not exists (select from datawatch_old offset 1) offset 0) one
     where hashint8(drawn) & 255 > 0 and octet_length(o) <= 102400;
   end if;
