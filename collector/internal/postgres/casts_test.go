@@ -286,6 +286,31 @@ func TestACompositeThatIsAlteredIsFollowedInItsTransaction(t *testing.T) {
 	}
 }
 
+// TestATypeOfTypesWithoutEndIsText: each of two fields of the type before has fields without number, which whoever owns a table may have the
+// collector look at.
+func TestATypeOfTypesWithoutEndIsText(t *testing.T) {
+	r := newRig(t, `create type n0 as (a int, b int)`)
+	const levels = 14
+	for i := range levels {
+		r.exec(fmt.Sprintf(`create type n%d as (a n%d, b n%[2]d)`, i+1, i))
+	}
+	r.exec(fmt.Sprintf(`create table t (id int primary key, few n3, many n%d, others n%[1]d[])`, levels))
+	r.install()
+	r.exec(`insert into t (id, few) values (1, row(row(row(row(1, 2)::n0, null)::n1, null)::n2, null)::n3); insert into t values (2, null, '(,)', array['(,)', null]::n14[])`)
+	got := r.wait(2)
+	for i, want := range []string{
+		`public.t insert {"id":1} after {"id":1,"few":{"a":{"a":{"a":{"a":1,"b":2},"b":null},"b":null},"b":null},"many":null,"others":null}`,
+		`public.t insert {"id":2} after {"id":2,"few":null,"many":"(,)","others":"{\"(,)\",NULL}"}`,
+	} {
+		if g := brief(t, got[i]); g != want {
+			t.Errorf("captured\n%s\nnot\n%s", g, want)
+		}
+	}
+	if status, err := r.source().Status(t.Context()); err != nil || !status.Complete {
+		t.Errorf("%+v, %v", status, err)
+	}
+}
+
 // TestNoExpressionOfATablesOwnerIsRun: whoever plans a query on a table computes what is constant in the expressions of its indexes,
 // constraints, statistics and partition key. TRUNCATE of a partition, whose rows are read, tells a gap then.
 func TestNoExpressionOfATablesOwnerIsRun(t *testing.T) {

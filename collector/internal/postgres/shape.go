@@ -65,6 +65,51 @@ type describedType struct {
 	Fields  []describedColumn `json:"fields"`  // of a composite
 }
 
+// maxFields is how many fields the types of a table's columns have in all. What has more is printed as text: composites of composites can
+// have a number that doubles with each.
+const maxFields = 10000
+
+// UnmarshalJSON reads the text that sql/describe.sql gives, with types that can be held.
+func (d *described) UnmarshalJSON(text []byte) error {
+	type plain described
+	if err := json.Unmarshal(text, (*plain)(d)); err != nil {
+		return err
+	}
+	left, sizes := maxFields, map[string]int{}
+	for _, c := range d.Columns {
+		n := d.fields(c.OID, sizes)
+		if n > left {
+			d.Types[c.OID] = describedType{Name: d.Types[c.OID].Name, Type: d.Types[c.OID].Type, Kind: kindOpaque}
+			continue
+		}
+		left -= n
+	}
+	return nil
+}
+
+// kindOpaque is of a type of which only its text is known.
+const kindOpaque = "opaque"
+
+// fields is how many fields a value of a type has, and itself; more than maxFields are as many as any.
+func (d *described) fields(oid string, sizes map[string]int) int {
+	if n, known := sizes[oid]; known {
+		return n
+	}
+	sizes[oid] = maxFields + 1 // should it be made of itself
+	t := d.Types[oid]
+	n := 1
+	for _, part := range []string{t.Element, t.Base} {
+		if part != "" {
+			n += d.fields(part, sizes)
+		}
+	}
+	for _, f := range t.Fields {
+		n = min(n+d.fields(f.OID, sizes), maxFields+1)
+	}
+	sizes[oid] = n
+	return n
+}
+
 func parseShape(source, database string, text []byte) (*shape, error) {
 	var d described
 	if err := json.Unmarshal(text, &d); err != nil {

@@ -38,11 +38,6 @@ func CloseConn(ctx context.Context, db *pgx.Conn) { closeConn(ctx, db) }
 // InstallTries is how often a command tries to get a lock; a running collector tries again later.
 const InstallTries = lockTries
 
-// Apply runs statements in one transaction, with a short lock_timeout, at most so many times.
-func Apply(ctx context.Context, db *pgx.Conn, tries int, steps []Statement) error {
-	return retryLocked(ctx, tries, func() error { return apply(ctx, db, steps) })
-}
-
 // Groups divides a plan into what is to be run in one transaction each.
 func Groups(steps []Statement) [][]Statement {
 	var groups [][]Statement
