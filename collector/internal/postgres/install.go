@@ -8,8 +8,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"datawatch/pkg/reason"
 )
 
@@ -128,7 +126,7 @@ func (s *Source) install(ctx context.Context, tries int) error {
 		}
 		group := steps[begin:end]
 		begin = end
-		err := retryLocked(ctx, tries, func() error { return apply(ctx, db, group) })
+		err := Apply(ctx, db, tries, beforeSteps, group)
 		switch {
 		case err == nil:
 			s.log.Info("installed", "table", group[0].Table, "statements", len(group))
@@ -152,30 +150,19 @@ func (s *Source) install(ctx context.Context, tries int) error {
 	return errors.Join(failed...)
 }
 
-// lockInstallation keeps others from installing meanwhile. An advisory lock may be held by anybody for as long as he likes, so it is
-// taken only where there is nothing else.
-const lockInstallation = `do $$ begin
+// beforeSteps bounds how long locks are waited for, and keeps others from installing meanwhile. Anybody may hold an advisory lock for as
+// long as he likes: where there is nothing else, it is waited for, and no more; of two who install the same, one fails.
+const beforeSteps = `set local lock_timeout = '` + lockTimeout + `'; do $$ begin
 	if to_regclass('datawatch.meta') is not null then
 		lock table datawatch.meta in share update exclusive mode;
 	else
 		perform pg_advisory_xact_lock(hashtext('datawatch'));
 	end if;
+exception when lock_not_available then
+	if to_regclass('datawatch.meta') is not null then
+		raise;
+	end if;
 end $$`
-
-// apply runs the statements in one transaction; another collector that installs waits.
-func apply(ctx context.Context, db *pgx.Conn, steps []Statement) error {
-	return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		if _, err := tx.Conn().PgConn().Exec(ctx, "set local lock_timeout = '"+lockTimeout+"'; "+lockInstallation).ReadAll(); err != nil {
-			return err
-		}
-		for _, step := range steps {
-			if _, err := tx.Conn().PgConn().Exec(ctx, step.SQL).ReadAll(); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
 
 // retryLocked tries again when a lock couldn't be had in time.
 func retryLocked(ctx context.Context, tries int, do func() error) error {

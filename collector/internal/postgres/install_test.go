@@ -403,8 +403,9 @@ func TestWhatIsNotOursStays(t *testing.T) {
 // TestAnAdvisoryLockOfOthersHoldsNothingUp: anybody may take any.
 func TestAnAdvisoryLockOfOthersHoldsNothingUp(t *testing.T) {
 	r := newRig(t, `create table t (id int primary key)`)
+	r.exec(`select pg_advisory_lock(hashtext('datawatch'))`)
 	r.install()
-	r.exec(`select pg_advisory_lock(hashtext('datawatch')); create table fresh (id int primary key)`)
+	r.exec(`create table fresh (id int primary key)`)
 	r.install()
 	r.exec(`insert into fresh values (1)`)
 	expect(t, r.wait(1), `public.fresh insert {"id":1} after {"id":1}`)

@@ -40,7 +40,7 @@ func (s *Source) Remove(ctx context.Context) error {
 	for _, f := range functions {
 		// The function's owner may drop it, and the triggers with it, without owning the table.
 		step := []Statement{{SQL: "drop function " + f + " cascade"}}
-		if err := retryLocked(ctx, lockTries, func() error { return apply(ctx, db, step) }); err != nil {
+		if err := Apply(ctx, db, lockTries, beforeSteps, step); err != nil {
 			failed = append(failed, fmt.Errorf("remove %s: %w", strings.TrimSuffix(f, "()"), err))
 		}
 	}
@@ -48,7 +48,7 @@ func (s *Source) Remove(ctx context.Context) error {
 		return err
 	}
 	step := []Statement{{SQL: "drop schema if exists datawatch cascade"}}
-	if err := retryLocked(ctx, lockTries, func() error { return apply(ctx, db, step) }); err != nil {
+	if err := Apply(ctx, db, lockTries, beforeSteps, step); err != nil {
 		return fmt.Errorf("remove the schema datawatch: %w", err)
 	}
 	return nil

@@ -38,6 +38,23 @@ func CloseConn(ctx context.Context, db *pgx.Conn) { closeConn(ctx, db) }
 // InstallTries is how often a command tries to get a lock; a running collector tries again later.
 const InstallTries = lockTries
 
+// Apply runs statements in one transaction, behind what it begins with: again, at most so many times, where a lock can't be had in time.
+func Apply(ctx context.Context, db *pgx.Conn, tries int, begin string, steps []Statement) error {
+	return retryLocked(ctx, tries, func() error {
+		return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+			if _, err := tx.Conn().PgConn().Exec(ctx, begin).ReadAll(); err != nil {
+				return err
+			}
+			for _, step := range steps {
+				if _, err := tx.Conn().PgConn().Exec(ctx, step.SQL).ReadAll(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
 // Groups divides a plan into what is to be run in one transaction each.
 func Groups(steps []Statement) [][]Statement {
 	var groups [][]Statement

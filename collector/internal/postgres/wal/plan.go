@@ -5,9 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -215,34 +213,6 @@ exception when lock_not_available then
 	null;
 end $$`
 
-// apply runs statements in one transaction, with a short lock_timeout, at most so many times.
-func apply(ctx context.Context, db *pgx.Conn, tries int, steps []postgres.Statement) error {
-	for i := 1; ; i++ {
-		err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-			if _, err := tx.Conn().PgConn().Exec(ctx, beforeSteps).ReadAll(); err != nil {
-				return err
-			}
-			for _, step := range steps {
-				if _, err := tx.Conn().PgConn().Exec(ctx, step.SQL).ReadAll(); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if !hasCode(err, codeLocked) {
-			return err
-		}
-		if i >= tries {
-			return fmt.Errorf("a long transaction holds it; run this again when that has ended: %w", err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(2*retryPause + rand.N(2*retryPause)):
-		}
-	}
-}
-
 // installPublications names in its error the tables that couldn't be done; the others are, those that had to be by name.
 func (s *Source) installPublications(
 	ctx context.Context, db *pgx.Conn, server server, running bool, tries int, was memberships,
@@ -254,7 +224,7 @@ func (s *Source) installPublications(
 	done = map[string]bool{}
 	var failed []error
 	for _, group := range postgres.Groups(steps) {
-		err := apply(ctx, db, tries, group)
+		err := postgres.Apply(ctx, db, tries, beforeSteps, group)
 		switch {
 		case err == nil:
 			s.log.Info("published", "table", group[0].Table, "statements", len(group))
@@ -288,7 +258,7 @@ func (s *Source) Remove(ctx context.Context) error {
 	}
 	defer postgres.CloseConn(ctx, db)
 	drop := append(s.dropKeeping(), postgres.Statement{SQL: "drop publication if exists " + s.names.all}, postgres.Statement{SQL: "drop publication if exists " + s.names.inserts})
-	if err := apply(ctx, db, postgres.InstallTries, drop); err != nil {
+	if err := postgres.Apply(ctx, db, postgres.InstallTries, beforeSteps, drop); err != nil {
 		return fmt.Errorf("drop the publications: %w", err)
 	}
 	return nil
