@@ -45,12 +45,15 @@ func oneMoreSQL(sequence string) string {
 	return "(select setval('datawatch." + sequence + "', case when is_called then last_value + 1 else last_value end) from datawatch." + sequence + ")"
 }
 
-// endedSQL does something when all transactions have ended that run now, and may be at functions of before. It waits for a moment.
-func endedSQL(do string) string {
+// endedSQL does something when all transactions have ended that run once there are no functions of before, of which first makes sure:
+// they may be at one. It waits for a moment.
+func endedSQL(first, do string) string {
 	return fmt.Sprintf(`do $$ declare
-  running text[] := array(select l.virtualtransaction from pg_locks l join pg_stat_activity a on a.pid = l.pid
-    where l.locktype = 'virtualxid' and l.granted and a.datid = (select d.oid from pg_database d where d.datname = current_database()) and l.pid <> pg_backend_pid());
+  running text[];
 begin
+%s
+  running := array(select l.virtualtransaction from pg_locks l join pg_stat_activity a on a.pid = l.pid
+    where l.locktype = 'virtualxid' and l.granted and a.datid = (select d.oid from pg_database d where d.datname = current_database()) and l.pid <> pg_backend_pid());
   for i in 1..10 loop
     if not exists (select from pg_locks l where l.locktype = 'virtualxid' and l.granted and l.virtualtransaction = any (running)) then
 %s
@@ -59,16 +62,17 @@ begin
     perform pg_sleep(0.1);
   end loop;
   raise exception 'a transaction is open that began before' using hint = 'run this again when it has ended';
-end $$;`, indent(strings.TrimSpace(do), "      "))
+end $$;`, indent(strings.TrimSpace(first), "  "), indent(strings.TrimSpace(do), "      "))
 }
 
 var (
 	// switchSQL has numbers be places, which those of the sequence have to be below.
 	switchSQL = endedSQL(`
 if exists (select from pg_proc p where p.pronamespace = 'datawatch'::regnamespace and p.prorettype = 'trigger'::regtype
-    and left(p.proname, 8) = 'capture_' and strpos(p.prosrc, '` + numberSQL + `') = 0) then
+    and left(p.proname, 8) = 'capture_' and strpos(p.prosrc, '`+numberSQL+`') = 0) then
   raise exception 'a table has a function of before' using hint = 'run this again when all are made anew';
-elsif (select last_value from datawatch.seq) + 1000000 > ` + placeSQL + ` then -- and those that are drawn meanwhile
+end if;`, `
+if (select last_value from datawatch.seq) + 1000000 > `+placeSQL+` then -- and those that are drawn meanwhile
   raise exception 'the numbers of before are higher than where the WAL ends' using hint = 'this is done when more has been written';
 end if;
 perform setval('datawatch.places', 1);`)
@@ -83,6 +87,6 @@ end $$;`
 	tidySQL = endedSQL(`
 if exists (select from pg_proc p where p.oid = 'datawatch.number'::regproc and strpos(p.prosrc, 'datawatch.places') > 0) then
   raise exception 'numbers may be of the sequence still';
-end if;
+end if;`, `
 drop sequence if exists datawatch.filled, datawatch.seq, datawatch.places;`)
 )

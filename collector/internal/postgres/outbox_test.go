@@ -10,6 +10,7 @@ import (
 
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/testrig"
+	"datawatch/pkg/testrig/postgres"
 )
 
 func TestALargeTickIsResumedInTheMiddle(t *testing.T) {
@@ -132,4 +133,41 @@ func TestALargeStatementNeedsBoundedMemory(t *testing.T) {
 		t.Errorf("%d MiB were alive", peak>>20)
 	}
 	t.Logf("at most %d MiB were alive", peak>>20)
+}
+
+// TestAStatementHasItsNumberBehindItsTransactionsID: a mark made in between would have the reader begin above it. With wal_level minimal,
+// TRUNCATE takes an id when it is captured, and not before.
+func TestAStatementHasItsNumberBehindItsTransactionsID(t *testing.T) {
+	private := testrig.PrivatePostgres(t, postgres.Options{Settings: map[string]string{"wal_level": "minimal", "max_wal_senders": "0"}})
+	const rows = 250000
+	r := newRigOn(t, private.DSN("postgres"), `create table m (id int primary key, v text) partition by range (id)`, `create table m_1 partition of m for values from (0) to (10000000)`,
+		`create table other (id int)`, fmt.Sprintf(`insert into m select g, 'v' from generate_series(1, %d) g`, rows))
+	r.install()
+	_ = r.start()
+	n := 0
+	write := func() {
+		n++
+		r.exec(fmt.Sprintf(`insert into other values (%d)`, n))
+		time.Sleep(markEvery / 2)
+	}
+	for range 10 {
+		write()
+	}
+	other := r.session()
+	done := make(chan error, 1)
+	go func() {
+		_, err := other.Exec(t.Context(), `truncate m_1`)
+		done <- err
+	}()
+	for ended := false; !ended; {
+		select {
+		case err := <-done:
+			if ended = true; err != nil {
+				t.Fatal(err)
+			}
+		default:
+			write()
+		}
+	}
+	r.await(n + rows)
 }
