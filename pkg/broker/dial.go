@@ -69,10 +69,10 @@ func (d bounded) encrypt(c net.Conn, address string) (net.Conn, error) {
 	}()
 	err := encrypted.HandshakeContext(ctx)
 	shaken()
-	<-asked
 	if err == nil {
 		return encrypted, nil
 	}
+	<-asked
 	_ = c.Close() // the handshake's error says more
 	if !heard.tls() && d.answersPlain(context.Background(), address) {
 		return nil, reason.New(reason.KafkaPlain.With(address)).Advise(reason.DoKafkaPlain.With())

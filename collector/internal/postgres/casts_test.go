@@ -200,9 +200,6 @@ func TestRowsArePrintedWhereTheSnapshotIsKept(t *testing.T) {
 	r.install()
 	r.exec(`begin isolation level repeatable read; insert into t (id, n) values (1, 'NaN'); update t set p = '(1,2)'; commit`)
 	r.exec(`begin isolation level serializable; insert into t (id) values (2), (3); delete from t where id > 1; commit`)
-	if n := r.number(`select count(*) from datawatch.single_0`); n != 2 {
-		t.Errorf("%d rows by the short way, not 2", n)
-	}
 	expect(t, r.wait(6),
 		`public.t insert {"id":1} after {"id":1,"p":null,"twice":2,"n":"NaN"}`,
 		`public.t update {"id":1} before {"id":1,"p":null,"twice":2,"n":"NaN"} after {"id":1,"p":"(1,2)","twice":2,"n":"NaN"}`,
@@ -210,6 +207,8 @@ func TestRowsArePrintedWhereTheSnapshotIsKept(t *testing.T) {
 		`public.t insert {"id":3} after {"id":3,"p":null,"twice":6,"n":null}`,
 		`public.t delete {"id":2} before {"id":2,"p":null,"twice":4,"n":null}`,
 		`public.t delete {"id":3} before {"id":3,"p":null,"twice":6,"n":null}`)
+	r.exec(`set default_transaction_isolation = 'repeatable read'`)
+	r.writesSingles(`insert into t (id) values (100 + i)`)
 }
 
 // TestATypeThatIsAlteredMeanwhileIsNotMisread: the owner of a composite type may alter it while others write, and then a transaction that

@@ -1,10 +1,5 @@
 package postgres
 
-import (
-	"fmt"
-	"strings"
-)
-
 const (
 	// numberSQL is the number that a statement gets when it ends.
 	numberSQL = "datawatch.number()"
@@ -45,48 +40,64 @@ func oneMoreSQL(sequence string) string {
 	return "(select setval('datawatch." + sequence + "', case when is_called then last_value + 1 else last_value end) from datawatch." + sequence + ")"
 }
 
-// endedSQL does something when all transactions have ended that run once there are no functions of before, of which first makes sure:
-// they may be at one. It waits for a moment.
-func endedSQL(first, do string) string {
-	return fmt.Sprintf(`do $$ declare
-  running text[];
+// olderSQL tells whether a table has a function of before.
+const olderSQL = `exists (select from pg_proc p where p.pronamespace = 'datawatch'::regnamespace and p.prorettype = 'trigger'::regtype
+      and left(p.proname, 8) = 'capture_' and strpos(p.prosrc, '` + numberSQL + `') = 0)`
+
+// Steps that end an upgrade. They do nothing, and say so, where it isn't time yet.
+const (
+	// switchSQL has numbers be places, once those of the sequence are below them and all transactions have ended that were running when
+	// there was no function of before any more: they may be at one. These are noted with the sequence, so that transactions that come
+	// after them aren't waited for; for the last a moment.
+	switchSQL = `do $$ declare
+  running text[] := obj_description('datawatch.places'::regclass, 'pg_class');
 begin
-%s
-  running := array(select l.virtualtransaction from pg_locks l join pg_stat_activity a on a.pid = l.pid
-    where l.locktype = 'virtualxid' and l.granted and a.datid = (select d.oid from pg_database d where d.datname = current_database()) and l.pid <> pg_backend_pid());
+  if ` + olderSQL + ` then
+    comment on sequence datawatch.places is null;
+    raise warning 'a table has a function of before: run this again when all are made anew';
+    return;
+  end if;
+  if running is null then
+    running := array(select l.virtualtransaction from pg_locks l join pg_stat_activity a on a.pid = l.pid where l.locktype = 'virtualxid' and l.granted
+      and a.datid = (select d.oid from pg_database d where d.datname = current_database()) and l.pid <> pg_backend_pid());
+    execute format('comment on sequence datawatch.places is %L', running);
+  end if;
   for i in 1..10 loop
-    if not exists (select from pg_locks l where l.locktype = 'virtualxid' and l.granted and l.virtualtransaction = any (running)) then
-%s
-      return;
-    end if;
+    exit when not exists (select from pg_locks l where l.locktype = 'virtualxid' and l.granted and l.virtualtransaction = any (running));
     perform pg_sleep(0.1);
   end loop;
-  raise exception 'a transaction is open that began before' using hint = 'run this again when it has ended';
-end $$;`, indent(strings.TrimSpace(first), "  "), indent(strings.TrimSpace(do), "      "))
-}
-
-var (
-	// switchSQL has numbers be places, which those of the sequence have to be below.
-	switchSQL = endedSQL(`
-if exists (select from pg_proc p where p.pronamespace = 'datawatch'::regnamespace and p.prorettype = 'trigger'::regtype
-    and left(p.proname, 8) = 'capture_' and strpos(p.prosrc, '`+numberSQL+`') = 0) then
-  raise exception 'a table has a function of before' using hint = 'run this again when all are made anew';
-end if;`, `
-if (select last_value from datawatch.seq) + 1000000 > `+placeSQL+` then -- and those that are drawn meanwhile
-  raise exception 'the numbers of before are higher than where the WAL ends' using hint = 'this is done when more has been written';
-end if;
-perform setval('datawatch.places', 1);`)
-	// plainSQL has them be nothing else.
-	plainSQL = `do $$ begin
-  if not (` + switchedSQL + `) then
-    raise exception 'numbers are of the sequence still';
+  if exists (select from pg_locks l where l.locktype = 'virtualxid' and l.granted and l.virtualtransaction = any (running)) then
+    raise warning 'a transaction is open that began before: run this again when it has ended';
+  elsif ` + olderSQL + ` then
+    raise warning 'a table has a function of before: run this again when all are made anew';
+  elsif (select last_value from datawatch.seq) + 1000000 > ` + placeSQL + ` then -- and those that are drawn meanwhile
+    raise warning 'the numbers of before are higher than where the WAL ends: run this again when more has been written';
+  else
+    perform setval('datawatch.places', 1);
+    comment on sequence datawatch.places is null;
   end if;
-` + numberFunction(false) + `
 end $$;`
-	// tidySQL drops what functions of before need.
-	tidySQL = endedSQL(`
-if exists (select from pg_proc p where p.oid = 'datawatch.number'::regproc and strpos(p.prosrc, 'datawatch.places') > 0) then
-  raise exception 'numbers may be of the sequence still';
-end if;`, `
-drop sequence if exists datawatch.filled, datawatch.seq, datawatch.places;`)
+
+	// tidySQL drops what functions of before need, once all transactions have ended that were running when no function needed it.
+	tidySQL = `do $$ declare
+  running text[] := obj_description('datawatch.places'::regclass, 'pg_class');
+begin
+  if ` + olderSQL + ` or exists (select from pg_proc p where p.oid = 'datawatch.number'::regproc and strpos(p.prosrc, 'datawatch.places') > 0) then
+    return;
+  elsif running is null then
+    running := array(select l.virtualtransaction from pg_locks l join pg_stat_activity a on a.pid = l.pid where l.locktype = 'virtualxid' and l.granted
+      and a.datid = (select d.oid from pg_database d where d.datname = current_database()) and l.pid <> pg_backend_pid());
+    execute format('comment on sequence datawatch.places is %L', running);
+  end if;
+  if not exists (select from pg_locks l where l.locktype = 'virtualxid' and l.granted and l.virtualtransaction = any (running)) then
+    drop sequence if exists datawatch.filled, datawatch.seq, datawatch.places;
+  end if;
+end $$;`
 )
+
+// plainSQL has numbers be nothing else than places.
+var plainSQL = `do $$ begin
+  if ` + switchedSQL + ` then
+` + numberFunction(false) + `
+  end if;
+end $$;`

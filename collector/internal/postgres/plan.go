@@ -264,6 +264,9 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 	return steps
 }
 
+//go:embed sql/owners.sql
+var ownersSQL string
+
 // upgradeBytes is how much the outbox may hold when it gets other indexes, for which writers wait. Until then, rotate leaves less.
 const upgradeBytes = 16 << 20
 
@@ -273,9 +276,9 @@ func (s *Source) upgrade(from installed, functions string) []string {
 	const gate = "update datawatch.queue set current = current; -- which sets the gate"
 	if from.version >= versionSingles {
 		if from.version < versionPlaces {
-			return []string{places, orderSQL, numberFunction(true), functions, gate}
+			return []string{places, orderSQL, numberFunction(true), functions, ownersSQL, gate}
 		}
-		return []string{numberFunction(from.upgrading), functions, gate}
+		return []string{numberFunction(from.upgrading), functions, ownersSQL, gate}
 	}
 	var steps []string
 	tables := "single"
@@ -286,7 +289,7 @@ func (s *Source) upgrade(from installed, functions string) []string {
 	if from.lz4 {
 		steps = append(steps, strings.ReplaceAll(lz4SQL, "{{tables}}", tables))
 	}
-	return append(steps, places, orderSQL, numberFunction(true), functions, gateSQL, gate)
+	return append(steps, places, orderSQL, numberFunction(true), functions, ownersSQL, gateSQL, gate)
 }
 
 // singleSQL makes the tables for statements that change a single row, and the view of all packs.

@@ -78,8 +78,8 @@ func (d *described) UnmarshalJSON(text []byte) error {
 	left, sizes := maxFields, map[string]int{}
 	for _, c := range d.Columns {
 		n := d.fields(c.OID, sizes)
-		if n > left {
-			d.Types[c.OID] = describedType{Name: d.Types[c.OID].Name, Type: d.Types[c.OID].Type, Kind: kindOpaque}
+		if n > left && userType(c.OID) {
+			d.Types[c.OID] = describedType{Type: d.Types[c.OID].Type, Kind: kindOpaque}
 			continue
 		}
 		left -= n

@@ -143,15 +143,17 @@ func (r *reader) compare() {
 	}
 }
 
-// forget lets go of tables that are gone: no change of them comes any more. Those of schemas that a look leaves out stay.
+// forget lets go of tables that are gone since the look before: no change of them comes any more. Those of schemas that a look leaves out
+// stay, and those that were made behind it.
 func (r *reader) forget(now *look) {
 	maps.DeleteFunc(r.named, func(id uint32, m *pglogrepl.RelationMessage) bool {
-		gone := !now.there[id] && m.Namespace != "datawatch" && m.Namespace != "information_schema" && !strings.HasPrefix(m.Namespace, "pg_")
+		gone := r.there[id] && !now.there[id] && m.Namespace != "datawatch" && m.Namespace != "information_schema" && !strings.HasPrefix(m.Namespace, "pg_")
 		if gone {
 			delete(r.relations, id)
 		}
 		return gone
 	})
+	r.there = now.there
 }
 
 // cameUp tells what a table, or a partition, held before it was captured.

@@ -164,11 +164,12 @@ func TestATagIsTextOfBoundedLength(t *testing.T) {
 // TestTablesThatAreGoneAreForgotten once reading has come to where they were: somebody may make and drop one after another.
 func TestTablesThatAreGoneAreForgotten(t *testing.T) {
 	r := &reader{relations: map[uint32]*relation{}, named: map[uint32]*pglogrepl.RelationMessage{}}
-	for id, schema := range map[uint32]string{1: "public", 2: "public", 3: "datawatch"} {
+	for id, schema := range map[uint32]string{1: "public", 2: "public", 3: "datawatch", 4: "public"} {
 		r.relations[id], r.named[id] = &relation{}, &pglogrepl.RelationMessage{Namespace: schema}
 	}
-	r.forget(&look{there: map[uint32]bool{2: true}})
-	if r.named[1] != nil || r.relations[1] != nil || len(r.named) != 2 || len(r.relations) != 2 {
+	r.forget(&look{there: map[uint32]bool{1: true, 2: true}})
+	r.forget(&look{there: map[uint32]bool{2: true}}) // 4 was made behind it
+	if r.named[1] != nil || r.relations[1] != nil || len(r.named) != 3 || len(r.relations) != 3 {
 		t.Errorf("%v, %v", r.named, r.relations)
 	}
 }

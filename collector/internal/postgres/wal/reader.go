@@ -50,6 +50,7 @@ type reader struct {
 	counted   counted
 	relations map[uint32]*relation
 	named     map[uint32]*pglogrepl.RelationMessage // tables that the stream told of, and nothing was asked about yet
+	there     map[uint32]bool                       // tables that the last look saw
 
 	walker    *postgres.Walker
 	snapshots *backfill.Tracker
