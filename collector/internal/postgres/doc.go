@@ -59,7 +59,7 @@
 // whoever installs, once little of it is unread: columns, tables and indexes are added to it, the functions made anew table by table. Packs of
 // before are read as ever, and those that functions of before still write. Until version 4 numbers were of a sequence: functions
 // of both kinds go on to draw from it until all are new, and all transactions have ended that may be at one of before. Then all take the
-// WAL's end, at once (numbers.go). An earlier program, which would miss what it doesn't know of, doesn't find what it polls any more, and ends.
+// WAL's end, at once (upgrade.go). An earlier program, which would miss what it doesn't know of, doesn't find what it polls any more, and ends.
 //
 // # What it refuses
 //

@@ -51,15 +51,6 @@ var singlePacksSQL string
 //go:embed sql/gate.sql
 var gateSQL string
 
-//go:embed sql/upgrade2.sql
-var upgrade2SQL string
-
-//go:embed sql/upgrade3.sql
-var upgrade3SQL string
-
-//go:embed sql/upgrade4.sql
-var upgrade4SQL string
-
 //go:embed sql/order.sql
 var orderTemplate string
 
@@ -202,25 +193,6 @@ func orphans(ctx context.Context, db querier) ([]Statement, error) {
 	return steps, nil
 }
 
-// planEnd ends an upgrade, when all functions are made anew.
-func planEnd(state installed) []Statement {
-	if state.version == 0 || !state.upgrading && !state.leftover {
-		return nil
-	}
-	steps := []Statement{
-		{SQL: switchSQL, Why: "has statements numbered by their place in the WAL; until then lastval() may be capture's"},
-		{SQL: plainSQL, Why: "makes that quicker"},
-		{SQL: tidySQL, Why: "tidies up; what is captured doesn't depend on it"},
-	}
-	if !state.upgrading {
-		steps = steps[1:]
-	}
-	for i := range steps {
-		steps[i].Lock, steps[i].Optional = lockNone, true
-	}
-	return steps
-}
-
 func (s *Source) planSchema(state installed, reader string) []Statement {
 	var steps []Statement
 	add := func(sql string) { steps = append(steps, Statement{SQL: strings.TrimSpace(sql), Lock: lockNone}) }
@@ -262,34 +234,6 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 		})
 	}
 	return steps
-}
-
-//go:embed sql/owners.sql
-var ownersSQL string
-
-// upgradeBytes is how much the outbox may hold when it gets other indexes, for which writers wait. Until then, rotate leaves less.
-const upgradeBytes = 16 << 20
-
-// upgrade makes the present installation of an earlier one.
-func (s *Source) upgrade(from installed, functions string) []string {
-	places := strings.Replace(upgrade4SQL, "{{most}}", strconv.FormatInt(cmp.Or(s.limits.upgradeBytes, upgradeBytes), 10), 1)
-	const gate = "update datawatch.queue set current = current; -- which sets the gate"
-	if from.version >= versionSingles {
-		if from.version < versionPlaces {
-			return []string{places, orderSQL, numberFunction(true), functions, ownersSQL, gate}
-		}
-		return []string{numberFunction(from.upgrading), functions, ownersSQL, gate}
-	}
-	var steps []string
-	tables := "single"
-	if from.version < versionBinary {
-		steps, tables = append(steps, upgrade2SQL), "outbox,single"
-	}
-	steps = append(steps, upgrade3SQL, singleSQL())
-	if from.lz4 {
-		steps = append(steps, strings.ReplaceAll(lz4SQL, "{{tables}}", tables))
-	}
-	return append(steps, places, orderSQL, numberFunction(true), functions, ownersSQL, gateSQL, gate)
 }
 
 // singleSQL makes the tables for statements that change a single row, and the view of all packs.
