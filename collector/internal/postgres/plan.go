@@ -128,6 +128,9 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 		return nil, err
 	}
 	steps := s.planSchema(state, reader)
+	if state.upgrading {
+		steps = append(steps, Statement{SQL: againSQL, Lock: lockNone, Why: "waits anew for transactions where a function of an earlier datawatch came back", Optional: true})
+	}
 	tables, deselected, err := s.tables(ctx, db)
 	if err != nil {
 		return nil, err

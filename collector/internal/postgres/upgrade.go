@@ -76,6 +76,13 @@ const (
 const olderSQL = `exists (select from pg_proc p where p.pronamespace = 'datawatch'::regnamespace and p.prorettype = 'trigger'::regtype
       and left(p.proname, 8) = 'capture_' and strpos(p.prosrc, '` + numberSQL + `') = 0)`
 
+// againSQL forgets who is waited for where a table has a function of before, which is about to be made anew.
+const againSQL = `do $$ begin
+  if ` + olderSQL + ` then
+    comment on sequence datawatch.places is null;
+  end if;
+end $$;`
+
 // Steps that end an upgrade. They do nothing where it isn't time yet.
 const (
 	// switchSQL has numbers be places, once those of the sequence are below them and all transactions have ended that were running when

@@ -317,6 +317,40 @@ func TestAnUpgradeWaitsUntilTheOutboxIsRead(t *testing.T) {
 	}
 }
 
+// TestAnUpgradeWaitsForWhoMayBeAtAFunctionOfBefore, and for no others: where transactions overlap, there is always one. Where a function of
+// before comes back, who waited for them begins anew.
+func TestAnUpgradeWaitsForWhoMayBeAtAFunctionOfBefore(t *testing.T) {
+	r := newOlderRig(t, version4SQL)
+	install := func(want bool) {
+		t.Helper()
+		r.install()
+		if switched := r.number(`select count(*) from pg_proc where oid = 'datawatch.number'::regproc and strpos(prosrc, 'nextval') = 0`) == 1; switched != want {
+			t.Fatalf("numbers are places: %t, not %t", switched, want)
+		}
+	}
+	var open []*pgx.Conn
+	for range 4 {
+		open = append(open, r.session())
+	}
+	r.run(open[0], `begin; select 1`)
+	install(false)
+	r.run(open[1], `begin; select 1`)
+	r.exec(older(version4SQL))
+	install(false)
+	r.run(open[0], `commit`)
+	install(false) // the second may be at the function that came back
+	r.exec(older(version4SQL))
+	r.exec(switchSQL)
+	r.run(open[2], `begin; select 1`)
+	r.run(open[1], `commit`)
+	install(false) // the third too
+	r.run(open[3], `begin; select 1`)
+	r.run(open[2], `insert into t (id) values (1); commit`)
+	install(true)
+	r.run(open[3], `insert into t (id) values (2); commit`)
+	expect(t, r.wait(2), `public.t insert {"id":1} after {"id":1,"v":null,"n":null,"at":null}`, `public.t insert {"id":2} after {"id":2,"v":null,"n":null,"at":null}`)
+}
+
 // TestWhatAnUpgradeAddsIsTheOwners: functions go on to be run as who installed, whoever runs the plan.
 func TestWhatAnUpgradeAddsIsTheOwners(t *testing.T) {
 	r := newRig(t, upgradedTable, `drop role if exists dw_test_owner; create role dw_test_owner login password 'x'; grant trigger on t to dw_test_owner`,
