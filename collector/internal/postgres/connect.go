@@ -40,6 +40,9 @@ func connect(ctx context.Context, dsn config.Secret) (*pgx.Conn, error) {
 		"standard_conforming_strings":         "on",
 		"idle_in_transaction_session_timeout": "60s",
 		"statement_timeout":                   "0",
+		"default_transaction_isolation":       "read committed",
+		"default_transaction_read_only":       "off",
+		"default_transaction_deferrable":      "off",
 		"synchronous_commit":                  "local", // what we note waits for no standby
 		"jit":                                 "off",   // queries of the catalog are quick, and seem expensive where it is large
 	} {

@@ -315,3 +315,41 @@ func TestTheApplicationsLastvalIsItsOwn(t *testing.T) {
 		t.Errorf("lastval() is %d", n)
 	}
 }
+
+// TestNoCursorIsLeft: one for each statement would be kept until the transaction ends.
+func TestNoCursorIsLeft(t *testing.T) {
+	r := newRig(t, `create type evil as enum ('a')`, `create table sent (id int primary key)`, `create table printed (id int primary key, p point)`, `create table casts (id int primary key, e evil)`)
+	r.install()
+	r.exec(`begin`)
+	for _, table := range []string{"sent", "printed", "casts"} {
+		r.exec(fmt.Sprintf(`insert into %s select generate_series(1, 3); update %[1]s set id = id + 10; delete from %[1]s where id < 13`, table))
+	}
+	if n := r.number(`select count(*) from pg_cursors where name like '<%'`); n != 0 {
+		t.Errorf("%d cursors are left", n)
+	}
+	r.exec(`commit`)
+	r.wait(3 * (3 + 6 + 2))
+}
+
+// TestWhatATransactionOfBeforeDoesIsToldOrAGap: one that keeps its snapshot sees nothing of an installation that came after it.
+func TestWhatATransactionOfBeforeDoesIsToldOrAGap(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`)
+	before := r.session()
+	r.run(before, `begin isolation level repeatable read; select 1`)
+	r.install()
+	r.run(before, `insert into t values (1, 'a'); insert into t select generate_series(2, 4); update t set v = 'b'; update t set v = 'c' where id > 4; commit`)
+	var singles, gaps int
+	for _, e := range r.drained() {
+		switch line := brief(t, e); line {
+		case `public.t insert {"id":1} after {"id":1,"v":"a"}`:
+			singles++
+		case `public.t gap capture_failed`:
+			gaps++
+		default:
+			t.Error(line)
+		}
+	}
+	if gaps < 2 || singles+gaps != 3 { // a single row may go the way of many
+		t.Errorf("%d events, %d gaps", singles, gaps)
+	}
+}

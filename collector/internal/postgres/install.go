@@ -27,7 +27,7 @@ type installed struct {
 	version   int // 0 is nothing
 	server    string
 	lz4       bool
-	follows   bool   // the event trigger is there
+	follows   bool   // the event trigger is there, and nobody disabled it
 	mayFollow bool   // the role may create it
 	granted   bool   // the reader has its rights
 	code      string // a hash of the functions

@@ -283,8 +283,8 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 	function := cmp.Or(t.function, t.freshFunction)
 	body := s.captureBody(t)
 	if body != t.functionBody {
-		if t.function != "" && !strings.Contains(t.functionBody, numberSQL) {
-			add(lockNone, "select "+numberSQL+"; -- without which nothing could be captured: it comes with the upgrade of the schema")
+		if !strings.Contains(t.functionBody, numberSQL) {
+			add(lockNone, "select "+numberSQL+"; -- without which nothing could be captured: it comes with the schema")
 		}
 		add(lockNone, fmt.Sprintf("insert into datawatch.shapes (id, shape) values (%d, %s) on conflict (id) do nothing;", t.shapeID, quote(string(t.shape))))
 		if was := shapeOf(t.functionBody); was != "" && was != strconv.FormatInt(t.shapeID, 10) {

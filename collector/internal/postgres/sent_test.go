@@ -235,3 +235,18 @@ func TestBytesThatAreNoTextInADatabaseWithoutEncoding(t *testing.T) {
 	expect(t, r.wait(5), `public.sent gap unreadable`, `public.printed gap unreadable`, `public.printed gap unreadable`,
 		`public.sent insert {"id":2} after {"id":2,"v":"é"}`, `public.printed insert {"id":4} after {"id":4,"v":"é","p":null}`)
 }
+
+// TestADatabaseWithOtherLowerCases: in Turkish, I isn't the capital of i.
+func TestADatabaseWithOtherLowerCases(t *testing.T) {
+	private := testrig.PrivatePostgres(t, postgres.Options{})
+	admin := newRigOn(t, private.DSN("postgres"))
+	if _, err := admin.db.Exec(t.Context(), `create database turkish template template0 encoding 'UTF8' locale_provider icu icu_locale 'tr-TR' locale 'C'`); err != nil {
+		t.Skip("no Turkish database here: ", err)
+	}
+	r := newRigOn(t, private.DSN("turkish"), `create table sent (id int primary key)`, `create table printed (id int primary key, p point)`)
+	r.config.OnError = onErrorStrict
+	r.install()
+	r.exec(`insert into sent select generate_series(1, 2); insert into printed select generate_series(1, 2); insert into printed values (3)`)
+	expect(t, r.wait(5), `public.sent insert {"id":1} after {"id":1}`, `public.sent insert {"id":2} after {"id":2}`,
+		`public.printed insert {"id":1} after {"id":1,"p":null}`, `public.printed insert {"id":2} after {"id":2,"p":null}`, `public.printed insert {"id":3} after {"id":3,"p":null}`)
+}

@@ -356,3 +356,36 @@ func TestATableWithTriggersCanBeAttachedAndDetached(t *testing.T) {
 		t.Errorf("%d triggers are left, %v", r.announced("p"), err)
 	}
 }
+
+// TestAColumnIsRenamedInOtherWords: PostgreSQL takes ALTER VIEW, and others, for a table too. Where somebody disabled the event trigger it
+// stays so, and rows name their columns.
+func TestAColumnIsRenamedInOtherWords(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, a int, b int)`)
+	r.install()
+	swap := func(kind string) {
+		t.Helper()
+		for _, names := range []string{"a to c", "b to a", "c to b"} {
+			r.exec(`alter ` + kind + ` t rename column ` + names)
+		}
+	}
+	var want []string
+	for i, kind := range []string{"view", "materialized view", "foreign table", "table"} {
+		swap(kind)
+		r.exec(fmt.Sprintf(`insert into t (id, a, b) values (%d, 1, 2)`, i))
+		columns := `"a":1,"b":2`
+		if i%2 == 0 {
+			columns = `"b":2,"a":1`
+		}
+		want = append(want, fmt.Sprintf(`public.t insert {"id":%d} after {"id":%[1]d,%s}`, i, columns))
+	}
+	expect(t, r.wait(len(want)), want...)
+
+	r.exec(`alter event trigger datawatch_follow disable`)
+	r.install()
+	swap("table")
+	r.exec(`insert into t (id, a, b) values (9, 1, 2)`)
+	expect(t, r.wait(len(want) + 1)[len(want):], `public.t insert {"id":9} after {"id":9,"b":2,"a":1}`)
+	if status, err := r.source().Status(t.Context()); err != nil || status.EventTrigger || !status.Complete {
+		t.Errorf("%+v, %v", status, err)
+	}
+}

@@ -387,3 +387,29 @@ func TestWhatAnUpgradeAddsIsTheOwners(t *testing.T) {
 		t.Errorf("%+v, %v", status, err)
 	}
 }
+
+// TestATableIsInstalledWithTheSchemaAlone: psql goes on behind a transaction that failed.
+func TestATableIsInstalledWithTheSchemaAlone(t *testing.T) {
+	r := newOlderRig(t, version4SQL)
+	r.exec(`create table u (id int primary key)`)
+	steps, err := r.source().Plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, group := range Groups(steps) {
+		if table := group[0].Table; table != "" {
+			r.exec(`begin`)
+			for _, step := range group {
+				_, err = r.db.PgConn().Exec(t.Context(), step.SQL).ReadAll()
+			}
+			r.exec(`commit`)
+			if err == nil {
+				t.Errorf("%s is installed", table)
+			}
+		}
+	}
+	r.exec(`insert into u values (1)`)
+	r.install()
+	r.exec(`insert into u values (2)`)
+	expect(t, r.wait(2), `public.u gap table_new`, `public.u insert {"id":2} after {"id":2}`)
+}

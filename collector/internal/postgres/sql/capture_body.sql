@@ -11,21 +11,26 @@ elsif tg_when = 'BEFORE' and tg_op <> 'TRUNCATE' then
   return nothing;
 end if;
 moment := clock_timestamp();
-op := lower(left(tg_op, 1));
+op := lower(left(tg_op, 1) collate "C");
 done := 0;
 rows := 0;
 bytes := 0;
 if tg_op = 'INSERT' then
-  select (select count(*) from datawatch_new), queue.current, datawatch.is_closed() into total, slot, closed from datawatch.queue;
+  select (select count(*) from datawatch_new), (select queue.current from datawatch.queue), datawatch.is_closed() into total, slot, closed;
 elsif tg_op <> 'TRUNCATE' then
-  select (select count(*) from datawatch_old), queue.current, datawatch.is_closed() into total, slot, closed from datawatch.queue;
+  select (select count(*) from datawatch_old), (select queue.current from datawatch.queue), datawatch.is_closed() into total, slot, closed;
 else
-  select 1, queue.current, datawatch.is_closed() into total, slot, closed from datawatch.queue;
+  select 1, (select queue.current from datawatch.queue), datawatch.is_closed() into total, slot, closed;
 end if;
 if current_setting('datawatch.open', true) <> '' then
   spot := datawatch.statement_ends(tg_relid, tg_op, pg_trigger_depth(), total > 0 and closed is false);
 end if;
-if closed is not false then
+if slot is null then
+  if total > 0 then
+    perform datawatch.capture_failed({{shape}}, 'the transaction took its snapshot before the installation', tg_relid, null, pg_trigger_depth());
+  end if;
+  return nothing;
+elsif closed is not false then
   if closed and total > 0 then
     ignored := {{one more skipped}};
   end if;
@@ -151,6 +156,12 @@ else
 end if;
 if rows > 0 then
   perform datawatch.write_pack(slot, number, done, tg_op, {{shape}}, moment, started + done, rows, total, spot, old_rows, new_rows);
+end if;
+if olds is not null then
+  close olds;
+end if;
+if news is not null then
+  close news;
 end if;
 if settings is not null then
   perform datawatch.restore_settings(settings);

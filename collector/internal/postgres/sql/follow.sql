@@ -1,4 +1,4 @@
--- Follows ALTER TABLE, ALTER TYPE, and triggers that are made, in the transaction that does it. It never fails that transaction: what
+-- Follows ALTER TABLE (which takes other words for a column's name too), ALTER TYPE, and triggers that are made, in the transaction that does it. It never fails that transaction: what
 -- it can't do, the collector's reconcile does within seconds.
 create or replace function datawatch.follow() returns event_trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
@@ -39,4 +39,4 @@ $body$;
 revoke all on function datawatch.follow() from public;
 drop event trigger if exists datawatch_follow;
 create event trigger datawatch_follow on ddl_command_end
-  when tag in ('ALTER TABLE', 'ALTER TYPE', 'CREATE INDEX', 'ALTER INDEX', 'CREATE TRIGGER') execute function datawatch.follow();
+  when tag in ('ALTER TABLE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE', 'ALTER TYPE', 'CREATE INDEX', 'ALTER INDEX', 'CREATE TRIGGER') execute function datawatch.follow();

@@ -157,8 +157,8 @@ begin
     end;
   end if;
   insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, after)
-  select queue.current, {{number}}, 0, 'g', shape, clock_timestamp(), started, 0, 0,
-    spot.start, spot.behind, spot.place, reason from datawatch.queue;
+  values (coalesce((select queue.current from datawatch.queue), nullif(pg_sequence_last_value('datawatch.gate'), 3)), {{number}}, 0, 'g', shape, clock_timestamp(), started, 0, 0,
+    spot.start, spot.behind, spot.place, reason);
 exception when serialization_failure then
   raise;
 when others then
@@ -197,7 +197,7 @@ create or replace function datawatch.write_pack(slot smallint, number bigint, pa
   spot datawatch.spot, olds text[], news text[]) returns void
 language sql set search_path = pg_catalog, pg_temp as $body$
   insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, before, after)
-  values (slot, number, part, lower(left(op, 1))::"char", shape, moment, first, rows, total, (spot).start, (spot).behind, (spot).place,
+  values (slot, number, part, lower(left(op, 1) collate "C")::"char", shape, moment, first, rows, total, (spot).start, (spot).behind, (spot).place,
     '[' || array_to_string(olds, ',') || ']', '[' || array_to_string(news, ',') || ']')
 $body$;
 
