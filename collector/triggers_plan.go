@@ -73,7 +73,7 @@ func writeTransaction(b *strings.Builder, group []postgres.Statement) {
 		fmt.Fprintf(b, "-- %s\n", postgres.InComment(t))
 	}
 	b.WriteString("begin;\n")
-	b.WriteString("set local search_path = pg_catalog, pg_temp;\n")            // so that nobody's functions and operators are taken for the server's
+	b.WriteString("set local search_path = pg_catalog, pg_temp;\n")          // so that nobody's functions and operators are taken for the server's
 	fmt.Fprintf(b, "set local lock_timeout = '%s';\n", postgres.LockTimeout) // of the outbox too, which captured tables' writers would wait for
 	for _, s := range group {
 		if s.Optional {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -181,5 +182,44 @@ func TestATablesNameDoesNotEndAPlansComments(t *testing.T) {
 				t.Errorf("a comment ends before %q", line)
 			}
 		}
+	}
+}
+
+// TestNobodysOperatorsAreRunByWhoRunsAPlan: psql works with the search path of whoever runs it, in which anybody's schema may be.
+func TestNobodysOperatorsAreRunByWhoRunsAPlan(t *testing.T) {
+	psql, err := exec.LookPath("psql")
+	if err != nil {
+		t.Skip("no psql here")
+	}
+	dsn := testrig.Postgres(t).Database(t)
+	db, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close(context.Background()) }()
+	for _, sql := range []string{
+		"create table orders (id bigint primary key)", "create table ran (what text)",
+		`create function same(a oid, b regclass) returns boolean language plpgsql as $$ begin insert into public.ran values ('='); return a operator(pg_catalog.=) b::oid; end $$`,
+		"create operator = (leftarg = oid, rightarg = regclass, procedure = same)",
+		`create function "left"(a name, n int) returns text language plpgsql as $$ begin insert into public.ran values ('left'); return pg_catalog.left(a::text, n); end $$`,
+	} {
+		if _, err := db.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	yaml := fmt.Sprintf("broker: {addresses: [\"127.0.0.1:1\"]}\ncollector: {sources: [{name: shop-db, postgres: {dsn: %q}}]}\n", dsn)
+	code, plan, stderr := run(t, yaml, "triggers", "plan")
+	if code != daemon.ExitOK {
+		t.Fatal(stderr)
+	}
+	c := exec.CommandContext(t.Context(), psql, "-X", "-v", "ON_ERROR_STOP=1", "-d", dsn)
+	c.Stdin = strings.NewReader(plan)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var ran, installed int
+	err = db.QueryRow(t.Context(), "select (select count(*) from public.ran), (select count(*) from pg_catalog.pg_trigger where tgname like '\\_datawatch%')").Scan(&ran, &installed)
+	if err != nil || ran > 0 || installed == 0 {
+		t.Errorf("%d calls, %d triggers, %v", ran, installed, err)
 	}
 }

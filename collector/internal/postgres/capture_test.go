@@ -168,6 +168,19 @@ func TestTheSessionsSettingsDoNotLeak(t *testing.T) {
 		`public.t insert {"id":1} after {"id":1,"at":"2026-01-01T00:00:00+00:00","d":"1 day 02:00:00","b":"\\x00ff","f":0.30000000000000004,"m":"$12.50"}`)
 }
 
+// TestTheDatabasesSettingsAreNotOurs: whoever reads and installs doesn't depend on how transactions of others begin.
+func TestTheDatabasesSettingsAreNotOurs(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.exec(`do $$ declare setting text; begin
+		foreach setting in array array['default_transaction_isolation = serializable', 'default_transaction_read_only = on', 'default_transaction_deferrable = on'] loop
+			execute format('alter database %I set %s', current_database(), setting);
+		end loop;
+	end $$`)
+	r.install()
+	r.exec(`insert into t select generate_series(1, 2)`)
+	expect(t, r.wait(2), `public.t insert {"id":1} after {"id":1}`, `public.t insert {"id":2} after {"id":2}`)
+}
+
 func TestTheApplicationNeedsNoGrant(t *testing.T) {
 	r := newRig(t, `create table t (id int primary key, v text)`)
 	r.install()
