@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -124,7 +125,12 @@ func TestAServerWithoutItsLastChangesIsANewEpochWithAGap(t *testing.T) {
 	start := func(t *testing.T, dir string, promote bool) *rig {
 		server := testrig.PrivatePostgres(t, postgres.Options{Dir: dir})
 		r := r.moved(t, server.DSN("shop"))
-		if promote {
+		if promote { // its first checkpoint, which may take minutes, has the new timeline in the control file
+			checkpointer := int(r.number(`select pid from pg_stat_activity where backend_type = 'checkpointer'`))
+			if err := syscall.Kill(checkpointer, syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = syscall.Kill(checkpointer, syscall.SIGCONT) })
 			r.exec(`select pg_promote()`)
 		}
 		return r
