@@ -40,7 +40,7 @@ func strangers(written string) string {
 //go:embed sql/follow.sql
 var followTemplate string
 
-var followSQL = strings.ReplaceAll(strings.TrimSpace(followTemplate), "{{shape.line}}", shapeLineSQL)
+var followSQL = strings.ReplaceAll(strings.TrimSpace(followTemplate), "{{shape.of p}}", shapeOfSQL)
 
 //go:embed sql/single.sql
 var singleTemplate string
@@ -170,7 +170,7 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 func orphans(ctx context.Context, db querier) ([]Statement, error) {
 	rows, err := db.Query(ctx, `select p.oid::regprocedure::text, p.shape,
 			to_regclass(format('%I.%I', s.shape ->> 'schema', s.shape ->> 'table')) is null
-		from (select p.*, substring(p.prosrc from `+shapeLineSQL+`)::bigint as shape
+		from (select p.*, `+shapeOfSQL+` as shape
 			from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 			where n.nspname = 'datawatch' and p.proname like 'capture\_%' and p.prorettype = 'trigger'::regtype) p
 		left join datawatch.shapes s on s.id = p.shape
@@ -261,7 +261,7 @@ const fullSQL = "(coalesce(pg_relation_size(main), 0) + coalesce(pg_relation_siz
 func installedFunctions() string {
 	were, pin, restore := settingsSQL()
 	return strings.NewReplacer(
-		"{{number}}", numberSQL, "{{place}}", placeSQL, "{{one more unnoted}}", oneMoreSQL("unnoted"), "{{shape.line}}", shapeLineSQL, "{{describe}}", describeSQLFunction(), "{{tracked}}", strings.TrimSpace(trackedSQL),
+		"{{number}}", numberSQL, "{{place}}", placeSQL, "{{one more unnoted}}", oneMoreSQL("unnoted"), "{{shape.of p}}", shapeOfSQL, "{{describe}}", describeSQLFunction(), "{{tracked}}", strings.TrimSpace(trackedSQL),
 		"{{full}}", fullSQL, "{{strange expressions}}", strangers(expressionsSQL), "{{strange keys}}", strangers(partitionKeysSQL), "{{settings}}", allSettings.String(),
 		"{{settings.were}}", were, "{{settings.pin}}", pin, "{{settings.restore}}", restore, "{{sendable}}", sendableList(),
 		"{{open.name}}", triggerOpen, "{{open.fires}}", firesWhen[triggerOpen],
@@ -320,7 +320,8 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 // shapeLine is the line of a capture function that tells its shape. Functions have names of tables too, but no line begins with one.
 const (
 	shapeLine    = `\n(?:-- |  )shape constant bigint := (-?[0-9]+);`
-	shapeLineSQL = `E'` + shapeLine + `'`
+	// shapeOfSQL is the shape of a function p; to look at the whole text of each takes time where there are many.
+	shapeOfSQL = `substring(left(p.prosrc, 1000) from E'` + shapeLine + `')::bigint`
 )
 
 var shapeConstant = regexp.MustCompile(shapeLine)

@@ -389,3 +389,20 @@ func TestAColumnIsRenamedInOtherWords(t *testing.T) {
 		t.Errorf("%+v, %v", status, err)
 	}
 }
+
+// TestWhatAPartitionGetsFromItsRootIsFollowed, and a table that inherits from its parent, which needn't be captured itself: the command
+// names neither.
+func TestWhatAPartitionGetsFromItsRootIsFollowed(t *testing.T) {
+	r := newRig(t, `create table p (id int primary key, a text, b text) partition by range (id); create table p0 partition of p for values from (0) to (100) partition by range (id);
+		create table p00 partition of p0 for values from (0) to (10); create table parent (id int primary key, a text, b text); create table child (primary key (id)) inherits (parent)`)
+	r.config.Exclude = []string{"public.parent"}
+	r.install()
+	for _, table := range []string{"p", "parent"} {
+		for _, names := range []string{"a to c", "b to a", "c to b"} {
+			r.exec(`alter table ` + table + ` rename column ` + names)
+		}
+	}
+	r.exec(`insert into p00 (id, a, b) values (1, 'A', 'B'); insert into p (id, a, b) values (2, 'A', 'B'); insert into child (id, a, b) values (3, 'A', 'B')`)
+	expect(t, r.wait(3), `public.p insert {"id":1} after {"id":1,"b":"B","a":"A"}`, `public.p insert {"id":2} after {"id":2,"b":"B","a":"A"}`,
+		`public.child insert {"id":3} after {"id":3,"b":"B","a":"A"}`)
+}

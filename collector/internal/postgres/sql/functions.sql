@@ -589,7 +589,7 @@ begin
 end
 $body$;
 
--- Makes the function of a table anew where the table's shape is no longer the one that it names.
+-- Makes the function of a table anew where the table's shape is no longer the one that it names; null where it has none.
 create or replace function datawatch.refresh(relation oid) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 declare
@@ -598,11 +598,11 @@ declare
   dropped text[];
   described record;
 begin
-  select t.tgfoid, substring(p.prosrc from {{shape.line}})::bigint into capture, old_id
+  select t.tgfoid, {{shape.of p}} into capture, old_id
   from pg_trigger t join pg_proc p on p.oid = t.tgfoid
   where t.tgrelid = relation and t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_'; -- anybody's may have the name
   if old_id is null then
-    return false;
+    return null;
   end if;
   select array(select jsonb_array_elements_text(s.shape -> 'drop')) into dropped from datawatch.shapes s where s.id = old_id;
   select * into described from datawatch.describe(relation, dropped);
@@ -690,7 +690,7 @@ $body$;
 create or replace function datawatch.tell_off(since timestamptz) returns void
 language sql set search_path = pg_catalog, pg_temp as $body$
   insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
-  select q.current, {{number}}, row_number() over () - 1, 'o', substring(p.prosrc from {{shape.line}})::bigint, clock_timestamp(), 0, 0, 0,
+  select q.current, {{number}}, row_number() over () - 1, 'o', {{shape.of p}}, clock_timestamp(), 0, 0, 0,
     to_char(since at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
   from datawatch.queue q, pg_trigger t join pg_proc p on p.oid = t.tgfoid
   where t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_' and coalesce(pg_partition_root(t.tgrelid)::oid, t.tgrelid) = t.tgrelid
