@@ -42,7 +42,7 @@ func DefaultConfig() Config {
 	return Config{Shared: config.DefaultShared(), Collector: Section{Listen: "127.0.0.1:9101"}}
 }
 
-// Validate checks the address, and that no two sources have one name.
+// Validate checks the address, and that no two sources have one name, or one outbox.
 func (s *Section) Validate(p *config.Problems) {
 	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
 		p.Add("listen", fmt.Sprintf("%q is not an address", s.Listen), "host:port, as in 127.0.0.1:9101")
@@ -50,12 +50,21 @@ func (s *Section) Validate(p *config.Problems) {
 	if len(s.Sources) == 0 {
 		p.Add("sources", "missing", "at least one system to capture")
 	}
-	names := map[string]bool{}
+	names, outboxes := map[string]bool{}, map[string]string{}
 	for i, source := range s.Sources {
 		if names[source.Name] && source.Name != "" {
 			p.Add(fmt.Sprintf("sources[%d].name", i), fmt.Sprintf("%q is taken by another source", source.Name), "a name of its own: streams are named for it")
 		}
 		names[source.Name] = true
+		if source.Postgres == nil {
+			continue
+		}
+		if outbox := source.Postgres.OutboxOf(); outbox != "" {
+			if other, taken := outboxes[outbox]; taken {
+				p.Add(fmt.Sprintf("sources[%d].postgres.dsn", i), fmt.Sprintf("%s is the database of the source %q too, and has one outbox", outbox, other), "one source, with the tables of both; or capture: wal")
+			}
+			outboxes[outbox] = source.Name
+		}
 	}
 }
 

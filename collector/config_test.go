@@ -29,12 +29,14 @@ func TestSourceHasDefaults(t *testing.T) {
 
 func TestWrongConfigurationSaysWhereAndWhat(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
-		"no source":       {`collector: {sources: []}`, "collector.sources: missing"},
-		"no kind":         {`collector: {sources: [{name: a}]}`, "collector.sources[0]: 0 kinds of system"},
-		"two kinds":       {`collector: {sources: [{name: a, kafka: {addresses: ["k:1"]}, mongodb: {uri: x}}]}`, "collector.sources[0]: 2 kinds of system"},
-		"bad name":        {`collector: {sources: [{name: Shop_DB, kafka: {addresses: ["k:1"]}}]}`, `"Shop_DB" is not a source's name`},
-		"a name twice":    {`collector: {sources: [{name: a, kafka: {addresses: ["k:1"]}}, {name: a, kafka: {addresses: ["k:1"]}}]}`, "collector.sources[1].name: \"a\" is taken"},
-		"postgres":        {`collector: {sources: [{name: a, postgres: {tables: ["public.*"]}}]}`, "collector.sources[0].postgres.dsn: missing"},
+		"no source":    {`collector: {sources: []}`, "collector.sources: missing"},
+		"no kind":      {`collector: {sources: [{name: a}]}`, "collector.sources[0]: 0 kinds of system"},
+		"two kinds":    {`collector: {sources: [{name: a, kafka: {addresses: ["k:1"]}, mongodb: {uri: x}}]}`, "collector.sources[0]: 2 kinds of system"},
+		"bad name":     {`collector: {sources: [{name: Shop_DB, kafka: {addresses: ["k:1"]}}]}`, `"Shop_DB" is not a source's name`},
+		"a name twice": {`collector: {sources: [{name: a, kafka: {addresses: ["k:1"]}}, {name: a, kafka: {addresses: ["k:1"]}}]}`, "collector.sources[1].name: \"a\" is taken"},
+		"postgres":     {`collector: {sources: [{name: a, postgres: {tables: ["public.*"]}}]}`, "collector.sources[0].postgres.dsn: missing"},
+		"an outbox twice": {`collector: {sources: [{name: a, postgres: {dsn: "postgres://u@H/shop"}}, {name: w, postgres: {dsn: "postgres://u@h/shop", capture: wal}}, {name: b, postgres: {dsn: "postgres://v:x@h:5432/shop"}}]}`,
+			"collector.sources[2].postgres.dsn: h:5432/shop is the database of the source \"a\" too"},
 		"mongodb":         {`collector: {sources: [{name: a, mongodb: {uri: "mongodb://m"}}]}`, "collector.sources[0].mongodb.collections: missing"},
 		"a mongodb URI":   {`collector: {sources: [{name: a, mongodb: {uri: "http://m", collections: ["a.*"]}}]}`, "mongodb.uri: not a MongoDB address"},
 		"a mongodb glob":  {`collector: {sources: [{name: a, mongodb: {uri: "mongodb://m", collections: ["a"]}}]}`, "mongodb.collections[0]: \"a\" is not database.collection"},
