@@ -353,3 +353,30 @@ func TestWhatATransactionOfBeforeDoesIsToldOrAGap(t *testing.T) {
 		t.Errorf("%d events, %d gaps", singles, gaps)
 	}
 }
+
+// TestALongTagTakesLittleRoom: it is written with each statement, of which few look at the outbox's size.
+func TestALongTagTakesLittleRoom(t *testing.T) {
+	for name, r := range map[string]*rig{"fresh": newRig(t, upgradedTable), "upgraded": newOlderRig(t, version4SQL)} {
+		t.Run(name, func(t *testing.T) {
+			r.install()
+			r.exec(`set datawatch.tag = '` + strings.Repeat("x", 100_000) + `'`)
+			r.exec(`insert into t (id) values (1); insert into t (id) select generate_series(2, 3)`)
+			if n := r.number(`select max(length(tag)) from datawatch.packs`); n != 1000 {
+				t.Errorf("a tag of %d characters is in the outbox", n)
+			}
+			r.wait(3)
+		})
+	}
+}
+
+// TestATransactionThatKeepsItsSnapshotIsCaptured, though it doesn't see that a collector came after it began.
+func TestATransactionThatKeepsItsSnapshotIsCaptured(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	r.exec(`update datawatch.queue set expires = clock_timestamp() + interval '200 milliseconds'`)
+	app := r.session()
+	r.run(app, `begin isolation level repeatable read; select count(*) from t`)
+	r.exec(`update datawatch.queue set expires = clock_timestamp() + interval '1 hour'; select pg_sleep(0.3)`)
+	r.run(app, `insert into t select generate_series(1, 2); commit`)
+	expect(t, r.wait(2), `public.t insert {"id":1} after {"id":1}`, `public.t insert {"id":2} after {"id":2}`)
+}

@@ -18,21 +18,25 @@ const (
 	lockTries = 30
 	lockPause = 200 * time.Millisecond
 
-	codeLockNotAvailable = "55P03"
-	codeUndefinedTable   = "42P01"
+	codeLockNotAvailable  = "55P03"
+	codeDuplicateObject   = "42710"
+	codeDuplicateFunction = "42723"
+	codeUniqueViolation   = "23505"
+	codeUndefinedTable    = "42P01"
 )
 
 // installed is what is in the database.
 type installed struct {
-	version   int // 0 is nothing
-	server    string
-	lz4       bool
-	follows   bool   // the event trigger is there, and nobody disabled it
-	mayFollow bool   // the role may create it
-	granted   bool   // the reader has its rights
-	code      string // a hash of the functions
-	upgrading bool   // numbers are of the sequence of before still
-	leftover  bool   // sequences that functions of before look at are there
+	version    int // 0 is nothing
+	server     string
+	lz4        bool
+	follows    bool   // the event trigger is there, and nobody disabled it
+	mayFollow  bool   // the role may create it
+	followCode string // which it is
+	granted    bool   // the reader has its rights
+	code       string // a hash of the functions
+	upgrading  bool   // numbers are of the sequence of before still
+	leftover   bool   // sequences that functions of before look at are there
 }
 
 // followed tells whether ALTER TABLE makes the functions anew in its own transaction, now or when the plan has been run. Only
@@ -70,7 +74,7 @@ func serverIdentity(ctx context.Context, db querier) (string, error) {
 func (s *Source) installedState(ctx context.Context, db querier, reader string) (installed, error) {
 	var state installed
 	var there bool
-	if err := db.QueryRow(ctx, installedSQL).Scan(&there, &state.lz4, &state.follows, &state.mayFollow); err != nil {
+	if err := db.QueryRow(ctx, installedSQL).Scan(&there, &state.lz4, &state.follows, &state.followCode, &state.mayFollow); err != nil {
 		return state, fmt.Errorf("find out what is installed: %w", err)
 	}
 	state.mayFollow = state.mayFollow && !s.unfollowed
@@ -138,7 +142,7 @@ func (s *Source) install(ctx context.Context, tries int) error {
 			return fmt.Errorf("install the schema datawatch: %w", err)
 		default:
 			failed = append(failed, fmt.Errorf("install on %s: %w", group[0].Table, err))
-			if stream := group[0].stream; stream != "" && !isLocked(err) {
+			if stream := group[0].stream; stream != "" && !isLocked(err) && !isTaken(err) {
 				refused[stream] = lack{since: s.looked, why: message(err)}
 			}
 		}

@@ -432,3 +432,20 @@ func TestRightsThatSomebodyTookAreGivenAgain(t *testing.T) {
 	r.exec(`insert into t values (1)`)
 	expect(t, r.wait(1), `public.t insert {"id":1} after {"id":1}`)
 }
+
+// TestWhatSomebodyElseInstalledIsNotRefused: a DBA runs the plan beside a collector that does the same.
+func TestWhatSomebodyElseInstalledIsNotRefused(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	r.exec(`create table u (id int primary key)`)
+	steps, err := r.source().Plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.install()
+	for _, group := range Groups(steps) {
+		if err := Apply(t.Context(), r.session(), 1, beforeSteps, group); err == nil || !isTaken(err) {
+			t.Errorf("%s is installed twice with %v", group[0].Table, err)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -223,6 +224,12 @@ func (s *Source) reclaim(ctx context.Context, db *pgx.Conn) error {
 		return err
 	}
 	return nil
+}
+
+// isTaken tells of what somebody else installed at that moment.
+func isTaken(err error) bool {
+	var server *pgconn.PgError
+	return errors.As(err, &server) && slices.Contains([]string{codeDuplicateObject, codeDuplicateFunction, codeUniqueViolation}, server.Code)
 }
 
 // isLocked tells whether a lock couldn't be had in time.

@@ -42,6 +42,9 @@ var followTemplate string
 
 var followSQL = strings.ReplaceAll(strings.TrimSpace(followTemplate), "{{shape.of p}}", shapeOfSQL)
 
+// followCode is what the event trigger's comment says: it comes in a transaction of its own.
+var followCode = fmt.Sprintf("%x", md5.Sum([]byte(followSQL)))
+
 //go:embed sql/single.sql
 var singleTemplate string
 
@@ -200,7 +203,7 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 	var steps []Statement
 	add := func(sql string) { steps = append(steps, Statement{SQL: strings.TrimSpace(sql), Lock: lockNone}) }
 	functions := installedFunctions()
-	code := fmt.Sprintf("%x", md5.Sum([]byte(numberFunction(false)+functions+followSQL)))
+	code := fmt.Sprintf("%x", md5.Sum([]byte(numberFunction(false)+functions)))
 	if state.version == 0 {
 		add(schemaSQL)
 		add(singleSQL())
@@ -230,9 +233,9 @@ func (s *Source) planSchema(state installed, reader string) []Statement {
 			"grant update on datawatch.queue, datawatch.slots, datawatch.progress, datawatch.meta to " + role + ";\n" +
 			"grant truncate on " + allTables(version) + " to " + role + ";")
 	}
-	if state.mayFollow && (!state.follows || state.code != code) {
+	if state.mayFollow && (!state.follows || state.followCode != followCode) {
 		steps = append(steps, Statement{
-			Lock: lockNone, Optional: true, SQL: followSQL,
+			Lock: lockNone, Optional: true, SQL: followSQL + "\ncomment on event trigger datawatch_follow is '" + followCode + "';",
 			Why: "needs a superuser; without it the collector sees within seconds what ALTER TABLE did",
 		})
 	}
@@ -319,7 +322,7 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 
 // shapeLine is the line of a capture function that tells its shape. Functions have names of tables too, but no line begins with one.
 const (
-	shapeLine    = `\n(?:-- |  )shape constant bigint := (-?[0-9]+);`
+	shapeLine = `\n(?:-- |  )shape constant bigint := (-?[0-9]+);`
 	// shapeOfSQL is the shape of a function p; to look at the whole text of each takes time where there are many.
 	shapeOfSQL = `substring(left(p.prosrc, 1000) from E'` + shapeLine + `')::bigint`
 )

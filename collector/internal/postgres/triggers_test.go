@@ -406,3 +406,33 @@ func TestWhatAPartitionGetsFromItsRootIsFollowed(t *testing.T) {
 	expect(t, r.wait(3), `public.p insert {"id":1} after {"id":1,"b":"B","a":"A"}`, `public.p insert {"id":2} after {"id":2,"b":"B","a":"A"}`,
 		`public.child insert {"id":3} after {"id":3,"b":"B","a":"A"}`)
 }
+
+// TestATableOfATypeIsFollowed: ALTER TYPE … CASCADE alters it.
+func TestATableOfATypeIsFollowed(t *testing.T) {
+	r := newRig(t, `create type typed as (id int, a text, b text)`, `create table t of typed (primary key (id))`)
+	r.install()
+	for _, names := range []string{"a to c", "b to a", "c to b"} {
+		r.exec(`alter type typed rename attribute ` + names + ` cascade`)
+	}
+	r.exec(`insert into t (id, a, b) values (1, 'A', 'B')`)
+	expect(t, r.wait(1), `public.t insert {"id":1} after {"id":1,"b":"B","a":"A"}`)
+}
+
+// TestAnEventTriggerOfBeforeIsMadeAnew: it comes behind the schema, in a transaction of its own, before which the upgrade may be killed.
+func TestAnEventTriggerOfBeforeIsMadeAnew(t *testing.T) {
+	r := newOlderRig(t, version4SQL)
+	steps, err := r.source().Plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Apply(t.Context(), r.session(), 1, beforeSteps, Groups(steps)[0]); err != nil {
+		t.Fatal(err)
+	}
+	r.install()
+	if n := r.number(`select count(*) from pg_event_trigger where evtname = 'datawatch_follow' and 'ALTER VIEW' = any (evttags)`); n != 1 {
+		t.Error("it is of before")
+	}
+	if steps, err = r.source().Plan(t.Context()); err != nil || len(steps) != 0 {
+		t.Errorf("%d steps are left, %v", len(steps), err)
+	}
+}

@@ -19,6 +19,14 @@ var upgrade4SQL string
 //go:embed sql/owners.sql
 var ownersSQL string
 
+// tagSQL bounds the tag, which each pack has.
+const tagSQL = `do $$ begin
+  if not exists (select from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum
+      where d.adrelid = 'datawatch.outbox'::regclass and a.attname = 'tag' and strpos(pg_get_expr(d.adbin, d.adrelid), '1000') > 0) then
+    alter table datawatch.outbox alter column tag set default nullif(left(current_setting('datawatch.tag', true), 1000), '');
+  end if;
+end $$;`
+
 // upgradeBytes is how much the outbox may hold when it gets other indexes, for which writers wait. Until then, rotate leaves less.
 const upgradeBytes = 16 << 20
 
@@ -28,9 +36,9 @@ func (s *Source) upgrade(from installed, functions string) []string {
 	const gate = "update datawatch.queue set current = current; -- which sets the gate"
 	if from.version >= versionSingles {
 		if from.version < versionPlaces {
-			return []string{places, orderSQL, numberFunction(true), functions, ownersSQL, gate}
+			return []string{places, orderSQL, numberFunction(true), functions, tagSQL, ownersSQL, gate}
 		}
-		return []string{numberFunction(from.upgrading), functions, ownersSQL, gate}
+		return []string{numberFunction(from.upgrading), functions, tagSQL, ownersSQL, gate}
 	}
 	var steps []string
 	tables := "single"
@@ -41,7 +49,7 @@ func (s *Source) upgrade(from installed, functions string) []string {
 	if from.lz4 {
 		steps = append(steps, strings.ReplaceAll(lz4SQL, "{{tables}}", tables))
 	}
-	return append(steps, places, orderSQL, numberFunction(true), functions, ownersSQL, gateSQL, gate)
+	return append(steps, places, orderSQL, numberFunction(true), functions, tagSQL, ownersSQL, gateSQL, gate)
 }
 
 // planEnd ends an upgrade, when all functions are made anew.

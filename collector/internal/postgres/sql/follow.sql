@@ -21,6 +21,11 @@ begin
     )
     select relation from altered
     union
+    -- Tables of a type.
+    select k.oid from pg_event_trigger_ddl_commands() c
+    join pg_type y on c.classid = 'pg_type'::regclass and y.oid = c.objid or c.classid = 'pg_class'::regclass and y.typrelid = c.objid
+    join pg_class k on k.reloftype = y.oid where c.command_tag = 'ALTER TYPE'
+    union
     -- ATTACH and DETACH are commands of the tree's root: partitions that have another root than they had.
     select t.tgrelid from pg_trigger t
     join pg_proc p on p.oid = t.tgfoid

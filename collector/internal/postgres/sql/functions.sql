@@ -388,7 +388,10 @@ declare
   gate bigint := pg_sequence_last_value('datawatch.gate');
   closed boolean;
 begin
-  select case when off is null or gate is not null then clock_timestamp() > expires or {{full}} end into closed from datawatch.queue;
+  -- A transaction that keeps its snapshot doesn't see that a collector came meanwhile.
+  select case when off is null or gate is not null then
+      clock_timestamp() > expires and (gate = 3 or current_setting('transaction_isolation') in ('read committed', 'read uncommitted')) or {{full}} end
+  into closed from datawatch.queue;
   if closed and gate <> 3 then
     perform setval('datawatch.gate', 3);
   end if;

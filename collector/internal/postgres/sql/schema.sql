@@ -77,7 +77,7 @@ create table datawatch.outbox (
   application text default nullif(current_setting('application_name'), ''),
   login       text default session_user,
   client      inet default inet_client_addr(),
-  tag         text default nullif(current_setting('datawatch.tag', true), ''),
+  tag         text default nullif(left(current_setting('datawatch.tag', true), 1000), ''),
   before      text,                     -- a JSON array of rows
   after       text,
   bytes       integer,                  -- in the place of these two: the rows in PostgreSQL's binary form, which depends on

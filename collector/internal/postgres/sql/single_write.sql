@@ -2,7 +2,7 @@ if gate = {{slot}} then
   if tg_op = 'UPDATE' then
     insert into datawatch.single_{{slot}} (seq, txid, op, json, shape, at, counted, application, login, client, tag, was, became)
     select drawn, pg_current_xact_id(), 'u', not {{sent}}, {{shape}}, clock_timestamp(), {{counted}},
-      current_setting('application_name'), session_user, inet_client_addr(), current_setting('datawatch.tag', true), o, n
+      current_setting('application_name'), session_user, inet_client_addr(), left(current_setting('datawatch.tag', true), 1000), o, n
     from (
       select {{number}} as drawn, {{image datawatch_old}} as o, {{image datawatch_new}} as n
       from datawatch_old, datawatch_new where not exists (select from datawatch_new offset 1) offset 0) one
@@ -10,7 +10,7 @@ if gate = {{slot}} then
   elsif tg_op = 'INSERT' then
     insert into datawatch.single_{{slot}} (seq, txid, op, json, shape, at, counted, application, login, client, tag, became)
     select drawn, pg_current_xact_id(), 'i', not {{sent}}, {{shape}}, clock_timestamp(), {{counted}},
-      current_setting('application_name'), session_user, inet_client_addr(), current_setting('datawatch.tag', true), n
+      current_setting('application_name'), session_user, inet_client_addr(), left(current_setting('datawatch.tag', true), 1000), n
     from (
       select {{number}} as drawn, {{image datawatch_new}} as n
       from datawatch_new where not exists (select from datawatch_new offset 1) offset 0) one
@@ -18,7 +18,7 @@ if gate = {{slot}} then
   else
     insert into datawatch.single_{{slot}} (seq, txid, op, json, shape, at, counted, application, login, client, tag, was)
     select drawn, pg_current_xact_id(), 'd', not {{sent}}, {{shape}}, clock_timestamp(), {{counted}},
-      current_setting('application_name'), session_user, inet_client_addr(), current_setting('datawatch.tag', true), o
+      current_setting('application_name'), session_user, inet_client_addr(), left(current_setting('datawatch.tag', true), 1000), o
     from (
       select {{number}} as drawn, {{image datawatch_old}} as o
       from datawatch_old where not exists (select from datawatch_old offset 1) offset 0) one
