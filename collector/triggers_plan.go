@@ -43,7 +43,7 @@ func writeSummary(b *strings.Builder, name string, plan []postgres.Statement) {
 			locked = append(locked, group[0].Table)
 		}
 	}
-	fmt.Fprintf(b, "-- source %s: what is missing, in the order in which `collector triggers install` runs it. To run it yourself: psql -f\n", name)
+	fmt.Fprintf(b, "-- source %s: what is missing, in the order in which `collector triggers install` runs it. To run it yourself: psql -X -f\n", name)
 	if len(locked) > 0 {
 		named := locked[:min(len(locked), mostNamed)]
 		more := ""
@@ -75,6 +75,7 @@ func writeTransaction(b *strings.Builder, group []postgres.Statement) {
 	b.WriteString("begin;\n")
 	b.WriteString("set local search_path = pg_catalog, pg_temp;\n")          // so that nobody's functions and operators are taken for the server's
 	fmt.Fprintf(b, "set local lock_timeout = '%s';\n", postgres.LockTimeout) // of the outbox too, which captured tables' writers would wait for
+	b.WriteString(postgres.RefuseStrangerSQL + "\n")
 	for _, s := range group {
 		if s.Optional {
 			fmt.Fprintf(b, "-- optional: %s\n", s.Why)

@@ -212,9 +212,25 @@ func TestNobodysOperatorsAreRunByWhoRunsAPlan(t *testing.T) {
 	if code != daemon.ExitOK {
 		t.Fatal(stderr)
 	}
-	c := exec.CommandContext(t.Context(), psql, "-X", "-v", "ON_ERROR_STOP=1", "-d", dsn)
-	c.Stdin = strings.NewReader(plan)
-	if out, err := c.CombinedOutput(); err != nil {
+	runs := func() ([]byte, error) {
+		c := exec.CommandContext(t.Context(), psql, "-X", "-d", dsn)
+		c.Stdin = strings.NewReader(plan)
+		return c.CombinedOutput()
+	}
+	for _, sql := range []string{"drop role if exists dw_test_stranger", "create role dw_test_stranger", "create schema datawatch authorization dw_test_stranger", "create table datawatch.shapes (id bigint primary key, shape jsonb)"} {
+		if _, err := db.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	if out, err := runs(); err != nil || strings.Contains(string(out), "COMMIT") {
+		t.Errorf("in a schema of a stranger: %v: %s", err, out)
+	}
+	for _, sql := range []string{"drop schema datawatch cascade", "drop role dw_test_stranger"} {
+		if _, err := db.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	if out, err := runs(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	var ran, installed int

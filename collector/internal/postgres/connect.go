@@ -121,6 +121,14 @@ func refuseStranger(ctx context.Context, db querier, installs bool, installer st
 	return nil
 }
 
+// RefuseStrangerSQL is the same for whoever runs a plan: the schema may have come since it was printed.
+const RefuseStrangerSQL = `do $$ begin
+  if exists (select from pg_namespace n join pg_roles o on o.oid = n.nspowner, pg_roles me where n.nspname = 'datawatch' and me.rolname = current_user
+      and o.rolname <> me.rolname and not o.rolsuper and (me.rolsuper or not pg_has_role(n.nspowner, 'usage'))) then
+    raise exception 'the schema datawatch belongs to somebody who could have you run what is his';
+  end if;
+end $$;`
+
 // readerRole is the role that reads, or "" where it is the installer's.
 func (s *Source) readerRole(ctx context.Context, installer querier) (string, error) {
 	if s.config.InstallDSN == "" {

@@ -120,3 +120,42 @@ func TestATableThatNobodyInstalledIsTold(t *testing.T) {
 	r.await(1)
 	expect(t, r.captured(), `public.fresh gap not_captured`)
 }
+
+// TestATreeWithAForeignTableIsNotCaptured: PostgreSQL would refuse the application's writes through it.
+func TestATreeWithAForeignTableIsNotCaptured(t *testing.T) {
+	r := newRig(t, `create foreign data wrapper away; create server away foreign data wrapper away`,
+		`create table p (id int) partition by range (id); create table p0 partition of p for values from (0) to (10);
+		create table parent (id int); create table child () inherits (parent); create table q (id int) partition by range (id); create table q0 partition of q for values from (0) to (10);
+		create foreign table q1 partition of q for values from (10) to (20) server away; create foreign table kin () inherits (parent) server away`)
+	_ = r.start()
+	r.awaitInstalled("p")
+	r.awaitInstalled("child")
+	for _, table := range []string{"parent", "q", "q0"} {
+		if n := r.number(`select count(*) from pg_trigger where tgname like '\_datawatch%' and tgrelid = '` + table + `'::regclass`); n != 0 {
+			t.Errorf("%s has %d triggers", table, n)
+		}
+	}
+	r.exec(`insert into p values (1)`)
+	r.await(1)
+	r.exec(`create foreign table p1 partition of p for values from (10) to (20) server away`)
+	if n := r.number(`select count(*) from pg_trigger where tgname = '_datawatch_insert' and tgrelid = 'p'::regclass`); n != 0 {
+		t.Error("p is captured")
+	}
+	testrig.Eventually(t, time.Minute, func() error {
+		missing := map[string]bool{"public.p gap not_captured": true, "public.q gap not_captured": true, "public.parent gap not_captured": true}
+		for _, e := range r.captured() {
+			if line := brief(t, e); missing[line] && strings.Contains(gapOf(t, e).Remedy, "foreign table") {
+				delete(missing, line)
+			}
+		}
+		if len(missing) > 0 {
+			return fmt.Errorf("not told: %v", missing)
+		}
+		return nil
+	})
+	r.exec(`drop foreign table p1`)
+	r.awaitInstalled("p")
+	n := r.count()
+	r.exec(`insert into p values (2)`)
+	r.await(n + 1)
+}

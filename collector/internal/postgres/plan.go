@@ -151,7 +151,7 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 		if err != nil {
 			return nil, err
 		}
-		if state.version > 0 && t.lacks() {
+		if state.version > 0 && t.lacks() && !t.overForeign {
 			installs = append(installs, s.planNew(t))
 		}
 		for i := range installs {
@@ -161,11 +161,15 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 	}
 	for _, t := range deselected {
 		steps = append(steps, Statement{
-			Table: t.ident(), SQL: "drop function " + t.function + "() cascade; -- and the triggers that call it",
+			Table: t.ident(), SQL: dropFunctionSQL(t.function),
 			Lock: fmt.Sprintf(lockExclusive, t.ident()),
 		})
 	}
 	return append(steps, planEnd(state)...), nil
+}
+
+func dropFunctionSQL(function string) string {
+	return "drop function " + function + "() cascade; -- and the triggers that call it"
 }
 
 // orphans takes away the functions of tables that were dropped, and tells of it. A table that is there, and lost just its
@@ -278,10 +282,21 @@ func describeSQLFunction() string {
 	return strings.NewReplacer("$1", "describe.relation", "$2", "describe.dropped").Replace(strings.TrimSpace(describeSQL))
 }
 
+// overForeignSQL ends the installation of a table. PostgreSQL refuses to write through it to foreign tables for a trigger that captures.
+const overForeignSQL = `do $$ begin raise exception 'a partition or a child of it is a foreign table, and PostgreSQL refuses writes through a captured table to such: detach it, or exclude the table'; end $$;`
+
 func (s *Source) planTable(t *table) ([]Statement, error) {
 	var steps []Statement
 	add := func(lock, sql string) {
 		steps = append(steps, Statement{Table: t.ident(), SQL: sql, Lock: lock})
+	}
+	if t.overForeign {
+		if t.function == "" {
+			add(lockNone, overForeignSQL)
+		} else {
+			add(fmt.Sprintf(lockExclusive, t.ident()), dropFunctionSQL(t.function))
+		}
+		return steps, nil
 	}
 	function := cmp.Or(t.function, t.freshFunction)
 	body := s.captureBody(t)

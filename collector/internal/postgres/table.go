@@ -39,6 +39,7 @@ type table struct {
 	leaf          bool     // in a partition tree, below its root
 	tracked       bool     // its statements are announced
 	owned         bool     // by a role that the installer has
+	overForeign   bool     // a foreign table is its child, or in its partition tree
 	triggers      []string // ours that are there and enabled
 	disabled      bool     // one of ours is disabled
 	function      string   // that our triggers call, "" where there are none
@@ -66,7 +67,7 @@ func (s *Source) tables(ctx context.Context, db querier) (selected, deselected [
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*table, error) {
 		t := new(table)
-		return t, row.Scan(&t.oid, &t.schema, &t.name, &t.rootSchema, &t.rootName, &t.parted, &t.root, &t.leaf, &t.tracked, &t.owned, &t.triggers, &t.disabled, &t.function, &t.functionBody)
+		return t, row.Scan(&t.oid, &t.schema, &t.name, &t.rootSchema, &t.rootName, &t.parted, &t.root, &t.leaf, &t.tracked, &t.owned, &t.overForeign, &t.triggers, &t.disabled, &t.function, &t.functionBody)
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("list tables: %w", err)

@@ -49,6 +49,7 @@ begin
         perform datawatch.refresh(heir);
       end loop;
     end if;
+    perform datawatch.release_over_foreign(command.relation);
     perform datawatch.track(command.relation);
   end loop;
 exception when others then
@@ -58,4 +59,4 @@ $body$;
 revoke all on function datawatch.follow() from public;
 drop event trigger if exists datawatch_follow;
 create event trigger datawatch_follow on ddl_command_end
-  when tag in ('ALTER TABLE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE', 'ALTER TYPE', 'CREATE INDEX', 'ALTER INDEX', 'CREATE TRIGGER') execute function datawatch.follow();
+  when tag in ('ALTER TABLE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE', 'ALTER TYPE', 'CREATE INDEX', 'ALTER INDEX', 'CREATE TRIGGER') execute function datawatch.follow();

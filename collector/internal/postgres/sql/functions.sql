@@ -624,6 +624,29 @@ begin
 end
 $body$;
 
+-- Takes the triggers from tables that have got a foreign table for a partition or a child: PostgreSQL would refuse writes through them.
+-- Where others hold them, the collector does it within seconds.
+create or replace function datawatch.release_over_foreign(relation oid) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '100ms' as $body$
+declare
+  capture text;
+begin
+  for capture in
+    with recursive over_foreign(oid) as (
+      select i.inhparent from pg_foreign_table f join pg_inherits i on i.inhrelid = f.ftrelid
+      union select i.inhparent from over_foreign o join pg_inherits i on i.inhrelid = o.oid
+    ),
+    above(oid) as (select relation union select i.inhparent from above a join pg_inherits i on i.inhrelid = a.oid)
+    select p.oid::regprocedure from above a join over_foreign using (oid) join pg_trigger t on t.tgrelid = a.oid and t.tgname = '_datawatch_insert'
+    join pg_proc p on p.oid = t.tgfoid and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_'
+  loop
+    execute 'drop function ' || capture || ' cascade';
+  end loop;
+exception when lock_not_available then
+  null;
+end
+$body$;
+
 -- Whether the statements of a table are announced, and their rows counted: see "Order within a transaction".
 create or replace function datawatch.tracked(relation oid) returns boolean
 language sql stable set search_path = pg_catalog, pg_temp as $body$

@@ -1,8 +1,13 @@
 -- Tables that could be captured: ordinary and partitioned ones, with the triggers that call a function of ours, and the function.
 -- A trigger's name says nothing: anybody may give it to one of his.
+with recursive over_foreign(oid) as (
+  select i.inhparent from pg_foreign_table f join pg_inherits i on i.inhrelid = f.ftrelid
+  union select i.inhparent from over_foreign o join pg_inherits i on i.inhrelid = o.oid
+)
 select c.oid, n.nspname, c.relname, coalesce(rn.nspname, n.nspname), coalesce(r.relname, c.relname),
        c.relkind = 'p' as parted, coalesce(r.oid = c.oid, false) as root, coalesce(r.oid <> c.oid, false) as leaf,
        coalesce(r.oid, c.oid) in ({{tracked}}) as tracked, pg_has_role(c.relowner, 'usage') as owned,
+       coalesce(r.oid, c.oid) in (select o.oid from over_foreign o) as over_foreign,
        array(select t.tgname::text from pg_trigger t join pg_proc p on p.oid = t.tgfoid where t.tgrelid = c.oid and p.pronamespace = to_regnamespace('datawatch')
          and (p.proname = 'truncated') = (t.tgname = '_datawatch_truncated') and t.tgenabled in ('O', 'A') order by 1),
        exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgfoid in (select p.oid from pg_proc p where p.pronamespace = to_regnamespace('datawatch')) and t.tgenabled in ('D', 'R')),
