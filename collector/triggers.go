@@ -205,6 +205,12 @@ func writeWALStatus(w io.Writer, name string, status *wal.Status) error {
 	for _, t := range status.Tables {
 		fmt.Fprintf(&b, "  %s: %s\n", t.Table, walTableState(t))
 	}
+	if len(status.Mend) > 0 {
+		b.WriteString("  what puts the publications right, a transaction each:\n")
+	}
+	for _, transaction := range status.Mend {
+		fmt.Fprintf(&b, "    %s\n", transaction)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

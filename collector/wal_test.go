@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -84,5 +85,37 @@ func TestSlotAndPublicationsArePlannedInstalledToldAndRemoved(t *testing.T) {
 	var left int
 	if err := db.QueryRow(t.Context(), "select count(*) from pg_replication_slots where database = current_database()").Scan(&left); err != nil || left != 0 {
 		t.Errorf("%d slots are left, %v", left, err)
+	}
+}
+
+// TestStatusPrintsWhatPutsPublicationsRight, as its JSON does: it can be run as it stands there.
+func TestStatusPrintsWhatPutsPublicationsRight(t *testing.T) {
+	dsn := testrig.Postgres(t).Database(t)
+	db, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close(t.Context()) }()
+	if _, err := db.Exec(t.Context(), "create table orders (id bigint primary key)"); err != nil {
+		t.Fatal(err)
+	}
+	yaml := fmt.Sprintf("broker: {addresses: [\"127.0.0.1:1\"]}\ncollector: {sources: [{name: shop-db, postgres: {dsn: %q, capture: wal}}]}\n", dsn)
+	_, printed, _ := run(t, yaml, "triggers", "status")
+	_, data, _ := run(t, yaml, "triggers", "status", "--output", "json")
+	var told struct{ Status struct{ Mend []string } }
+	if err := json.Unmarshal([]byte(data), &told); err != nil || len(told.Status.Mend) == 0 {
+		t.Fatalf("status: %s, %v", data, err)
+	}
+	head, rest, _ := strings.Cut(printed, "  what puts the publications right, a transaction each:\n    ")
+	if !strings.Contains(head, ": incomplete") || strings.TrimSuffix(rest, "\n") != strings.Join(told.Status.Mend, "\n    ") {
+		t.Errorf("status prints\n%sand tells %q", printed, told.Status.Mend)
+	}
+	for _, transaction := range strings.Split(strings.TrimSuffix(rest, "\n"), "\n    ") {
+		if _, err := db.Exec(t.Context(), transaction); err != nil {
+			t.Errorf("%s: %v", transaction, err)
+		}
+	}
+	if _, printed, _ := run(t, yaml, "triggers", "status"); strings.Contains(printed, "puts the publications right") || strings.Contains(printed, "not published") {
+		t.Errorf("afterwards: %s", printed)
 	}
 }
