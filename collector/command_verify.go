@@ -147,7 +147,7 @@ func openVerifier(ctx context.Context, c Config, stream event.Stream, t *termina
 	table, err := openPostgres(c, s, nowhere()).OpenTable(ctx, stream)
 	if err != nil {
 		v.close(ctx)
-		return nil, err
+		return nil, fmt.Errorf("source %s: %w", s.Name, err)
 	}
 	v.table = table // not before: an interface that holds a nil pointer isn't nil
 	return v, nil

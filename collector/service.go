@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"datawatch/collector/internal/postgres"
 	"datawatch/collector/internal/postgres/wal"
 	"datawatch/collector/internal/supervise"
 	"datawatch/pkg/broker"
@@ -53,8 +54,9 @@ func check(ctx context.Context, c Config) []daemon.Finding {
 	topics := broker.TopicsOf(c.Broker.TopicPrefix)
 	findings := daemon.CheckBroker(c.Broker, "datawatch-collector", supervise.Group(c.Broker.TopicPrefix), topics.Raw, topics.State)
 	for _, s := range c.Collector.Sources {
-		findings = append(findings, open(c, s, nowhere()).Check(ctx)...)
-		if s.Postgres != nil && !s.Postgres.CapturesWAL() {
+		found := open(c, s, nowhere()).Check(ctx)
+		findings = append(findings, found...)
+		if s.Postgres != nil && !s.Postgres.CapturesWAL() && !postgres.NotConnected(found[0].Err) {
 			findings = append(findings, wal.Compare(ctx, s.Name, *s.Postgres))
 		}
 	}

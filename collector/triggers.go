@@ -39,6 +39,9 @@ func openInstalled(c Config, s Source) installed {
 // removeInstalled removes what either way of capture left, but not the triggers of another source of the same database.
 func removeInstalled(ctx context.Context, c Config, s Source) error {
 	err := openWAL(c, s, nowhere()).Remove(ctx)
+	if postgres.NotConnected(err) {
+		return err
+	}
 	if s.Postgres.CapturesWAL() && slices.ContainsFunc(c.Collector.Sources, func(other Source) bool {
 		return other.Name != s.Name && other.Postgres != nil && !other.Postgres.CapturesWAL() && postgres.SameDatabase(s.Postgres.DSN, other.Postgres.DSN)
 	}) {

@@ -63,7 +63,7 @@ type Reload[C any] struct {
 type Finding struct {
 	What   string // "broker kafka:9092"
 	Err    error  // nil is fine
-	Remedy string
+	Remedy string // "" is what the error itself says is to be done
 	Detail string // said behind a finding that is fine
 }
 
@@ -160,13 +160,28 @@ func exitCode(err error, stderr io.Writer) int {
 	case errors.Is(err, errFindings):
 		return ExitFailed
 	default:
-		line := fmt.Sprint("error: ", err)
-		if do := remedyOf(err); do != "" {
-			line += " (" + do + ")"
+		for _, one := range apart(err) {
+			line := fmt.Sprint("error: ", one)
+			if do := remedyOf(one); do != "" {
+				line += " (" + do + ")"
+			}
+			_, _ = fmt.Fprintln(stderr, line)
 		}
-		_, _ = fmt.Fprintln(stderr, line)
 		return ExitFailed
 	}
+}
+
+// apart are the errors that were joined, each with a remedy of its own.
+func apart(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok || err.Error() != errors.Join(joined.Unwrap()...).Error() { // else they are part of a sentence
+		return []error{err}
+	}
+	var all []error
+	for _, one := range joined.Unwrap() {
+		all = append(all, apart(one)...)
+	}
+	return all
 }
 
 // remedyOf is what to do about an error, "" where that isn't known.
@@ -190,8 +205,8 @@ func printFindings(w io.Writer, findings []Finding) error {
 		if f.Err != nil {
 			failed = errFindings
 			line = fmt.Sprintf("FAIL  %s: %v", f.What, f.Err)
-			if f.Remedy != "" {
-				line += " (" + f.Remedy + ")"
+			if do := cmp.Or(f.Remedy, remedyOf(f.Err)); do != "" {
+				line += " (" + do + ")"
 			}
 		}
 		if _, err := fmt.Fprintln(w, line); err != nil {

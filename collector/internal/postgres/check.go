@@ -18,7 +18,7 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 	what := "source " + s.name
 	db, err := s.connectReader(ctx)
 	if err != nil {
-		return []daemon.Finding{{What: what + " connection", Err: err, Remedy: "check dsn, and that the server lets this host in"}}
+		return []daemon.Finding{{What: what + " connection", Err: err}}
 	}
 	defer closeConn(ctx, db)
 	var version string

@@ -16,8 +16,6 @@ import (
 // applicationName is how our sessions show in pg_stat_activity.
 const applicationName = "datawatch-collector"
 
-const connectTimeout = 10 * time.Second
-
 // querier is a connection or a transaction.
 type querier interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
@@ -25,8 +23,8 @@ type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// connect opens a session whose settings don't depend on the role's or the database's.
-func connect(ctx context.Context, dsn config.Secret) (*pgx.Conn, error) {
+// connect opens a session whose settings don't depend on the role's or the database's, by the DSN that the configuration has under a key.
+func connect(ctx context.Context, key string, dsn config.Secret) (*pgx.Conn, error) {
 	c, err := pgx.ParseConfig(dsn.Reveal())
 	if err != nil { // it may quote the password
 		return nil, reason.New(reason.NoAddress.With())
@@ -48,26 +46,20 @@ func connect(ctx context.Context, dsn config.Secret) (*pgx.Conn, error) {
 	} {
 		c.RuntimeParams[name] = value
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := Bounded(ctx, c)
 	defer cancel()
 	db, err := pgx.ConnectConfig(ctx, c)
 	if err != nil {
-		return nil, reason.Wrap(oneLine{err}, reason.NotConnected.With())
+		return nil, Unopened(err, reason.NotConnected, key, c)
 	}
 	if db.PgConn().ParameterStatus("server_encoding") == "SQL_ASCII" { // takes any bytes for text, and wouldn't give them to us
 		if _, err := db.Exec(ctx, "set client_encoding = 'SQL_ASCII'"); err != nil {
 			closeConn(ctx, db)
-			return nil, reason.Wrap(err, reason.NotConnected.With())
+			return nil, Unopened(err, reason.NotConnected, key, c)
 		}
 	}
 	return db, nil
 }
-
-// oneLine is an error that tells in one line what it tells of each address in a line of its own: of several, people are shown the first.
-type oneLine struct{ error }
-
-func (e oneLine) Error() string { return strings.Join(strings.Fields(e.error.Error()), " ") }
-func (e oneLine) Unwrap() error { return e.error }
 
 // closeConn says goodbye also when ctx is done.
 func closeConn(ctx context.Context, db *pgx.Conn) {
@@ -77,19 +69,19 @@ func closeConn(ctx context.Context, db *pgx.Conn) {
 }
 
 func (s *Source) connectReader(ctx context.Context) (*pgx.Conn, error) {
-	return s.connectHome(ctx, s.config.DSN, s.config.InstallDSN == "")
+	return s.connectHome(ctx, KeyDSN, s.config.DSN, s.config.InstallDSN == "")
 }
 
 func (s *Source) connectInstaller(ctx context.Context) (*pgx.Conn, error) {
 	if s.config.InstallDSN != "" {
-		return s.connectHome(ctx, s.config.InstallDSN, true)
+		return s.connectHome(ctx, KeyInstallDSN, s.config.InstallDSN, true)
 	}
 	return s.connectReader(ctx)
 }
 
 // connectHome opens a session that works in the schema datawatch; installs: and with what is there.
-func (s *Source) connectHome(ctx context.Context, dsn config.Secret, installs bool) (*pgx.Conn, error) {
-	db, err := connect(ctx, dsn)
+func (s *Source) connectHome(ctx context.Context, key string, dsn config.Secret, installs bool) (*pgx.Conn, error) {
+	db, err := connect(ctx, key, dsn)
 	if err != nil {
 		return nil, err
 	}

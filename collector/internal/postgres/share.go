@@ -29,8 +29,10 @@ func SameDatabase(a, b config.Secret) bool {
 	return err == nil && one.Host == other.Host && one.Port == other.Port && one.Database == other.Database
 }
 
-// Connect opens a session whose settings don't depend on the role's or the database's.
-func Connect(ctx context.Context, dsn config.Secret) (*pgx.Conn, error) { return connect(ctx, dsn) }
+// Connect opens a session whose settings don't depend on the role's or the database's, by the DSN that the configuration has under a key.
+func Connect(ctx context.Context, key string, dsn config.Secret) (*pgx.Conn, error) {
+	return connect(ctx, key, dsn)
+}
 
 // CloseConn says goodbye also when ctx is done.
 func CloseConn(ctx context.Context, db *pgx.Conn) { closeConn(ctx, db) }

@@ -64,12 +64,12 @@ func New(name string, c postgres.Config, o Options) *Source {
 }
 
 func (s *Source) connectReader(ctx context.Context) (*pgx.Conn, error) {
-	return postgres.Connect(ctx, s.config.DSN)
+	return postgres.Connect(ctx, postgres.KeyDSN, s.config.DSN)
 }
 
 func (s *Source) connectInstaller(ctx context.Context) (*pgx.Conn, error) {
 	if s.config.InstallDSN != "" {
-		return postgres.Connect(ctx, s.config.InstallDSN)
+		return postgres.Connect(ctx, postgres.KeyInstallDSN, s.config.InstallDSN)
 	}
 	return s.connectReader(ctx)
 }

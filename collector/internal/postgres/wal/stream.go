@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"datawatch/collector/internal/postgres"
 	"datawatch/pkg/config"
 	"datawatch/pkg/reason"
 )
@@ -23,7 +24,6 @@ const (
 	// applicationName is how our sessions show in pg_stat_activity and pg_stat_replication.
 	applicationName = "datawatch-collector"
 
-	connectTimeout = 10 * time.Second
 	// statusEvery is well below wal_sender_timeout (60 s), also of servers that have it shorter. The server may write its
 	// slot to disk each time that more is confirmed.
 	statusEvery = 5 * time.Second
@@ -89,7 +89,7 @@ func openStream(ctx context.Context, dsn config.Secret) (*stream, error) {
 		c.RuntimeParams[name] = value
 	}
 	c.RuntimeParams["replication"] = "database"
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := postgres.Bounded(ctx, c)
 	defer cancel()
 	s := &stream{chunks: make(chan []message, 2), asked: make(chan struct{}, 1)}
 	c.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
@@ -97,7 +97,7 @@ func openStream(ctx context.Context, dsn config.Secret) (*stream, error) {
 		return pgproto3.NewFrontend(s.buffer, w)
 	}
 	if s.conn, err = pgconn.ConnectConfig(ctx, &c.Config); err != nil {
-		return nil, reason.Wrap(err, reason.NotReplicating.With())
+		return nil, postgres.Unopened(err, reason.NotReplicating, postgres.KeyDSN, c)
 	}
 	return s, nil
 }
