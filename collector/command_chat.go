@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"datawatch/collector/internal/chat"
+	"datawatch/collector/internal/remote"
+	"datawatch/pkg/broker"
 	"datawatch/pkg/daemon"
 )
 
@@ -27,6 +29,9 @@ datawatch.yaml. It holds for ten minutes, and once. A collector has to run with 
 			}
 			if c.Telegram.Token == "" {
 				return errors.New("telegram.token is empty: @BotFather gives one; then add the bot to the chat")
+			}
+			if err := broker.Reach(cmd.Context(), c.Broker, remote.ClientID); err != nil {
+				return err
 			}
 			code, err := chat.NewPairing(cmd.Context(), c.Broker)
 			if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"datawatch/collector/internal/remote"
 	"datawatch/collector/internal/source/backfill"
+	"datawatch/pkg/broker"
 	"datawatch/pkg/event"
 )
 
@@ -74,6 +75,9 @@ newer one. The command follows until it is done; interrupted, it leaves the snap
 
 // takeSnapshot asks for a snapshot and follows it to its end.
 func takeSnapshot(ctx context.Context, c Config, name string, stream event.Stream, t *terminal) (*backfill.Job, error) {
+	if err := broker.Reach(ctx, c.Broker, remote.ClientID); err != nil {
+		return nil, err
+	}
 	id, err := remote.AskSnapshot(ctx, c.Broker, name, stream)
 	if errors.Is(err, remote.ErrNobody) {
 		return nil, fmt.Errorf("%w (%s): start `collector` with this configuration, and ask again; `collector status` tells how it is", err, name)

@@ -13,6 +13,7 @@ import (
 	"datawatch/collector/internal/remote"
 	"datawatch/collector/internal/source"
 	"datawatch/collector/internal/source/backfill"
+	"datawatch/pkg/broker"
 )
 
 func statusCommand(load func() (Config, error)) *cobra.Command {
@@ -38,6 +39,9 @@ Exits with 1 where a source isn't captured at the moment.`,
 			}
 			if len(names) == 0 {
 				_, err := sourceNamed(c, name)
+				return err
+			}
+			if err := broker.Reach(cmd.Context(), c.Broker, remote.ClientID); err != nil {
 				return err
 			}
 			seen, err := remote.Look(cmd.Context(), c.Broker, names)

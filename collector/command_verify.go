@@ -124,6 +124,9 @@ func openVerifier(ctx context.Context, c Config, stream event.Stream, t *termina
 	if v.rows, err = newNormalizer(c); err != nil {
 		return nil, err
 	}
+	if err := broker.Reach(ctx, c.Broker, remote.ClientID); err != nil {
+		return nil, err
+	}
 	seen, err := remote.Look(ctx, c.Broker, []string{s.Name})
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"datawatch/collector/internal/record"
+	"datawatch/collector/internal/remote"
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/broker"
 	"datawatch/pkg/daemon"
@@ -75,7 +76,10 @@ and the validator have to run.`,
 var ErrDiffers = errors.New("what was recorded differs from what was expected")
 
 func (f *recordFlags) run(ctx context.Context, c Config, command []string, stdout, stderr io.Writer) error {
-	scanner, err := broker.NewScanner(c.Broker, "datawatch-collector-tools")
+	if err := broker.Reach(ctx, c.Broker, remote.ClientID); err != nil {
+		return err
+	}
+	scanner, err := broker.NewScanner(c.Broker, remote.ClientID)
 	if err != nil {
 		return err
 	}
@@ -111,7 +115,7 @@ func (f *recordFlags) run(ctx context.Context, c Config, command []string, stdou
 
 // hidden learns what no one may be shown, and follows it until stop.
 func hidden(ctx context.Context, c Config, stderr io.Writer) (show func(event.Stream, *event.Change) *event.Change, stop func(), err error) {
-	follower := hide.NewFollower(c.Broker, "datawatch-collector-tools", slog.New(slog.NewTextHandler(stderr, nil)))
+	follower := hide.NewFollower(c.Broker, remote.ClientID, slog.New(slog.NewTextHandler(stderr, nil)))
 	running, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {

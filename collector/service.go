@@ -52,7 +52,7 @@ func memory(c Config) int64 {
 // check looks at the broker, its topics and every source; it creates nothing.
 func check(ctx context.Context, c Config) []daemon.Finding {
 	topics := broker.TopicsOf(c.Broker.TopicPrefix)
-	findings := daemon.CheckBroker(c.Broker, "datawatch-collector", supervise.Group(c.Broker.TopicPrefix), topics.Raw, topics.State)
+	findings := daemon.CheckBroker(ctx, c.Broker, "datawatch-collector", supervise.Group(c.Broker.TopicPrefix), topics.Raw, topics.State)
 	for _, s := range c.Collector.Sources {
 		found := open(c, s, nowhere()).Check(ctx)
 		findings = append(findings, found...)

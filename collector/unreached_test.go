@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -119,4 +122,113 @@ func onlyLine(t *testing.T, text, says string) string {
 		return text
 	}
 	return found[0]
+}
+
+// silent are addresses that take connections and say nothing, and that don't take any more, as where a firewall swallows them.
+func silent(t *testing.T) map[string]string {
+	t.Helper()
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var held []net.Conn
+	taken := make(chan struct{})
+	go func() {
+		defer close(taken)
+		for {
+			c, err := mute.Accept()
+			if err != nil {
+				return
+			}
+			held = append(held, c)
+		}
+	}()
+	deaf, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = mute.Close()
+		<-taken
+		for _, c := range held {
+			_ = c.Close()
+		}
+		_ = syscall.Close(deaf)
+	})
+	if err := errors.Join(syscall.Bind(deaf, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(deaf, 0)); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(deaf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
+	for {
+		c, err := net.DialTimeout("tcp", full, 500*time.Millisecond)
+		if err != nil {
+			break
+		}
+		t.Cleanup(func() { _ = c.Close() })
+	}
+	return map[string]string{"mute": mute.Addr().String(), "deaf": full}
+}
+
+// TestCommandsWaitTenSecondsForASilentAddress, and tell what to look at: of each kind of source, and of the broker.
+func TestCommandsWaitTenSecondsForASilentAddress(t *testing.T) {
+	const ofDSN, ofBroker = "(nothing answered for 10s: check host and port in dsn", "has not answered for 10s (see broker.addresses, "
+	var running sync.WaitGroup
+	defer running.Wait()
+	for kind, addr := range silent(t) {
+		of := func(source string, values ...any) string {
+			return "broker: {addresses: [\"127.0.0.1:1\"]}\ncollector: {sources: [{name: shop-db, " + fmt.Sprintf(source, values...) + "}]}\n"
+		}
+		dsn := "postgres://shop:sesame@" + addr + "/shop"
+		triggers := of("postgres: {dsn: %q}", dsn)
+		internal := strings.Replace(of("postgres: {dsn: %q}", dsn), "127.0.0.1:1", addr, 1)
+		for _, c := range []struct{ command, yaml, says string }{
+			{"triggers status", triggers, ofDSN},
+			{"triggers remove", triggers, ofDSN},
+			{"check", triggers, ofDSN},
+			{"triggers plan", of("postgres: {dsn: %q}", dsn+"?connect_timeout=2"), "(nothing answered for 2s: check host and port in dsn"},
+			{"triggers install", of("postgres: {dsn: %q, capture: wal}", dsn), ofDSN},
+			{"check", of("kafka: {addresses: [%q]}", addr), "has not answered for 10s (check addresses, network, tls and sasl of the source)"},
+			{"check", of("mongodb: {uri: %q, collections: [\"shop.*\"]}", "mongodb://shop:sesame@"+addr+"/?replicaSet=rs0"), "(check uri "},
+			{"status", internal, ofBroker},
+			{"gaps", internal, ofBroker},
+			{"tail", internal, ofBroker},
+			{"snapshot --source shop-db", internal, ofBroker},
+			{"record true", internal, ofBroker},
+			{"verify --stream shop-db/public.orders", internal, ofBroker},
+			{"chat pair", "telegram: {token: \"1:a\", alerts: {chat: -1}}\n" + internal, ofBroker},
+			{"check", strings.Replace(internal, dsn, "postgres://127.0.0.1:1/shop", 1), ofBroker},
+		} {
+			running.Go(func() {
+				began := time.Now()
+				code, stdout, stderr := run(t, c.yaml, strings.Fields(c.command)...)
+				if took := time.Since(began); code != daemon.ExitFailed || took > 20*time.Second {
+					t.Errorf("%s of one that is %s exits with %d after %s", c.command, kind, code, took)
+				}
+				contains(t, stdout+stderr, addr, c.says)
+				if strings.Contains(stdout+stderr, "sesame") {
+					t.Errorf("%s tells the password", c.command)
+				}
+			})
+		}
+	}
+}
+
+// TestASecondHostIsComeToWhereTheFirstIsSilent, within the first one's connect_timeout.
+func TestASecondHostIsComeToWhereTheFirstIsSilent(t *testing.T) {
+	dsn, err := url.Parse(testrig.Postgres(t).Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dsn.Host = silent(t)["deaf"] + "," + dsn.Host
+	query := dsn.Query()
+	query.Set("connect_timeout", "1")
+	dsn.RawQuery = query.Encode()
+	yaml := fmt.Sprintf("broker: {addresses: [\"127.0.0.1:1\"]}\ncollector: {sources: [{name: shop-db, postgres: {dsn: %q}}]}\n", dsn)
+	if code, _, stderr := run(t, yaml, "triggers", "plan"); code != daemon.ExitOK {
+		t.Errorf("it exits with %d: %s", code, stderr)
+	}
 }

@@ -41,7 +41,7 @@ func check(ctx context.Context, c Config) []daemon.Finding {
 	if c.SchemaRegistry.URL != "" {
 		findings = append(findings, checkRegistry(ctx, c))
 	}
-	findings = append(findings, checkBroker(c)...)
+	findings = append(findings, checkBroker(ctx, c)...)
 	return append(findings, daemon.CheckTelegram(ctx, c.Shared, "preprocessor", c.Telegram.Alerts))
 }
 
@@ -55,7 +55,7 @@ func checkRegistry(ctx context.Context, c Config) daemon.Finding {
 	return f
 }
 
-func checkBroker(c Config) []daemon.Finding {
+func checkBroker(ctx context.Context, c Config) []daemon.Finding {
 	topics := broker.TopicsOf(c.Broker.TopicPrefix)
-	return daemon.CheckBroker(c.Broker, clientID(c), group(c), topics.Raw, topics.Clean, topics.DeadLetter, topics.State)
+	return daemon.CheckBroker(ctx, c.Broker, clientID(c), group(c), topics.Raw, topics.Clean, topics.DeadLetter, topics.State)
 }

@@ -30,7 +30,7 @@ func Service() daemon.Service[Config] {
 // check looks at the broker and its topics, at Telegram, and at the schema folder.
 func check(ctx context.Context, c Config) []daemon.Finding {
 	topics := broker.TopicsOf(c.Broker.TopicPrefix)
-	findings := daemon.CheckBroker(c.Broker, "datawatch-validator", c.Broker.TopicPrefix+"-validator",
+	findings := daemon.CheckBroker(ctx, c.Broker, "datawatch-validator", c.Broker.TopicPrefix+"-validator",
 		topics.Clean, topics.Violations, topics.Wrong, topics.Control, topics.State)
 	findings = append(findings, daemon.CheckTelegram(ctx, c.Shared, "validator", c.Telegram.AlertChats()...))
 	set, err := schemas.Load(c.Validator.Schemas)

@@ -80,8 +80,8 @@ func (d bounded) encrypt(c net.Conn, address string) (net.Conn, error) {
 	return nil, fmt.Errorf("tls with %s: %w", address, err)
 }
 
-// Over has a client that was configured by ClientConfig connect through another dialer, below TLS.
-func Over(s *sarama.Config, below dialer) {
+// over has a client that was configured by ClientConfig connect through another dialer, below TLS.
+func over(s *sarama.Config, below dialer) {
 	d := s.Net.Proxy.Dialer.(bounded)
 	d.below = below
 	s.Net.Proxy.Dialer = d

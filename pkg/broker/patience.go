@@ -28,7 +28,7 @@ type patience struct {
 func newPatience(s *sarama.Config) patience {
 	held, lose := context.WithCancel(context.Background())
 	p := patience{held, lose}
-	Over(s, cutDialer{held, s.Net.DialTimeout})
+	over(s, cutDialer{held, s.Net.DialTimeout})
 	within := func(pause func(retries int) time.Duration) func(int, int) time.Duration {
 		return func(retries, _ int) time.Duration {
 			if held.Err() != nil {

@@ -61,9 +61,13 @@ const brokerRemedy = "see broker.addresses, broker.tls and broker.sasl; is the b
 
 // CheckBroker looks at the internal broker and at the topics that a service needs; it creates nothing. group is the
 // consumer group that the service joins, or "".
-func CheckBroker(c config.Broker, clientID, group string, topics ...string) []Finding {
+func CheckBroker(ctx context.Context, c config.Broker, clientID, group string, topics ...string) []Finding {
 	reach := Finding{What: "broker " + strings.Join(c.Addresses, ", ")}
-	scanner, err := broker.NewScanner(c, clientID)
+	var scanner *broker.Scanner
+	err := broker.Reach(ctx, c, clientID)
+	if err == nil {
+		scanner, err = broker.NewScanner(c, clientID)
+	}
 	if err != nil {
 		reach.Err, reach.Remedy = err, cmp.Or(remedyOf(err), brokerRemedy)
 		return []Finding{reach}

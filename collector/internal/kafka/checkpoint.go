@@ -13,7 +13,7 @@ var _ source.Checkpointer = (*Source)(nil)
 
 // Checkpoint implements source.Checkpointer.
 func (s *Source) Checkpoint(ctx context.Context) (source.Checkpoint, error) {
-	cluster, err := newCluster(ctx, s.Config.Cluster, s.Internal)
+	cluster, err := newAnswering(ctx, s.Config.Cluster, s.Internal)
 	if err != nil {
 		return nil, err
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"strconv"
 	"sync"
 	"time"
 
@@ -52,7 +50,7 @@ func newCluster(ctx context.Context, c config.Cluster, internal config.Broker) (
 	}
 	s.Net.ReadTimeout, s.Net.WriteTimeout = 15*time.Second, 15*time.Second
 	broker.Hold(s, internal)
-	broker.Over(s, dialer{ctx, s.Net.DialTimeout})
+	broker.Until(ctx, s)
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
@@ -63,6 +61,16 @@ func newCluster(ctx context.Context, c config.Cluster, internal config.Broker) (
 	return k, nil
 }
 
+// newAnswering is newCluster by an address that answers, for whoever won't wait for one as Run does.
+func newAnswering(ctx context.Context, c config.Cluster, internal config.Broker) (*cluster, error) {
+	address, err := broker.Answering(ctx, c, clientID)
+	if err != nil {
+		return nil, unanswered([]error{err})
+	}
+	c.Addresses = []string{address}
+	return newCluster(ctx, c, internal)
+}
+
 // close ends the connections. Where their context has ended, it waits for nobody.
 func (k *cluster) close() {
 	for _, b := range k.known() {
@@ -71,28 +79,8 @@ func (k *cluster) close() {
 	k.retired.Wait()
 }
 
-// open connects where it isn't connected. It tells why it can't be, a wrong password for instance.
-func (k *cluster) open(b *sarama.Broker) error {
-	if err := b.Open(k.config); err != nil && !errors.Is(err, sarama.ErrAlreadyConnected) {
-		return err
-	}
-	connected, err := b.Connected()
-	var known *reason.Error
-	switch {
-	case errors.As(err, &known):
-		return err
-	case errors.Is(err, sarama.ErrSASLAuthenticationFailed):
-		return reason.Wrap(err, reason.KafkaPassword.With(b.Addr(), strconv.Quote(k.config.Net.SASL.User), k.config.Net.SASL.Mechanism))
-	case k.config.Net.SASL.Enable && errors.Is(err, io.EOF): // what some brokers do with a wrong password
-		return reason.Wrap(err, reason.KafkaHungUp.With(b.Addr(), strconv.Quote(k.config.Net.SASL.User)))
-	case err != nil:
-		return reason.Wrap(err, reason.KafkaNotConnected.With(b.Addr()))
-	case !connected:
-		return reason.Wrap(sarama.ErrNotConnected, reason.KafkaNotConnected.With(b.Addr()))
-	default:
-		return nil
-	}
-}
+// open connects where it isn't connected.
+func (k *cluster) open(b *sarama.Broker) error { return broker.Open(b, k.config) }
 
 // broker is the connection to a broker by its id.
 func (k *cluster) broker(id int32) (*sarama.Broker, error) {

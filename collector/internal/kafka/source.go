@@ -111,7 +111,7 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	finding := daemon.Finding{What: fmt.Sprintf("source %s: kafka %v", s.Name, s.Config.Addresses)}
-	cluster, err := newCluster(ctx, s.Config.Cluster, s.Internal)
+	cluster, err := newAnswering(ctx, s.Config.Cluster, s.Internal)
 	if err == nil {
 		defer cluster.close()
 		var topics map[string]topic

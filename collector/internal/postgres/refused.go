@@ -24,18 +24,20 @@ const (
 // connectTimeout is how long an address is tried where its DSN has no connect_timeout.
 const connectTimeout = 10 * time.Second
 
-// Bounded has each address of a DSN tried for connect_timeout, and all of them for as long as its hosts take.
+// Bounded has each address of a DSN tried for connect_timeout, and all that it names for as long as that takes.
 func Bounded(ctx context.Context, c *pgx.ConnConfig) (context.Context, context.CancelFunc) {
 	if c.ConnectTimeout <= 0 {
 		c.ConnectTimeout = connectTimeout
 	}
-	hosts := []string{c.Host}
-	for _, f := range c.Fallbacks {
-		if !slices.Contains(hosts, f.Host) {
-			hosts = append(hosts, f.Host)
-		}
+	type address struct {
+		host string
+		port uint16
 	}
-	return context.WithTimeout(ctx, time.Duration(len(hosts))*c.ConnectTimeout)
+	named := map[address]bool{{c.Host, c.Port}: true}
+	for _, f := range c.Fallbacks {
+		named[address{f.Host, f.Port}] = true
+	}
+	return context.WithTimeout(ctx, time.Duration(len(named))*c.ConnectTimeout)
 }
 
 // Unopened says that the session which the configuration names by a key couldn't be opened, and what to do about it.

@@ -1,19 +1,25 @@
-package kafka
+package broker
 
 import (
 	"context"
 	"net"
 	"time"
+
+	"github.com/IBM/sarama"
 )
 
-// dialer opens connections that end with a context: the client's calls take none, so a stop cuts what they wait on.
-type dialer struct {
+// Until has a client that was configured by ClientConfig connect no longer than ctx: its calls take none, so a stop cuts what they
+// wait on.
+func Until(ctx context.Context, s *sarama.Config) { over(s, ending{ctx, s.Net.DialTimeout}) }
+
+// ending opens connections that end with a context.
+type ending struct {
 	ctx     context.Context
 	timeout time.Duration
 }
 
 // Dial implements the client's proxy.Dialer, below TLS and SASL.
-func (d dialer) Dial(network, address string) (net.Conn, error) {
+func (d ending) Dial(network, address string) (net.Conn, error) {
 	plain := net.Dialer{Timeout: d.timeout, KeepAlive: 30 * time.Second}
 	conn, err := plain.DialContext(d.ctx, network, address)
 	if err != nil {
