@@ -2,6 +2,7 @@ package wal
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"slices"
 	"time"
@@ -46,7 +47,7 @@ type look struct {
 type freshTable struct {
 	name     string
 	rows     bool // it isn't empty
-	attached bool // it became a partition after it was made
+	attached bool // it became a partition after it was made, or the branch did that it is of
 }
 
 // sees tells whether a transaction has ended, for all who look later.
@@ -250,7 +251,7 @@ func (w *watcher) look(ctx context.Context) (*look, error) {
 			continue
 		}
 		if known, was := w.known[t.oid]; w.known != nil && (!was || w.moved(t, known)) {
-			if now.fresh[t.oid], err = w.freshTable(ctx, t); err != nil {
+			if now.fresh[t.oid], err = w.freshTable(ctx, now, t); err != nil {
 				return nil, err
 			}
 		}
@@ -273,21 +274,44 @@ func (w *watcher) moved(t *table, known knownTable) bool {
 	return was != t.rows[2] && (was != "" || !known.Root)
 }
 
-// freshTable looks at a table that is new. One that was made as a partition has the type of its rows from the transaction
-// that put it into the tree. One that somebody locks isn't waited for, and taken for one with rows.
-func (w *watcher) freshTable(ctx context.Context, t *table) (freshTable, error) {
-	f := freshTable{name: t.ident()}
-	err := w.db.QueryRow(ctx, `select coalesce((select i.xmin <> y.xmin from pg_inherits i join pg_type y on y.oid = c.reltype where i.inhrelid = c.oid), false)
-		from pg_class c where c.oid = $1`, t.oid).Scan(&f.attached)
-	f.attached = f.attached || w.rows.place(t.oid) != "" // it was there, and not captured: an unlogged one
-	if err == nil {
-		err = w.db.QueryRow(ctx, "select coalesce(pg_relation_size($1::oid), 0) > 0", t.oid).Scan(&f.rows)
+// freshTable looks at a table that is new. One that somebody locks isn't waited for, and taken for one with rows.
+func (w *watcher) freshTable(ctx context.Context, now *look, t *table) (f freshTable, err error) {
+	f.name = t.ident()
+	if f.attached, err = w.attached(ctx, now, t); err != nil {
+		return f, err
 	}
-	switch {
+	switch err := w.db.QueryRow(ctx, "select coalesce(pg_relation_size($1::oid), 0) > 0", t.oid).Scan(&f.rows); {
 	case hasCode(err, codeLocked):
 		f.rows = true
-	case err != nil && err != pgx.ErrNoRows: //nolint:errorlint // pgx returns it as it is
+	case err != nil:
 		return f, fmt.Errorf("look at %s: %w", t.ident(), err)
 	}
 	return f, nil
+}
+
+//go:embed sql/made.sql
+var madeSQL string
+
+// attached tells whether a table that is new in its tree may have had rows before it was there: it, or a branch that it is of, wasn't made
+// as a partition, or was there and not captured, as an unlogged one.
+func (w *watcher) attached(ctx context.Context, now *look, t *table) (bool, error) {
+	if w.rows.place(t.oid) != "" {
+		return true, nil
+	}
+	rows, err := w.db.Query(ctx, madeSQL, t.oid)
+	if err != nil {
+		return false, fmt.Errorf("look at %s: %w", t.ident(), err)
+	}
+	var oid uint32
+	var made, attached, known bool
+	_, err = pgx.ForEachRow(rows, []any{&oid, &made}, func() error {
+		was := w.rows.place(oid)
+		known = known || was != "" && was == now.rows.place(oid)
+		attached = attached || !known && !made
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("look at %s: %w", t.ident(), err)
+	}
+	return attached, nil
 }
