@@ -169,6 +169,43 @@ func TestRowsThatMoveUnseenAreAGap(t *testing.T) {
 	expect(t, r.wait(len(want)), want...)
 }
 
+// TestAMergeIsKnownWhateverItsText: what is in comments, literals and quoted names hides no MERGE, nor does what runs it.
+func TestAMergeIsKnownWhateverItsText(t *testing.T) {
+	for _, version := range []string{"15", "18"} {
+		r := newRigOn(t, testrig.PostgresVersion(t, version).Database(t), `create table p (id int, k int, "it's" int) partition by list (k)`,
+			`create table p1 partition of p for values in (1); create table p2 partition of p for values in (2)`)
+		merges := []string{
+			`merge /* it's the nightly job */ into p using (values (1)) s(id) on p.id = s.id when matched then update set k = 2`,
+			"merge into p -- it's\n using (values (1)) s(id) on p.id = s.id when matched then update set k = 2",
+			`merge into p using (select 1 as id, e'O\'Brien' as name) s on p.id = s.id when matched then update set k = 2`,
+			`merge into p using (select 1 as id, $$it's$$ as name) s on p.id = s.id when matched then update set k = 2`,
+			`merge/* a /* b */ it's */ into p using (values (1)) s(id) on p.id = s.id when matched then update set k = 2`,
+			`merge into p using (select 1 as id, 2 as "it's") s on p.id = s.id when matched then update set "k" = 2, "it's" = 3`,
+			`do 'begin merge into p using (values (1)) s(id) on p.id = s.id when matched then update set k = 2; end'`,
+			`select by_sql()`, `select "by 1 body"()`, `execute again`,
+		}
+		r.exec(`create function by_sql() returns void language sql as $$ ` + merges[0] + ` $$`)
+		r.exec(`create function "by 1 body"() returns void language sql begin atomic ` + merges[0] + `; end`)
+		r.exec(`prepare again as ` + merges[0])
+		if version >= "17" {
+			r.exec(`create function looping() returns void language plpgsql as $$ declare r record; begin for r in ` + merges[0] + ` returning p.id loop end loop; end $$`)
+			merges = append(merges, `select looping()`)
+		}
+		r.install()
+		var want []string
+		for _, sql := range merges {
+			r.exec(`truncate p; insert into p values (1, 1)`)
+			r.exec(sql)
+			r.exec(`update p set "it's" = 1 /* merge into p set k = 1 */ where id = 3 or 'merge into p set k' = ''`)
+			want = append(want, `public.p truncate -`, `public.p insert - after {"id":1,"k":1,"it's":null}`, `public.p gap capture_failed`)
+		}
+		expect(t, r.wait(len(want)), want...)
+		if n := r.number(`select count(*) from p1`); n != 0 {
+			t.Errorf("%d rows moved nowhere", n)
+		}
+	}
+}
+
 // TestVirtualColumnsAreNamedIncomplete: PostgreSQL 18 computes a generated column when it is read, and gives triggers nothing of it.
 func TestVirtualColumnsAreNamedIncomplete(t *testing.T) {
 	r := newRigOn(t, testrig.PostgresVersion(t, "18").Database(t))

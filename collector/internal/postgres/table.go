@@ -21,7 +21,18 @@ import (
 var tablesTemplate string
 
 //go:embed sql/tracked.sql
-var trackedSQL string
+var trackedTemplate string
+
+//go:embed sql/words.sql
+var wordsTemplate string
+
+var trackedSQL = strings.ReplaceAll(trackedTemplate, "{{words}}", wordsSQL("p.prosrc"))
+
+// wordsSQL is an expression for a source without its comments and literals. Where these can't be told apart by a regular expression, since
+// it has a dollar quote, an escaped apostrophe or a comment in a comment, it is the whole source.
+func wordsSQL(source string) string {
+	return strings.ReplaceAll(strings.TrimSpace(wordsTemplate), "{{source}}", source)
+}
 
 var tablesSQL = strings.ReplaceAll(tablesTemplate, "{{tracked}}", trackedSQL)
 

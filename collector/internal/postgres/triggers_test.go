@@ -296,6 +296,32 @@ func (r *rig) announced(table string) int {
 	return n
 }
 
+// TestATriggerThatWritesIsKnownByWhatIsOutsideOfItsComments: an apostrophe in a comment begins no literal.
+func TestATriggerThatWritesIsKnownByWhatIsOutsideOfItsComments(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v int)`, `create table stamped (id int primary key)`,
+		`create function others() returns trigger language plpgsql as $$ begin
+			-- don't touch others but the first
+			if new.id = 2 and pg_trigger_depth() = 1 then update t set v = v + 100 where id = 1; end if;
+			-- it's done
+			return new;
+		end $$;
+		create trigger others before update on t for each row execute function others()`,
+		`create function stamp() returns trigger language plpgsql as $$ begin
+			/* update it */ if tg_op = 'UPDATE' then raise 'it''s not to be updated'; end if; return new; -- or insert
+		end $$;
+		create trigger stamp before insert or update on stamped for each row execute function stamp()`)
+	r.install()
+	r.exec(`insert into t values (1, 0), (2, 0)`)
+	r.exec(`update t set v = v + 1`)
+	expect(t, r.wait(5)[2:],
+		`public.t update {"id":1} before {"id":1,"v":0} after {"id":1,"v":1}`,
+		`public.t update {"id":1} before {"id":1,"v":1} after {"id":1,"v":101}`,
+		`public.t update {"id":2} before {"id":2,"v":0} after {"id":2,"v":1}`)
+	if n := r.announced("stamped"); n != 0 {
+		t.Errorf("%d triggers announce what writes nothing", n)
+	}
+}
+
 func TestTriggersThatComeAndGoAreFollowed(t *testing.T) {
 	for _, follow := range []bool{true, false} {
 		r := newRig(t, `create table t (id int primary key, v text)`, `create table stamped (id int primary key, v text, at timestamptz)`,

@@ -168,21 +168,32 @@ $body$;
 
 -- Whether the statement at work, or one that runs it, is a MERGE that sets a column of the partition key of a table, or of a partition
 -- with partitions: by its text, which says it of some that move no row. Between SET and the next action of the MERGE, any mention
--- of the column counts.
+-- of the column counts. What runs statements without naming them is looked for by its own name: a prepared statement, and a function
+-- in the line behind our trigger's.
 create or replace function datawatch.merge_may_move(relation oid) returns boolean
 language plpgsql set search_path = pg_catalog, pg_temp as $body$
 declare
-  context text;
-  said text;
+  context text collate "C";
+  said text collate "C" := current_query();
+  caller text collate "C";
 begin
   if current_setting('server_version_num')::integer < 150000 then
     return false;
   end if;
   get diagnostics context = pg_context;
-  said := regexp_replace(lower(concat_ws(' ', current_query(), context)), '''[^'']*''', '', 'g');
-  if said !~ '[[:<:]]merge[[:space:]]' then
+  caller := left(substring(context from E'datawatch[.]capture_[^\n]*\n([^\n]*)'), 10000);
+  if said ~* '[[:<:]]execute[[:>:]]' then
+    said := concat_ws(' ', said, (select string_agg(statement, ' ') from pg_prepared_statements));
+  end if;
+  if caller is not null then
+    context := concat_ws(' ', context, (
+      select string_agg(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), ' ') from pg_proc p join pg_language l on l.oid = p.prolang and l.lanname in ('sql', 'plpgsql')
+      where p.proname = any (regexp_split_to_array(caller, '[^[:alnum:]_]+') || regexp_split_to_array(caller, '"'))));
+  end if;
+  if concat_ws(' ', said, context) !~* '[[:<:]]merge([[:space:]]|/[*]|--)' then
     return false;
   end if;
+  said := lower(concat_ws(' ', {{words said}}, context));
   return exists (
     select from pg_partition_tree(relation) t join pg_partitioned_table p on p.partrelid = t.relid
     cross join lateral unnest(p.partattrs::smallint[]) k(attnum) left join pg_attribute a on a.attrelid = p.partrelid and a.attnum = k.attnum

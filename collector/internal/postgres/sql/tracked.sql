@@ -12,7 +12,7 @@ acting as (
         when 1 then true                     -- after each row
         when 3 then case                     -- before each row
           when l.lanname in ('c', 'internal') then false
-          when l.lanname in ('plpgsql', 'sql') then regexp_replace(p.prosrc, '''[^'']*''', '', 'g') ~* '[[:<:]](insert|update|delete|merge|truncate|copy|execute|perform|call)[[:>:]]'
+          when l.lanname in ('plpgsql', 'sql') then ({{words}}) ~* '[[:<:]](insert|update|delete|merge|truncate|copy|execute|perform|call|do)[[:>:]]'
           else true end
         else false end
 ),
