@@ -104,6 +104,79 @@ func TestTablesOfSingleRowsAreEmptiedAndNothingIsLost(t *testing.T) {
 	}
 }
 
+// TestAnOldTransactionElsewhereDoesNotKeepTheOutboxFull: one of another database, or of this one that wrote nothing into the tables that are
+// to be emptied, is in every snapshot until it ends.
+func TestAnOldTransactionElsewhereDoesNotKeepTheOutboxFull(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`, `create table other (id int)`)
+	r.config.Outbox.MaxBytes = 16 << 20
+	r.config.Exclude = []string{"public.other"}
+	r.limits.rotateBytes = 1 << 20
+	r.install()
+	newRig(t).exec(`begin; select pg_current_xact_id()`)
+	here := r.session()
+	r.run(here, `begin; insert into other values (1)`)
+	stop := r.start()
+	n := 0
+	used := map[int64]bool{}
+	testrig.Eventually(t, time.Minute, func() error {
+		r.exec(fmt.Sprintf(`insert into t select %d + g, repeat(md5(g::text), 12) from generate_series(1, 2000) g`, n))
+		n += 2000
+		if slot := r.number(`select current from datawatch.queue`); slot != 0 || len(used) < slots {
+			used[slot] = true
+			return fmt.Errorf("tables %v were used", used)
+		}
+		return nil
+	})
+	// What a transaction wrote that is at work still isn't read, and isn't taken away.
+	r.run(here, `insert into t values (-1, 'late')`)
+	was := r.number(`select current from datawatch.queue`)
+	testrig.Eventually(t, time.Minute, func() error {
+		r.exec(fmt.Sprintf(`insert into t select %d + g, repeat(md5(g::text), 12) from generate_series(1, 2000) g`, n))
+		n += 2000
+		if slot := r.number(`select current from datawatch.queue`); slot != (was+2)%slots {
+			return fmt.Errorf("the current table is %d, and was %d", slot, was)
+		}
+		return nil
+	})
+	r.await(n)
+	testrig.Eventually(t, time.Minute, func() error {
+		if bytes := r.number("select " + bytesSQL(fmt.Sprintf("slot = '%d'", (was+1)%slots))); bytes > 0 {
+			return fmt.Errorf("%d bytes are left in what was read", bytes)
+		}
+		return nil
+	})
+	r.run(here, `commit`)
+	r.await(n + 1)
+	_ = stop()
+	if rows := replay(t, r.captured())["shop-db/public.t"]; len(rows) != n+1 || r.count() != n+1 {
+		t.Errorf("%d rows of %d by %d events", len(rows), n+1, r.count())
+	}
+}
+
+// TestPacksOfASwitchThatWasUndoneAreEmptied: writers see it at once, and write to a table that wasn't switched away from.
+func TestPacksOfASwitchThatWasUndoneAreEmptied(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`)
+	r.limits.rotateBytes = 1 << 20
+	r.install()
+	r.exec(`begin; update datawatch.slots set switched_xid = pg_current_xact_id(), switched_seq = 1 where slot = 0; update datawatch.queue set current = 1; rollback`)
+	r.writesSingles(`insert into t select coalesce(max(id), 0) + 1, 'a' from t`)
+	if n := r.number(`select count(*) from datawatch.single_1`); n == 0 {
+		t.Fatal("nothing is in the next table")
+	}
+	stop := r.start()
+	n := 20
+	testrig.Eventually(t, time.Minute, func() error {
+		r.exec(fmt.Sprintf(`insert into t select %d + g, repeat(md5(g::text), 12) from generate_series(1, 2000) g`, n))
+		n += 2000
+		if slot := r.number(`select current from datawatch.queue`); slot == 0 {
+			return errors.New("triggers write to the first table still")
+		}
+		return nil
+	})
+	r.await(n)
+	_ = stop()
+}
+
 func TestALargeStatementNeedsBoundedMemory(t *testing.T) {
 	r := newRig(t, `create table t (id int primary key, v text)`)
 	r.install()

@@ -21,8 +21,7 @@ import (
 func TestMain(m *testing.M) { testrig.Main(m) }
 
 // rig is a database with sessions, a source on it, and what the source emitted. The model tests, which take as long as the
-// dial says, run in parallel, behind the others: some of those measure memory, or how soon a table is emptied, which long
-// transactions of any database of the server put off.
+// dial says, run in parallel, behind the others: some of those measure memory.
 type rig struct {
 	t      *testing.T
 	dsn    string

@@ -24,6 +24,10 @@ const (
 // those that come next, before it. Once the committed snapshot is past that id, every transaction that the switch found at work has ended and
 // was read. Who began before the switch but took its id later drew its numbers after the noted one: so under the lock,
 // which lets no writer be at work, only packs above that number are looked at.
+//
+// The snapshot isn't past it while any transaction of the server is open that is older, of another database perhaps, and there may be no
+// id, where a switch was undone that writers had seen. Then all packs are looked at: without the lock first, where nobody has written there
+// who is still at work, and under it again.
 func (s *Source) rotate(ctx context.Context, db *pgx.Conn, installed int) error {
 	for slot := range slots {
 		if err := s.empty(ctx, db, slot); err != nil {
@@ -59,26 +63,53 @@ func bytesSQL(condition string) string {
 }
 
 func (s *Source) empty(ctx context.Context, db *pgx.Conn, slot int) error {
-	var ready bool
 	var installed int
-	err := db.QueryRow(ctx, `select m.version, coalesce(s.slot <> q.current and s.switched_xid < pg_snapshot_xmin(p.snapshot)
-			and `+bytesSQL("slot = s.slot::text")+` > 0, false)
-		from datawatch.meta m, datawatch.slots s, datawatch.queue q, datawatch.progress p where s.slot = $1`, slot).Scan(&installed, &ready)
+	var filled, past, seen bool
+	err := db.QueryRow(ctx, `select m.version, s.slot <> q.current and `+bytesSQL("slot = s.slot::text")+` > 0,
+			coalesce(s.switched_xid < pg_snapshot_xmin(p.snapshot), false), coalesce(s.switched_xid < pg_snapshot_xmax(p.snapshot), true)
+		from datawatch.meta m, datawatch.slots s, datawatch.queue q, datawatch.progress p where s.slot = $1`, slot).Scan(&installed, &filled, &past, &seen)
 	if err != nil {
 		return fmt.Errorf("look at slot %d of the outbox: %w", slot, err)
 	}
-	if !ready {
+	if !filled || !seen {
 		return nil
 	}
-	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error { return emptySlot(ctx, tx, slotTables(installed, slot), slot) })
+	tables := slotTables(installed, slot)
+	unread := unreadSQL(tables, slot, past)
+	if !past {
+		var waits bool
+		err := db.QueryRow(ctx, `select exists (select from pg_locks l join pg_database d on d.oid = l.database and d.datname = current_database()
+			where l.mode = 'RowExclusiveLock' and l.relation = any ($1::text[]::regclass[])) or `+unread, tables).Scan(&waits)
+		if err != nil {
+			return fmt.Errorf("look at slot %d of the outbox: %w", slot, err)
+		}
+		if waits {
+			return nil
+		}
+	}
+	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error { return emptySlot(ctx, tx, tables, unread) })
 	if err != nil {
 		return fmt.Errorf("empty slot %d of the outbox: %w", slot, err)
 	}
 	return s.keepAlive(ctx, db) // there is more room now
 }
 
+// unreadSQL tells whether a slot's tables hold what wasn't read: behind the switch, where the committed snapshot is past it, else anywhere.
+func unreadSQL(tables []string, slot int, past bool) string {
+	unread := fmt.Sprintf("exists (select from %%s o, datawatch.slots s, datawatch.progress p where s.slot = %d and not pg_visible_in_snapshot(o.txid, p.snapshot)", slot)
+	if past {
+		unread += " and o.seq > s.switched_seq"
+	}
+	// The outbox's indexes are of the one or of the other.
+	parts := []string{fmt.Sprintf(unread+" and o.behind is null)", tables[0]), fmt.Sprintf(unread+" and o.behind is not null)", tables[0])}
+	for _, table := range tables[1:] {
+		parts = append(parts, fmt.Sprintf(unread+")", table))
+	}
+	return strings.Join(parts, " or ")
+}
+
 // emptySlot truncates a slot's tables unless they hold what wasn't read.
-func emptySlot(ctx context.Context, tx pgx.Tx, tables []string, slot int) error {
+func emptySlot(ctx context.Context, tx pgx.Tx, tables []string, unread string) error {
 	if _, err := tx.Exec(ctx, "set local lock_timeout = '"+truncateTimeout+"'"); err != nil {
 		return err
 	}
@@ -86,15 +117,8 @@ func emptySlot(ctx context.Context, tx pgx.Tx, tables []string, slot int) error 
 	if _, err := tx.Exec(ctx, "lock table "+all+" in access exclusive mode"); err != nil {
 		return err
 	}
-	unread := `exists (select from %s o, datawatch.slots s, datawatch.progress p
-		where s.slot = $1 and o.seq > s.switched_seq and not pg_visible_in_snapshot(o.txid, p.snapshot)%s)`
-	// The outbox's indexes are of the one or of the other.
-	parts := []string{fmt.Sprintf(unread, tables[0], " and o.behind is null"), fmt.Sprintf(unread, tables[0], " and o.behind is not null")}
-	for _, table := range tables[1:] {
-		parts = append(parts, fmt.Sprintf(unread, table, ""))
-	}
 	var waits bool
-	if err := tx.QueryRow(ctx, "select "+strings.Join(parts, " or "), slot).Scan(&waits); err != nil || waits {
+	if err := tx.QueryRow(ctx, "select "+unread).Scan(&waits); err != nil || waits {
 		return err
 	}
 	_, err := tx.Exec(ctx, "truncate "+all)
