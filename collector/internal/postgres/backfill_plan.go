@@ -2,10 +2,7 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"github.com/jackc/pgx/v5"
 
 	"datawatch/collector/internal/source/backfill"
 	"datawatch/pkg/event"
@@ -55,10 +52,9 @@ func (s *Source) partsOf(ctx context.Context, db querier, wanted func(event.Stre
 
 // walkable tells whether a table can be walked by a key, whether it holds rows itself, and about how many.
 func walkable(ctx context.Context, db querier, t *table) (keyed, leaf bool, estimate int64, err error) {
-	var columns, types, greater []string
-	err = db.QueryRow(ctx, walkSQL, t.oid).Scan(&columns, &types, &greater)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return false, false, 0, fmt.Errorf("find out how to walk %s: %w", t.ident(), err)
+	by, err := walkIndexOf(ctx, db, t)
+	if err != nil {
+		return false, false, 0, err
 	}
 	err = db.QueryRow(ctx, `select (select relkind = 'r' from pg_class where oid = $1),
 		(select coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint from pg_class c
@@ -66,5 +62,5 @@ func walkable(ctx context.Context, db querier, t *table) (keyed, leaf bool, esti
 	if err != nil {
 		return false, false, 0, fmt.Errorf("find out how many rows %s has: %w", t.ident(), err)
 	}
-	return len(columns) > 0, leaf, estimate, nil
+	return len(by.columns) > 0, leaf, estimate, nil
 }

@@ -35,15 +35,27 @@ type relation struct {
 	filenode    uint32 // changes when the table is rewritten; 0 of a partition tree's root
 	blocks      int64
 	server      int // the server's version, as in 130022
-	// How it is walked: by a unique index, or by the place of rows where there is none.
-	columns, types, greater []string
+	walkIndex       // by which it is walked; without columns where there is none, and rows go by their place
+}
+
+// walkIndex is a unique one whose order is that of ORDER BY. Collations has those of the columns that have one, with their versions.
+type walkIndex struct{ columns, types, greater, collations []string }
+
+// walkIndexOf finds the index that a table can be walked by.
+func walkIndexOf(ctx context.Context, db querier, t *table) (i walkIndex, err error) {
+	err = db.QueryRow(ctx, walkSQL, t.oid).Scan(&i.columns, &i.types, &i.greater, &i.collations)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return i, fmt.Errorf("find out how to walk %s: %w", t.ident(), err)
+	}
+	return i, nil
 }
 
 // cursor is how far a relation was walked. What it was walked by is a part of it: where that changes, the walk begins anew.
 type cursor struct {
-	Columns []string `json:"columns,omitempty"`
-	Types   []string `json:"types,omitempty"`
-	Last    []string `json:"last"` // values of the columns, or the row's ctid
+	Columns    []string `json:"columns,omitempty"`
+	Types      []string `json:"types,omitempty"`
+	Collations []string `json:"collations,omitempty"`
+	Last       []string `json:"last"` // values of the columns, or the row's ctid
 	// Without an index:
 	Filenode uint32 `json:"filenode,omitempty"`
 	End      int64  `json:"end,omitempty"` // the block behind those that were there at the beginning
@@ -148,16 +160,13 @@ func (s *Source) survey(ctx context.Context, db *pgx.Conn, rel *relation) error 
 		return errStranger
 	}
 	rel.row = d.rowSQL("datawatch_row")
-	err = db.QueryRow(ctx, walkSQL, rel.oid).Scan(&rel.columns, &rel.types, &rel.greater)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("find out how to walk %s: %w", rel.ident(), err)
-	}
-	return nil
+	rel.walkIndex, err = walkIndexOf(ctx, db, &rel.table)
+	return err
 }
 
 // begin is a cursor before the first row.
 func (rel *relation) begin() cursor {
-	c := cursor{Columns: rel.columns, Types: rel.types}
+	c := cursor{Columns: rel.columns, Types: rel.types, Collations: rel.collations}
 	if len(rel.columns) == 0 {
 		c.Filenode, c.End, c.Last = rel.filenode, rel.blocks, []string{"(0,0)"}
 	}
@@ -172,7 +181,8 @@ func (rel *relation) resume(text json.RawMessage) (c cursor, fresh bool, err err
 	if err := json.Unmarshal(text, &c); err != nil {
 		return c, false, fmt.Errorf("read the cursor of a snapshot: %w", err)
 	}
-	if !slices.Equal(c.Columns, rel.columns) || !slices.Equal(c.Types, rel.types) || len(rel.columns) == 0 && c.Filenode != rel.filenode {
+	if !slices.Equal(c.Columns, rel.columns) || !slices.Equal(c.Types, rel.types) || !slices.Equal(c.Collations, rel.collations) ||
+		len(rel.columns) == 0 && c.Filenode != rel.filenode {
 		return rel.begin(), true, nil
 	}
 	return c, false, nil
