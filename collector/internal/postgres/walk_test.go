@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"datawatch/pkg/event"
+	"datawatch/pkg/testrig"
 )
 
 // midway has sql run when so many rows of a table were read by a snapshot, before the next ones are.
@@ -40,4 +41,27 @@ func TestAKeyWhoseOrderIsAlteredIsWalkedAnew(t *testing.T) {
 	if keys := r.distinct("public.k"); len(keys) != 200 {
 		t.Errorf("%d of 200 rows were read: %+v", len(keys), job.Parts[0])
 	}
+}
+
+// TestAConstraintThatIsNotValidMakesNoKey: PostgreSQL 18 knows NOT NULL that rows of before needn't keep, and they are read as well.
+func TestAConstraintThatIsNotValidMakesNoKey(t *testing.T) {
+	r := newRigOn(t, testrig.PostgresVersion(t, "18").Database(t), `create table k (id int unique, v text)`,
+		`insert into k select g, 'v' from generate_series(1, 50) g`, `insert into k select null, 'n' || g from generate_series(1, 20) g`,
+		`alter table k add constraint given not null id not valid`)
+	r.install()
+	r.limits.chunkRows = 10
+	snapshot := func(note string, want int) {
+		t.Helper()
+		before, _ := r.reads("shop-db/public.k")
+		id := r.ask("")
+		stop := r.start()
+		job := r.awaitEnded(id)
+		_ = stop()
+		if rows, keys := r.reads("shop-db/public.k"); len(rows)-len(before) != want || job.Parts[0].Note != note || keys[len(rows)-1] == "" != (note != "") {
+			t.Errorf("%d rows of %d were read, the last one with the key %q: %+v", len(rows)-len(before), want, keys[len(rows)-1], job.Parts[0])
+		}
+	}
+	snapshot(noteKeyless, 70)
+	r.exec(`delete from k where id is null; alter table k validate constraint given`)
+	snapshot("", 50)
 }

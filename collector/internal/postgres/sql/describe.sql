@@ -48,6 +48,7 @@ unique_index as (
   where i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
     and (i.indisprimary or i.indimmediate)
     and not exists (select from pg_attribute a where a.attrelid = i.indrelid and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]) and not a.attnotnull)
+    and not exists (select from pg_constraint n where n.conrelid = i.indrelid and n.contype = 'n' and not n.convalidated and n.conkey[1] = any (i.indkey[0:i.indnkeyatts - 1])) -- from 18 on
   order by i.indisprimary desc, i.indisreplident desc, i.indnkeyatts, c.relname
   limit 1
 ),

@@ -23,6 +23,7 @@ from (
   from pg_index i join pg_class x on x.oid = i.indexrelid join pg_am m on m.oid = x.relam
   where i.indrelid = $1 and m.amname = 'btree' and i.indisunique and i.indisvalid and i.indislive
     and i.indpred is null and i.indexprs is null
+    and not exists (select from pg_constraint n where n.conrelid = i.indrelid and n.contype = 'n' and not n.convalidated and n.conkey[1] = any (i.indkey[0:i.indnkeyatts - 1])) -- from 18 on
 ) found
 where not exists (
   select from unnest(found.columns, found.classes, found.collations, found.options) c(attnum, opclass, collated, direction)

@@ -11,6 +11,7 @@ select coalesce(rn.nspname, ''), coalesce(r.relname, ''),
            from pg_index i join pg_class ic on ic.oid = i.indexrelid
            where i.indrelid = coalesce(r.oid, c.oid) and i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null
              and not exists (select from pg_attribute a where a.attrelid = i.indrelid and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]) and not a.attnotnull)
+             and not exists (select from pg_constraint n where n.conrelid = i.indrelid and n.contype = 'n' and not n.convalidated and n.conkey[1] = any (i.indkey[0:i.indnkeyatts - 1])) -- from 18 on
          ) k), '[]')::text,
        coalesce((select array_agg(a.attname::text order by a.attnum) from pg_attribute a where a.attrelid = c.oid and a.attgenerated <> '' and not a.attisdropped), '{}')
 from pg_class c
