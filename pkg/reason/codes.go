@@ -109,6 +109,8 @@ const (
 	NoPlaces          Code = "postgres_no_places"
 	DoNoPlaces        Code = "do_postgres_no_places"
 	PostgresRewound   Code = "postgres_rewound"
+	PostgresHangs     Code = "postgres_hangs"
+	DoPostgresHangs   Code = "do_postgres_hangs"
 	PostgresUpgraded  Code = "postgres_upgraded"
 	WALVersion        Code = "wal_version"
 	WALStandby        Code = "wal_standby"

@@ -119,6 +119,8 @@ var english = map[Code]string{
 	NoPlaces:          "the server doesn't tell where its WAL ends, by which changes are ordered, and told once they are on its disk",
 	DoNoPlaces:        "let the roles of dsn and install_dsn call pg_current_wal_insert_lsn() and pg_current_wal_flush_lsn(); Amazon Aurora has them with rds.logical_replication = 1",
 	PostgresRewound:   "the database was rewound while it was read",
+	PostgresHangs:     "the session had no answer for {span}",
+	DoPostgresHangs:   "a new session is opened; if this lasts, see whether the server hangs, or what is between (a proxy, a firewall)",
 	PostgresUpgraded:  "the outbox was upgraded while it was read: what is left is read next",
 	WALVersion:        "capture from the WAL needs PostgreSQL 13 or later: use capture: triggers",
 	WALStandby:        "the server is a hot standby: publications are made on the primary, and a failover would end what was read here; name the primary in dsn",

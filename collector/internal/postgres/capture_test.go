@@ -172,7 +172,7 @@ func TestTheSessionsSettingsDoNotLeak(t *testing.T) {
 func TestTheDatabasesSettingsAreNotOurs(t *testing.T) {
 	r := newRig(t, `create table t (id int primary key)`)
 	r.exec(`do $$ declare setting text; begin
-		foreach setting in array array['default_transaction_isolation = serializable', 'default_transaction_read_only = on', 'default_transaction_deferrable = on'] loop
+		foreach setting in array array['default_transaction_isolation = serializable', 'default_transaction_read_only = on', 'default_transaction_deferrable = on', 'lock_timeout = 1'] loop
 			execute format('alter database %I set %s', current_database(), setting);
 		end loop;
 	end $$`)

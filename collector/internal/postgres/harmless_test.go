@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"datawatch/collector/internal/source"
@@ -379,4 +381,44 @@ func TestATransactionThatKeepsItsSnapshotIsCaptured(t *testing.T) {
 	r.exec(`update datawatch.queue set expires = clock_timestamp() + interval '1 hour'; select pg_sleep(0.3)`)
 	r.run(app, `insert into t select generate_series(1, 2); commit`)
 	expect(t, r.wait(2), `public.t insert {"id":1} after {"id":1}`, `public.t insert {"id":2} after {"id":2}`)
+}
+
+// TestASessionThatHangsIsGivenUp: nothing else would tell that capture stands still.
+func TestASessionThatHangsIsGivenUp(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.limits.answer = time.Second
+	r.install()
+	ended := make(chan error, 1)
+	go func() { ended <- r.source().Run(t.Context(), r.progress(), r.emit) }()
+	r.exec(`insert into t values (1)`)
+	r.await(1)
+	for _, pid := range r.pids(`select pid from pg_stat_activity where datname = current_database() and application_name = 'datawatch-collector'`) {
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
+	}
+	select {
+	case err := <-ended:
+		if err == nil || !strings.Contains(err.Error(), "had no answer for 1s") {
+			t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("it goes on waiting")
+	}
+	r.exec(`insert into t values (2)`)
+	r.wait(2)
+}
+
+func (r *rig) pids(sql string) []int {
+	r.t.Helper()
+	rows, err := r.db.Query(r.t.Context(), sql)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return pids
 }

@@ -79,9 +79,11 @@ type limits struct {
 	rotateBytes int64
 	// How much the outbox may hold when it is upgraded; 0 is upgradeBytes.
 	upgradeBytes int64
+	// How long a poll is waited for, which takes a millisecond: whoever doesn't answer may have a session that hangs.
+	answer time.Duration
 }
 
-var defaultLimits = limits{pagePacks: 5000, pageBytes: 2 << 20, batchEvents: 5000, batchBytes: 4 << 20}
+var defaultLimits = limits{pagePacks: 5000, pageBytes: 2 << 20, batchEvents: 5000, batchBytes: 4 << 20, answer: time.Minute}
 
 // pack is a row of the outbox: up to 200 rows of one statement.
 type pack struct {

@@ -141,8 +141,14 @@ func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, em
 func (r *reader) poll(ctx context.Context, marking bool) (position, error) {
 	var p position
 	var xid, snap string
+	silent := reason.New(reason.PostgresHangs.With(r.limits.answer)).Advise(reason.DoPostgresHangs.With())
+	ctx, cancel := context.WithTimeoutCause(ctx, r.limits.answer, silent)
+	defer cancel()
 	err := r.db.QueryRow(ctx, r.queries.poll, marking).Scan(&xid, &snap, &p.at, &p.seq, &p.failed, &p.skipped, &r.unflushed)
 	if err != nil {
+		if errors.Is(context.Cause(ctx), silent) {
+			return p, silent
+		}
 		return p, r.unpolled(ctx, err)
 	}
 	if p.xid, err = strconv.ParseUint(xid, 10, 64); err != nil {
