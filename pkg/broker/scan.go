@@ -81,10 +81,15 @@ func (s *Scanner) End(topic string, partition int32) (int64, error) {
 	return block.Offset, nil
 }
 
+// Written is the offset behind the last record, whose transaction may still be open.
+func (s *Scanner) Written(topic string, partition int32) (int64, error) {
+	return s.client.GetOffset(topic, partition, sarama.OffsetNewest)
+}
+
 // Settled is what End is once every transaction that is open now has ended. Whoever takes over from another writer reads
 // to here: before End alone may lie less than what that one has committed, while some third one's transaction is open.
 func (s *Scanner) Settled(ctx context.Context, topic string, partition int32) (int64, error) {
-	written, err := s.client.GetOffset(topic, partition, sarama.OffsetNewest)
+	written, err := s.Written(topic, partition)
 	if err != nil {
 		return 0, err
 	}

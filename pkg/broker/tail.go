@@ -86,9 +86,12 @@ func (t *tail) read(ctx context.Context, scanner *Scanner, partition int32) erro
 		return err
 	}
 	from, known := t.next[partition]
-	if !known || from > end { // a topic that was made anew begins anew
-		t.next[partition] = end
-		return nil
+	if !known || from > end {
+		written, err := scanner.Written(t.topic, partition)
+		if err == nil && (!known || from > written) { // a topic that was made anew begins anew
+			t.next[partition] = written
+		}
+		return err
 	}
 	if oldest, err := scanner.Oldest(t.topic, partition); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -90,5 +91,57 @@ func TestTailBeginsWhereItIsTold(t *testing.T) {
 		}
 		await(t, tail(map[int32]int64{0: 0}), "first", "second")
 		await(t, tail(map[int32]int64{0: 2}), "second", "first")
+	})
+}
+
+// TestTailLeavesOutWhatWasWrittenBefore also where its transaction ends behind the first look: a broker may answer a commit before
+// its partitions know of it.
+func TestTailLeavesOutWhatWasWrittenBefore(t *testing.T) {
+	testrig.EachBroker(t, func(t *testing.T, addr string) {
+		c, topics := ensured(t, addr)
+		open, err := openProducer(t.Context(), c, "test", c.TopicPrefix+"-open", RecordLimit(c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = open.close() }()
+		record := func(value string) []Record {
+			return []Record{{Topic: topics.Control, Key: []byte("k"), Value: []byte(value)}}
+		}
+		if err := errors.Join(open.async.BeginTxn(), open.send(record("before"))); err != nil {
+			t.Fatal(err)
+		}
+		scanner, err := NewScanner(c, "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = scanner.Close() }()
+		var got []string
+		tail := tail{topic: topics.Control, next: map[int32]int64{}, each: func(r Record) error {
+			got = append(got, string(r.Value))
+			return nil
+		}}
+		look := func() {
+			t.Helper()
+			if err := tail.read(t.Context(), scanner, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		look()
+		look() // the transaction is still open
+		if err := publisher(t, c, "test").Publish(t.Context(), record("after")); err != nil {
+			t.Fatal(err)
+		}
+		if err := open.async.CommitTxn(); err != nil {
+			t.Fatal(err)
+		}
+		testrig.Eventually(t, 20*time.Second, func() error {
+			if look(); len(got) == 0 {
+				return errors.New("nothing was read")
+			}
+			return nil
+		})
+		if !slices.Equal(got, []string{"after"}) {
+			t.Errorf("%q was read", got)
+		}
 	})
 }
