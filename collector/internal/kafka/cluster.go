@@ -63,6 +63,9 @@ func newCluster(ctx context.Context, c config.Cluster, internal config.Broker) (
 
 // newAnswering is newCluster by an address that answers, for whoever won't wait for one as Run does.
 func newAnswering(ctx context.Context, c config.Cluster, internal config.Broker) (*cluster, error) {
+	if _, err := broker.ClientConfig(c, clientID); err != nil {
+		return nil, err
+	}
 	address, err := broker.Answering(ctx, c, clientID)
 	if err != nil {
 		return nil, unanswered([]error{err})
