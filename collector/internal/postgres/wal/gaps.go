@@ -5,16 +5,12 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
 
-	"datawatch/collector/internal/postgres"
 	"datawatch/pkg/event"
 	"datawatch/pkg/reason"
 )
@@ -97,7 +93,7 @@ func (r *reader) truncatesWhole(ctx context.Context, ids []uint32) (bool, error)
 	}
 	var leaves []uint32
 	for id, known := range r.known {
-		if known == tree {
+		if known.sameTree(tree) {
 			leaves = append(leaves, id)
 		}
 	}
@@ -106,95 +102,6 @@ func (r *reader) truncatesWhole(ctx context.Context, ids []uint32) (bool, error)
 
 func containsAll(ids, wanted []uint32) bool {
 	return !slices.ContainsFunc(wanted, func(id uint32) bool { return !slices.Contains(ids, id) })
-}
-
-// compare looks what became of the captured tables since the look before, once reading has come to where it was taken.
-func (r *reader) compare() {
-	if r.look == nil || r.proof != nil || r.tx != nil || r.p.LSN < r.look.lsn || r.p.Open != nil {
-		return
-	}
-	now := r.look
-	r.look = nil
-	for id, tree := range r.known { // a partition's own message names no root
-		if now.tables[id] != tree {
-			delete(r.relations, id)
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(now.tables)) {
-		_, old := r.known[id]
-		if _, moved := now.fresh[id]; old && moved {
-			r.wentAway(id, now)
-		}
-		if _, fresh := now.fresh[id]; !old || fresh {
-			r.cameUp(id, now)
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(r.known)) {
-		if _, still := now.tables[id]; !still {
-			r.wentAway(id, now)
-		}
-	}
-	r.forget(now)
-	r.uncaptured(now)
-	r.unpublished(now)
-	r.p.Right = now.right()
-	if !maps.Equal(r.known, now.tables) || !maps.Equal(r.rows, now.rows) || !r.counted.equal(now.counted) {
-		r.takeTables(now)
-	}
-}
-
-// forget lets go of tables that are gone since the look before: no change of them comes any more. Those of schemas that a look leaves out
-// stay, and those that were made behind it.
-func (r *reader) forget(now *look) {
-	maps.DeleteFunc(r.named, func(id uint32, m *pglogrepl.RelationMessage) bool {
-		gone := r.there[id] && !now.there[id] && m.Namespace != "datawatch" && m.Namespace != "information_schema" && !strings.HasPrefix(m.Namespace, "pg_")
-		if gone {
-			delete(r.relations, id)
-		}
-		return gone
-	})
-	r.there = now.there
-}
-
-// cameUp tells what a table, or a partition, held before it was captured.
-func (r *reader) cameUp(id uint32, now *look) {
-	t := now.tables[id]
-	fresh, ok := now.fresh[id]
-	if !ok || !fresh.rows || t.Root && !fresh.attached && r.knows(t) {
-		return // empty, or made as a partition of a tree that was captured already
-	}
-	if t.Root && r.knows(t) { // attached: what it had is read
-		r.snapshots.AddPart(fmt.Sprintf("attach-%s-%s-%d", r.p.Epoch, r.p.LSN, id), now.at, postgres.Part(r.streamOf(t), id, 0, false))
-		r.account()
-		return
-	}
-	r.gap(r.streamOf(t), event.Gap{From: now.since.UTC(), To: now.at.UTC(), Cause: causeTableNew}.Advising(reason.DoTableNew.With()))
-}
-
-// knows tells whether the stream of a table was captured before.
-func (r *reader) knows(t knownTable) bool {
-	for _, known := range r.known {
-		if known.Schema == t.Schema && known.Table == t.Table {
-			return true
-		}
-	}
-	return false
-}
-
-// wentAway tells of rows that went with their table or partition. Those of one that isn't selected any more stay.
-func (r *reader) wentAway(id uint32, now *look) {
-	t := r.known[id]
-	switch {
-	case t.Root:
-		r.gap(r.streamOf(t), event.Gap{
-			From: now.since.UTC(), To: now.at.UTC(), Cause: causePartition,
-		}.Advising(reason.DoPartitionDetached.With()))
-	case !now.there[id]:
-		rel := &relation{database: r.catalog.database, streamSchema: t.Schema, streamTable: t.Table}
-		if err := rel.complete(r.name); err == nil {
-			r.add(rel, change{op: event.Truncate, reason: "drop"})
-		}
-	}
 }
 
 func (r *reader) streamOf(t knownTable) event.Stream {

@@ -131,13 +131,13 @@ func TestATableThatIsDetachedOrAttachedChangesItsStream(t *testing.T) {
 	r.exec(`alter table p detach partition p_1`)
 	r.await(2)
 	r.exec(`alter table q attach partition p_1 for values from (0) to (10)`)
-	r.await(3)
+	r.await(4)
 	r.exec(`begin; alter table q detach partition p_1; alter table p attach partition p_1 for values from (0) to (10); commit`)
-	r.await(5)
-	r.exec(`update p set v = 2`)
 	r.await(6)
+	r.exec(`update p set v = 2`)
+	r.await(7)
 	_ = stop()
-	expect(t, r.captured(), `public.p gap partition_changed`, `public.p_1 gap table_new`, `public.q read {"id":1} after {"id":1,"v":1}`,
+	expect(t, r.captured(), `public.p gap partition_changed`, `public.p_1 gap table_new`, `public.p_1 truncate - reason attach`, `public.q read {"id":1} after {"id":1,"v":1}`,
 		`public.q gap partition_changed`, `public.p read {"id":1} after {"id":1,"v":1}`, `public.p update {"id":1} after {"id":1,"v":2} incomplete {"before":"unavailable"}`)
 }
 
@@ -167,8 +167,8 @@ func TestTablesThatAreGoneAreForgotten(t *testing.T) {
 	for id, schema := range map[uint32]string{1: "public", 2: "public", 3: "datawatch", 4: "public"} {
 		r.relations[id], r.named[id] = &relation{}, &pglogrepl.RelationMessage{Namespace: schema}
 	}
-	r.forget(&look{there: map[uint32]bool{1: true, 2: true}})
-	r.forget(&look{there: map[uint32]bool{2: true}}) // 4 was made behind it
+	r.forget(&look{there: knownTables{1: {}, 2: {}}})
+	r.forget(&look{there: knownTables{2: {}}}) // 4 was made behind it
 	if r.named[1] != nil || r.relations[1] != nil || len(r.named) != 3 || len(r.relations) != 3 {
 		t.Errorf("%v, %v", r.named, r.relations)
 	}

@@ -3,6 +3,7 @@ package wal
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/jackc/pglogrepl"
@@ -71,10 +72,30 @@ type knownTable struct {
 	Schema string `json:"schema"` // of the stream: the partition tree's root
 	Table  string `json:"table"`
 	Root   bool   `json:"root,omitempty"` // the relation is a partition of it, or it itself
+	Tree   uint32 `json:"tree,omitempty"` // the root's oid; 0 where it is none, or an earlier program noted it
+	// Early: the stream told of it, and nothing was compared yet with a look that sees it.
+	Early bool `json:"early,omitempty"`
+}
+
+// same tells whether two are of one stream.
+func (t knownTable) same(other knownTable) bool {
+	return t.Schema == other.Schema && t.Table == other.Table
+}
+
+// sameTree tells whether two are partitions of one tree, as far as that is known.
+func (t knownTable) sameTree(other knownTable) bool {
+	return t.Root && other.Root && t.same(other) && (t.Tree == other.Tree || t.Tree == 0 || other.Tree == 0)
 }
 
 // knownTables are the relations that were captured, by oid.
 type knownTables map[uint32]knownTable
+
+// looked are those that a look has found.
+func (k knownTables) looked() knownTables {
+	looked := maps.Clone(k)
+	maps.DeleteFunc(looked, func(_ uint32, t knownTable) bool { return t.Early })
+	return looked
+}
 
 type tablesEntry struct {
 	Version   int         `json:"version"` // 1

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"slices"
 	"time"
 
 	"datawatch/pkg/event"
@@ -110,11 +111,24 @@ func (w *watcher) came(t *table) bool {
 		return came
 	}
 	for _, known := range w.known {
-		if known.Root && known.Schema == t.schema && known.Table == t.name {
+		if known.sameTree(knownTable{Schema: t.schema, Table: t.name, Root: true, Tree: t.oid}) {
 			return true
 		}
 	}
 	return false
+}
+
+// joinUnpublished makes one of what two looks found of a table.
+func joinUnpublished(earlier, later []unpublished) []unpublished {
+	for _, u := range later {
+		i := slices.IndexFunc(earlier, func(e unpublished) bool { return e.table == u.table && e.identity == u.identity })
+		if i < 0 {
+			earlier = append(earlier, u)
+		} else if u.to.After(earlier[i].to) {
+			earlier[i].to = u.to
+		}
+	}
+	return earlier
 }
 
 // unpublished tells of what may not have been published.
@@ -131,7 +145,12 @@ func (r *reader) unpublished(now *look) {
 // takeTables takes what a look found for known, and has it committed.
 func (r *reader) takeTables(now *look) {
 	r.known, r.rows, r.counted = now.tables, now.rows, now.counted
-	r.batch.tables = &tablesEntry{progressVersion, now.tables, now.rows, now.counted}
+	r.noteTables()
+}
+
+// noteTables has the batch commit what is known of tables.
+func (r *reader) noteTables() {
+	r.batch.tables = &tablesEntry{progressVersion, r.known, r.rows, r.counted}
 }
 
 // right is when the publications were last known to be right; earlier programs noted no more than what they had read.

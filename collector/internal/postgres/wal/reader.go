@@ -50,7 +50,8 @@ type reader struct {
 	counted   counted
 	relations map[uint32]*relation
 	named     map[uint32]*pglogrepl.RelationMessage // tables that the stream told of, and nothing was asked about yet
-	there     map[uint32]bool                       // tables that the last look saw
+	there     knownTables                           // tables that the last look saw
+	early     map[uint32]uint64                     // tables that the stream told to be others than they were known, by the transactions that did
 
 	walker    *postgres.Walker
 	snapshots *backfill.Tracker
@@ -379,14 +380,35 @@ func (r *reader) relation(ctx context.Context, id uint32) (*relation, error) {
 	if m == nil {
 		return nil, fmt.Errorf("relation %d, of which the stream told nothing: %w", id, errMessage)
 	}
-	var tree *knownTable
-	if known, ok := r.known[id]; ok {
-		tree = &known
+	before := r.before(id)
+	found, err := r.catalog.relation(ctx, m, before)
+	if err == nil && found.gone && before == nil { // or not there yet
+		if err = r.catalog.await(ctx, r.tx.wide); err == nil {
+			found, err = r.catalog.relation(ctx, m, before)
+		}
 	}
-	found, err := r.catalog.relation(ctx, m, tree)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.settle(ctx, found); err != nil {
 		return nil, err
 	}
 	r.relations[id] = found
 	return found, nil
+}
+
+// before is what a table was known to be at a place that was read, or, where it wasn't there, the partition that looks behind it found;
+// nil where it is neither.
+func (r *reader) before(id uint32) *knownTable {
+	if known, ok := r.known[id]; ok {
+		return &known
+	}
+	if r.look != nil {
+		for _, tables := range []knownTables{r.look.tables, r.look.seen} {
+			if known := tables[id]; known.Root {
+				return &known
+			}
+		}
+	}
+	return nil
 }

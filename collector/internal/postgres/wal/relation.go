@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
@@ -35,6 +37,8 @@ type relation struct {
 	key                                 []string
 	head                                []byte
 	keyless                             bool
+	tree                                uint32 // the oid of the partition tree's root
+	gone                                bool   // it isn't in the catalog
 }
 
 type column struct {
@@ -51,9 +55,9 @@ type catalog struct {
 }
 
 // relation makes of what the stream tells of a table (names, columns and replica identity as they were) what its events
-// need. Of a type the stream tells just the name, so that types come from the catalog, as they are now. root is that of the
-// table's partition tree where it is known from before, else nil.
-func (c *catalog) relation(ctx context.Context, m *pglogrepl.RelationMessage, root *knownTable) (*relation, error) {
+// need. Of a type the stream tells just the name, so that types come from the catalog, as they are now. before is what the
+// table was known to be, else nil: it may have been attached, or detached, behind this place.
+func (c *catalog) relation(ctx context.Context, m *pglogrepl.RelationMessage, before *knownTable) (*relation, error) {
 	r := &relation{
 		id: m.RelationID, schema: m.Namespace, name: m.RelationName, database: c.database,
 		streamSchema: m.Namespace, streamTable: m.RelationName, full: m.ReplicaIdentity == 'f',
@@ -65,8 +69,12 @@ func (c *catalog) relation(ctx context.Context, m *pglogrepl.RelationMessage, ro
 	if err != nil {
 		return nil, err
 	}
-	if root != nil && root.Root {
-		r.streamSchema, r.streamTable = root.Schema, root.Table
+	switch {
+	case before == nil:
+	case before.Root:
+		r.streamSchema, r.streamTable, r.tree = before.Schema, before.Table, before.Tree
+	default:
+		r.streamSchema, r.streamTable, r.tree = m.Namespace, m.RelationName, 0
 	}
 	r.key = r.chooseKey(candidates, m.ReplicaIdentity)
 	return r, r.complete(c.source)
@@ -122,9 +130,10 @@ func (c *catalog) cast(ctx context.Context, typeName, text string) ([]byte, erro
 func (c *catalog) place(ctx context.Context, r *relation) (keys [][]string, err error) {
 	var schema, table, candidates string
 	var computed []string
-	err = c.db.QueryRow(ctx, relationSQL, r.id).Scan(&schema, &table, &candidates, &computed)
+	err = c.db.QueryRow(ctx, relationSQL, r.id).Scan(&r.tree, &schema, &table, &candidates, &computed)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil // dropped since
+		r.gone = true // dropped since
+		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look for %s.%s: %w", r.schema, r.name, err)
@@ -141,6 +150,25 @@ func (c *catalog) place(ctx context.Context, r *relation) (keys [][]string, err 
 		return nil, fmt.Errorf("look for the key of %s.%s: %w", r.schema, r.name, err)
 	}
 	return keys, nil
+}
+
+// await waits until others see what a transaction did: its commit is in the WAL before.
+func (c *catalog) await(ctx context.Context, xid uint64) error {
+	for {
+		var seen bool
+		err := c.db.QueryRow(ctx, "select pg_visible_in_snapshot($1::text::xid8, pg_current_snapshot())", strconv.FormatUint(xid, 10)).Scan(&seen)
+		if err != nil {
+			return fmt.Errorf("look whether transaction %d is seen: %w", xid, err)
+		}
+		if seen {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(stepEvery):
+		}
+	}
 }
 
 // chooseKey takes the best key that is in every old row: where the replica identity is an index, its own columns, if no

@@ -134,7 +134,7 @@ func (s *Source) follow(ctx context.Context, r *reader, db *pgx.Conn, from store
 	}
 	r.catalog, r.stream = &catalog{source: s.name, database: w.server.database, db: db}, st
 	r.near, r.looks, r.out = new(nearXID), make(chan *look, 1), make(chan *batch)
-	r.relations, r.named = map[uint32]*relation{}, map[uint32]*pglogrepl.RelationMessage{}
+	r.relations, r.named, r.early = map[uint32]*relation{}, map[uint32]*pglogrepl.RelationMessage{}, map[uint32]uint64{}
 	r.batch, r.beaten = &batch{}, time.Now()
 	watching, err := s.connectReader(ctx)
 	if err != nil {
@@ -145,7 +145,7 @@ func (s *Source) follow(ctx context.Context, r *reader, db *pgx.Conn, from store
 		return fmt.Errorf("watch the tables: %w", err)
 	}
 	watch := &watcher{
-		Source: s, db: watching, server: w.server, near: r.near, looks: r.looks, since: from.right(), right: from.right(), known: from.tables, rows: from.rows,
+		Source: s, db: watching, server: w.server, near: r.near, looks: r.looks, since: from.right(), right: from.right(), known: from.tables.looked(), rows: from.rows,
 		counted: from.counted, redone: w.redone, published: w.publications,
 	}
 	if err := s.open(ctx, r, watch, from, w); err != nil {

@@ -34,6 +34,15 @@ type table struct {
 func (t *table) ident() string   { return pgx.Identifier{t.schema, t.name}.Sanitize() }
 func (t *table) partition() bool { return t.root != t.oid }
 
+// known is the stream that the table is of.
+func (t *table) known() knownTable {
+	k := knownTable{Schema: t.rootSchema, Table: t.rootName, Root: t.partition()}
+	if k.Root {
+		k.Tree = t.root
+	}
+	return k
+}
+
 // missing tells whether the table isn't published as it is to be.
 func (t *table) missing() bool {
 	return t.inAll != t.wantAll || t.inInserts != t.wantInserts || t.wantAll && !t.sound[0] || t.wantInserts && !t.sound[1]
@@ -106,7 +115,7 @@ func captured(all []*table, before knownTables) knownTables {
 			continue
 		}
 		if _, came := before[t.oid]; published[t.oid] || published[t.root] || came && (wanted(all, t.oid) || wanted(all, t.root)) {
-			known[t.oid] = knownTable{Schema: t.rootSchema, Table: t.rootName, Root: t.partition()}
+			known[t.oid] = t.known()
 		}
 	}
 	return known

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -88,6 +89,22 @@ func (w *watcher) countUncaptured(ctx context.Context, now *look, all []*table) 
 		now.uncaptured = append(now.uncaptured, told)
 	}
 	return nil
+}
+
+// joinUncaptured makes one of what two looks found of a table.
+func joinUncaptured(earlier, later []uncaptured) []uncaptured {
+	for _, u := range later {
+		i := slices.IndexFunc(earlier, func(e uncaptured) bool { return e.table == u.table && e.name == u.name })
+		switch {
+		case i < 0:
+			earlier = append(earlier, u)
+		case earlier[i].changes == nil || u.changes == nil:
+			earlier[i].changes = nil
+		default:
+			earlier[i].changes = new(*earlier[i].changes + *u.changes)
+		}
+	}
+	return earlier
 }
 
 // uncaptured tells of updates and deletes of tables whose replica identity keeps them from being published.

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -33,7 +34,8 @@ type look struct {
 	lsn        pglogrepl.LSN // reading has to come to it before it counts
 	since, at  time.Time     // the look before, and this one
 	tables     knownTables
-	there      map[uint32]bool // relations that exist
+	there      knownTables // relations that exist, captured or not
+	seen       knownTables // what looks before it found, with which nothing was compared
 	fresh      map[uint32]freshTable
 	uncaptured []uncaptured
 	counted    counted
@@ -48,6 +50,8 @@ type freshTable struct {
 	name     string
 	rows     bool // it isn't empty
 	attached bool // it became a partition after it was made, or the branch did that it is of
+	moved    bool // it was attached or detached since, be it back to where it was
+	renamed  bool // or it, or its tree, has another name
 }
 
 // sees tells whether a transaction has ended, for all who look later.
@@ -59,13 +63,21 @@ func (l *look) after(earlier *look) {
 		return
 	}
 	l.since = earlier.since
-	for id, fresh := range earlier.fresh {
-		if _, ok := l.fresh[id]; !ok {
-			l.fresh[id] = fresh
+	l.seen = maps.Clone(earlier.tables)
+	for id, t := range earlier.seen {
+		if _, ok := l.seen[id]; !ok {
+			l.seen[id] = t
 		}
 	}
-	l.uncaptured = append(earlier.uncaptured, l.uncaptured...)
-	l.unpublished = append(earlier.unpublished, l.unpublished...)
+	for id, fresh := range earlier.fresh {
+		if again, ok := l.fresh[id]; ok {
+			fresh.rows, fresh.attached = again.rows, fresh.attached || again.attached
+			fresh.moved, fresh.renamed = fresh.moved || again.moved, fresh.renamed || again.renamed
+		}
+		l.fresh[id] = fresh
+	}
+	l.uncaptured = joinUncaptured(earlier.uncaptured, l.uncaptured)
+	l.unpublished = joinUnpublished(earlier.unpublished, l.unpublished)
 }
 
 // right is until when all that wasn't published is told.
@@ -223,7 +235,7 @@ func (w *watcher) slot(ctx context.Context) error {
 }
 
 func (w *watcher) look(ctx context.Context) (*look, error) {
-	now := &look{since: w.since, there: map[uint32]bool{}, fresh: map[uint32]freshTable{}}
+	now := &look{since: w.since, there: knownTables{}, fresh: map[uint32]freshTable{}}
 	var next int64
 	var running []int64
 	err := w.db.QueryRow(ctx, `select clock_timestamp(), pg_snapshot_xmax(s)::text::bigint, array(select pg_snapshot_xip(s)::text::bigint)
@@ -246,15 +258,21 @@ func (w *watcher) look(ctx context.Context) (*look, error) {
 		w.remind(all)
 	}
 	for _, t := range all {
-		now.there[t.oid] = true
+		now.there[t.oid] = t.known()
 		if _, is := now.tables[t.oid]; !is {
 			continue
 		}
-		if known, was := w.known[t.oid]; w.known != nil && (!was || w.moved(t, known)) {
-			if now.fresh[t.oid], err = w.freshTable(ctx, now, t); err != nil {
-				return nil, err
-			}
+		known, was := w.known[t.oid]
+		moved, renamed := was && w.moved(t, known), was && !known.same(t.known())
+		if w.known == nil || was && !moved && !renamed {
+			continue
 		}
+		fresh, err := w.freshTable(ctx, now, t)
+		if err != nil {
+			return nil, err
+		}
+		fresh.moved, fresh.renamed = moved, renamed && !moved
+		now.fresh[t.oid] = fresh
 	}
 	if err := w.countUncaptured(ctx, now, all); err != nil {
 		return nil, err

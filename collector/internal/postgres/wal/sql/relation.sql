@@ -1,6 +1,6 @@
--- What the catalog knows of relation $1: the root of its partition tree, the columns that could be its key, the best first,
+-- What the catalog knows of relation $1: the root of its partition tree, its oid and name, the columns that could be its key, the best first,
 -- and the columns that are computed.
-select coalesce(rn.nspname, ''), coalesce(r.relname, ''),
+select coalesce(r.oid, 0), coalesce(rn.nspname, ''), coalesce(r.relname, ''),
        coalesce((
          select jsonb_agg(k.names order by k.place)
          from (
