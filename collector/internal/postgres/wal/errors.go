@@ -19,6 +19,11 @@ const (
 	codeLimit     = "54000" // a text is larger than PostgreSQL can make
 	codeInternal  = "XX000"
 	codeUndefined = "42704" // a publication isn't there
+	codeRefused   = "0A000" // of two publications with a table, one leaves columns out
+
+	// A text that isn't one in the client's encoding, or not in the database's own.
+	codeUntranslatable = "22P05"
+	codeNotInEncoding  = "22021"
 )
 
 // streamError is one that the server ended the stream with.
@@ -28,16 +33,18 @@ func (e *streamError) Error() string { return "read the WAL: " + e.err.Error() }
 func (e *streamError) Unwrap() error { return e.err }
 
 // undecodable tells whether the server will answer the same for ever: WAL is gone, or was written while a publication
-// wasn't there. An invalidated slot says so itself.
+// wasn't there, or published other columns of a table than the other one. An invalidated slot says so itself.
 func undecodable(err error) bool {
 	var stream *streamError
-	return errors.As(err, &stream) && hasCode(err, codeNoFile, codeUndefined)
+	return errors.As(err, &stream) && hasCode(err, codeNoFile, codeUndefined, codeRefused)
 }
 
-// unsendable tells whether a row's text, or all of it, is larger than the server can make: a bytea of 512 MB is twice as long.
+// unsendable tells whether a row's text, or all of it, is larger than the server can make (a bytea of 512 MB is twice as long), or isn't
+// text as we take it.
 func unsendable(err error) bool {
 	var server *pgconn.PgError
-	return errors.As(err, &server) && (server.Code == codeLimit || server.Code == codeInternal && strings.HasPrefix(server.Message, "invalid memory alloc request size"))
+	return errors.As(err, &server) && (slices.Contains([]string{codeLimit, codeUntranslatable, codeNotInEncoding}, server.Code) ||
+		server.Code == codeInternal && strings.HasPrefix(server.Message, "invalid memory alloc request size"))
 }
 
 func hasCode(err error, codes ...string) bool {

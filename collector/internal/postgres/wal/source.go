@@ -94,8 +94,7 @@ func (s *Source) Run(ctx context.Context, committed source.Progress, emit source
 	if err := server.fit(s.config.AllowUnboundedWAL); err != nil {
 		return err
 	}
-	// This session is for what comes up, and may be idle for days.
-	if _, err := db.Exec(ctx, "select set_config(name, '0', false) from pg_settings where name = 'idle_session_timeout'"); err != nil {
+	if _, err := db.Exec(ctx, timeoutsSQL); err != nil {
 		return fmt.Errorf("keep the session: %w", err)
 	}
 	w := whereabouts{server: server}

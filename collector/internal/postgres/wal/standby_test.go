@@ -1,8 +1,10 @@
 package wal
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -65,5 +67,27 @@ func TestACommitThatWaitsForAStandbyIsToldOnce(t *testing.T) {
 	}
 	if n := len(r.captured()); n != 8+8 {
 		t.Errorf("%d events: %q", n, briefs(t, r.captured()))
+	}
+}
+
+// TestOursNeverBecomesTheStandbyThatCommitsWaitFor, also where the server was set to take any while it was captured.
+func TestOursNeverBecomesTheStandbyThatCommitsWaitFor(t *testing.T) {
+	r := newRigOn(t, private(t, "", nil, ""), `create table t (id int primary key)`)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- r.source().Run(ctx, r.progress(), r.emit) }()
+	testrig.Eventually(t, time.Minute, func() error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if !slices.Contains(r.states, "streaming ") {
+			return fmt.Errorf("states %q", r.states)
+		}
+		return nil
+	})
+	r.exec(`alter system set synchronous_standby_names = 'ANY 1 (*)'`)
+	r.exec(`select pg_reload_conf()`)
+	if err := <-done; !errors.Is(err, errSynchronous) {
+		t.Errorf("run ended with %v", err)
 	}
 }

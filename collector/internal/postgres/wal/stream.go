@@ -24,8 +24,7 @@ const (
 	// applicationName is how our sessions show in pg_stat_activity and pg_stat_replication.
 	applicationName = "datawatch-collector"
 
-	// statusEvery is well below wal_sender_timeout (60 s), also of servers that have it shorter. The server may write its
-	// slot to disk each time that more is confirmed.
+	// statusEvery is well below wal_sender_timeout. The server may write its slot to disk each time that more is confirmed.
 	statusEvery = 5 * time.Second
 
 	// A chunk of messages is handed over when it has this much, or when the server has no more for now, and isn't in the middle
@@ -44,7 +43,12 @@ var settings = map[string]string{
 	"application_name": applicationName, "search_path": "pg_catalog", "timezone": "UTC", "datestyle": "ISO, YMD", "intervalstyle": "postgres",
 	"bytea_output": "hex", "extra_float_digits": "1", "lc_monetary": "C", "xmlbinary": "base64", "quote_all_identifiers": "off", "client_encoding": "UTF8",
 	"statement_timeout": "0", "idle_in_transaction_session_timeout": "0",
+	"wal_sender_timeout": "60s", // of a server that has it shorter, reports would come too late while the broker takes nothing
 }
+
+// timeoutsSQL keeps a session that is for what comes up, and may be idle for days, or decode one transaction for hours; of settings that
+// older versions don't have.
+const timeoutsSQL = "select set_config(name, '0', false) from pg_settings where name in ('idle_session_timeout', 'transaction_timeout')"
 
 // stream is a session that the server sends the WAL to, decoded.
 type stream struct {
@@ -97,6 +101,14 @@ func openStream(ctx context.Context, dsn config.Secret) (*stream, error) {
 		return pgproto3.NewFrontend(s.buffer, w)
 	}
 	if s.conn, err = pgconn.ConnectConfig(ctx, &c.Config); err != nil {
+		return nil, postgres.Unopened(err, reason.NotReplicating, postgres.KeyDSN, c)
+	}
+	sql := timeoutsSQL
+	if s.conn.ParameterStatus("server_encoding") == "SQL_ASCII" { // takes any bytes for text, and wouldn't give them to us
+		sql += "; set client_encoding = 'SQL_ASCII'"
+	}
+	if _, err := s.conn.Exec(ctx, sql).ReadAll(); err != nil {
+		s.close(ctx)
 		return nil, postgres.Unopened(err, reason.NotReplicating, postgres.KeyDSN, c)
 	}
 	return s, nil

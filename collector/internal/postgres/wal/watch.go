@@ -150,6 +150,12 @@ func (w *watcher) once(ctx context.Context) (*look, error) {
 	if err := w.publications(ctx); err != nil {
 		return nil, err
 	}
+	if err := w.db.QueryRow(ctx, "select current_setting('synchronous_standby_names')").Scan(&w.server.synchronous); err != nil {
+		return nil, fmt.Errorf("ask which standbys are waited for: %w", err)
+	}
+	if takesAny(w.server.synchronous) { // which may have been set since
+		return nil, errSynchronous
+	}
 	if w.config.ManageTriggers {
 		w.reconcile(ctx)
 	}
