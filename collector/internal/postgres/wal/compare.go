@@ -27,7 +27,7 @@ func Compare(ctx context.Context, name string, c postgres.Config) daemon.Finding
 	if server.standby {
 		return f // which the source itself says
 	}
-	if slot != nil {
+	if slot != nil && slot.usable(s.names.slot, server) == nil {
 		f.Err = fmt.Errorf("the slot %s is left from capture: wal, and holds back %d bytes of WAL", s.names.slot, slot.Retained)
 		f.Remedy = fmt.Sprintf("select pg_drop_replication_slot('%s')", s.names.slot)
 		return f

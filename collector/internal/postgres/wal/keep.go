@@ -33,16 +33,16 @@ func (n names) keepBody(server server) string {
 		"{{updates}}", updatesOf(strconv.FormatBool(server.version >= 180000))).Replace(keepBodySQL)
 }
 
-// planKeeping makes the event trigger by which a table that loses its replica identity can still be updated, where the role may
-// have one and it isn't there as it is to be. In a schema of somebody who is no superuser it makes none: he could change what
+// planKeeping makes the event triggers by which a table that loses its replica identity can still be updated, where the role may
+// have them and they aren't there as they are to be. In a schema of somebody who is no superuser it makes none: he could change what
 // superusers run.
 func (s *Source) planKeeping(ctx context.Context, db *pgx.Conn, server server) ([]postgres.Statement, error) {
 	body := s.names.keepBody(server)
 	var wanted bool
 	err := db.QueryRow(ctx, `select (select rolsuper from pg_roles where rolname = current_user) and not exists (
-		select from pg_namespace n join pg_roles o on o.oid = n.nspowner where n.nspname = 'datawatch_wal' and not o.rolsuper) and not exists (
-		select from pg_event_trigger e join pg_proc p on p.oid = e.evtfoid
-		where e.evtname = $1 and e.evtenabled <> 'D' and p.pronamespace = to_regnamespace('datawatch_wal') and p.prosrc = $2)`, s.names.all, body).Scan(&wanted)
+		select from pg_namespace n join pg_roles o on o.oid = n.nspowner where n.nspname = 'datawatch_wal' and not o.rolsuper) and 2 > (
+		select count(*) from pg_event_trigger e join pg_proc p on p.oid = e.evtfoid
+		where e.evtname::text in ($1::text, $1::text || '_drop') and e.evtenabled <> 'D' and p.pronamespace = to_regnamespace('datawatch_wal') and p.prosrc = $2)`, s.names.all, body).Scan(&wanted)
 	if err != nil {
 		return nil, fmt.Errorf("look for the event trigger: %w", err)
 	}
@@ -55,7 +55,7 @@ func (s *Source) planKeeping(ctx context.Context, db *pgx.Conn, server server) (
 	}}, nil
 }
 
-// dropKeeping takes the event trigger away, and the schema with the last one.
+// dropKeeping takes the event triggers away, and the schema with the last one.
 func (s *Source) dropKeeping() []postgres.Statement {
 	return []postgres.Statement{{SQL: "drop function if exists datawatch_wal." + s.names.all + "() cascade"}, {SQL: `do $$ begin
 	if to_regnamespace('datawatch_wal') is not null and not exists (select from pg_proc where pronamespace = to_regnamespace('datawatch_wal')) then

@@ -17,11 +17,18 @@ type names struct {
 // maxName leaves room for the longest ending within PostgreSQL's 63 bytes.
 const maxName = 50
 
+const insertsEnding = "_inserts"
+
 func namesOf(source string) names {
 	base := "datawatch_" + strings.ReplaceAll(source, "-", "_")
+	sum := md5.Sum([]byte(source))
+	summed := base[:min(len(base), maxName-9)] + "_" + hex.EncodeToString(sum[:4])
 	if len(base) > maxName {
-		sum := md5.Sum([]byte(source))
-		base = base[:min(len(base), maxName-9)] + "_" + hex.EncodeToString(sum[:4])
+		base = summed
 	}
-	return names{slot: base, all: base, inserts: base + "_inserts"}
+	n := names{slot: base, all: base, inserts: base + insertsEnding}
+	if strings.HasSuffix(base, insertsEnding) { // which another source's inserts have
+		n.all = summed
+	}
+	return n
 }

@@ -210,9 +210,12 @@ func createSlotSQL(name string, version int) string {
 	return "select pg_create_logical_replication_slot('" + name + "', 'pgoutput')"
 }
 
-const dropSlotSQL = `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1`
+// ourSlot is the slot $1, if it could be ours: names are the cluster's, and another database's source may have the same.
+const ourSlot = "pg_replication_slots where slot_name = $1 and database = current_database() and plugin = 'pgoutput'"
 
-// dropSlot drops the slot, if it is there, and ends whoever reads from it.
+const dropSlotSQL = `select pg_drop_replication_slot(slot_name) from ` + ourSlot
+
+// dropSlot drops the slot, if it is there and could be ours, and ends whoever reads from it.
 func dropSlot(ctx context.Context, db *pgx.Conn, name string) error {
 	_, err := db.Exec(ctx, dropSlotSQL, name)
 	if err != nil && hasCode(err, codeInUse) {
@@ -233,7 +236,7 @@ func dropSlot(ctx context.Context, db *pgx.Conn, name string) error {
 // endReader ends the session that reads from the slot: of one collector that was fenced, or whose connection the server
 // still believes in.
 func endReader(ctx context.Context, db *pgx.Conn, name string) error {
-	_, err := db.Exec(ctx, "select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1 and active", name)
+	_, err := db.Exec(ctx, "select pg_terminate_backend(active_pid) from "+ourSlot+" and active", name)
 	return err
 }
 

@@ -12,17 +12,19 @@ import (
 
 func TestSourcesHaveNamesThatSlotsTake(t *testing.T) {
 	seen := map[string]string{}
-	for _, source := range []string{"shop-db", "shop-d", "0", strings.Repeat("a", 80), strings.Repeat("a", 81), strings.Repeat("a", 79) + "-b"} {
+	for _, source := range []string{"shop-db", "shop-d", "shop-db-inserts", "0", strings.Repeat("a", 80), strings.Repeat("a", 81), strings.Repeat("a", 79) + "-b"} {
 		n := namesOf(source)
-		for _, name := range []string{n.slot, n.inserts} {
+		for _, name := range []string{n.slot, n.all, n.inserts} {
 			if len(name) > 63 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
 				t.Errorf("%q has the name %q", source, name)
 			}
 		}
-		if other, taken := seen[n.slot]; taken {
-			t.Errorf("%q and %q share %q", source, other, n.slot)
+		for _, name := range []string{"slot " + n.slot, n.all, n.inserts} {
+			if other, taken := seen[name]; taken {
+				t.Errorf("%q and %q share %q", source, other, name)
+			}
+			seen[name] = source
 		}
-		seen[n.slot] = source
 	}
 	if n := namesOf("shop-db"); n.slot != "datawatch_shop_db" {
 		t.Errorf("slot %q", n.slot)

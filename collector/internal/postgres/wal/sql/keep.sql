@@ -5,4 +5,6 @@ create or replace function datawatch_wal.{{all}}() returns event_trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '100ms' as $body${{body}}$body$;
 revoke all on function datawatch_wal.{{all}}() from public;
 drop event trigger if exists {{all}};
-create event trigger {{all}} on ddl_command_end when tag in ('ALTER TABLE', 'DROP INDEX') execute function datawatch_wal.{{all}}();
+create event trigger {{all}} on ddl_command_end when tag in ('ALTER TABLE') execute function datawatch_wal.{{all}}();
+drop event trigger if exists {{all}}_drop;
+create event trigger {{all}}_drop on sql_drop execute function datawatch_wal.{{all}}();

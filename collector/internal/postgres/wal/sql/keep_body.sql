@@ -2,6 +2,11 @@ declare
   lost record;
   leaf regclass;
 begin
+  if tg_event = 'sql_drop' then -- whatever was dropped may have taken a column with it, of a type or a schema
+    if not exists (select from pg_event_trigger_dropped_objects() d where d.object_type in ('table column', 'table constraint', 'index') and not d.is_temporary) then
+      return;
+    end if;
+  end if;
   for lost in
     with recursive member(root, relid) as (
       select pr.prrelid, pr.prrelid from pg_publication_rel pr join pg_publication p on p.oid = pr.prpubid where p.pubname = '{{all}}'
