@@ -14,7 +14,6 @@ import (
 	"datawatch/collector/internal/source"
 	"datawatch/collector/internal/source/backfill"
 	"datawatch/pkg/event"
-	"datawatch/pkg/normalize"
 	"datawatch/pkg/reason"
 )
 
@@ -135,9 +134,6 @@ func (s *Source) rowsOf(ctx context.Context, db *pgx.Conn, rel *relation, part *
 	if rate := int64(s.config.SnapshotRate); rate > 0 {
 		bytes = min(bytes, max(rate/8, minSnapshotRate/8))
 	}
-	if part.Rows > 0 { // as many as the bytes allow, by what was read so far
-		rows = int(min(int64(rows), 2+2*bytes*part.Rows/max(part.Bytes, 1)))
-	}
 	found, next, done, err := rel.chunk(ctx, db, from, rows, bytes, s.options.MaxRecordBytes)
 	if err != nil {
 		return nil, err
@@ -146,7 +142,7 @@ func (s *Source) rowsOf(ctx context.Context, db *pgx.Conn, rel *relation, part *
 	for _, w := range found {
 		c.bytes += w.size
 	}
-	c.next, err = json.Marshal(next)
+	c.next, err = next.text()
 	return c, err
 }
 
@@ -198,7 +194,7 @@ func (c *chunk) add(b *batch) error {
 			}.Advising(reason.DoSnapshotTooLarge.With(strings.Join(w.at, ", "))))
 			continue
 		}
-		key, err := normalize.RowKey(c.shape.columns, c.shape.key, w.row)
+		key, err := RowKey(c.shape.columns, c.shape.key, w.row)
 		if err != nil {
 			b.unreadable(p, c.shape, err)
 			continue

@@ -16,7 +16,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"datawatch/pkg/event"
-	"datawatch/pkg/normalize"
 )
 
 //go:embed sql/key.sql
@@ -87,6 +86,7 @@ func (t *Table) Size() int64 { return t.estimate }
 // Walk hands over all rows, as raw reads, chunk by chunk in the order of the key. Each chunk is read in a transaction of its
 // own: rows that change meanwhile come as they were at some moment of the walk.
 func (t *Table) Walk(ctx context.Context, each func([]event.Raw) error) error {
+	most, bytes := t.source.limits.chunk()
 	for _, oid := range t.places {
 		var at json.RawMessage
 		for done := false; !done; {
@@ -96,7 +96,7 @@ func (t *Table) Walk(ctx context.Context, each func([]event.Raw) error) error {
 				if err != nil {
 					return err
 				}
-				found, next, end, err := rel.chunk(ctx, t.db, from, chunkRows, chunkBytes, t.source.options.MaxRecordBytes)
+				found, next, end, err := rel.chunk(ctx, t.db, from, most, bytes, t.source.options.MaxRecordBytes)
 				if err != nil {
 					return err
 				}
@@ -104,14 +104,12 @@ func (t *Table) Walk(ctx context.Context, each func([]event.Raw) error) error {
 					if w.row == nil {
 						continue // no record could hold it, and a gap said so
 					}
-					raw, err := rel.read(t.source.name, w.row)
-					if err != nil {
-						return err
+					if raw, err := rel.read(t.source.name, w.row); err == nil { // else there is a gap, too
+						rows = append(rows, raw)
 					}
-					rows = append(rows, raw)
 				}
 				done = end
-				at, err = json.Marshal(next)
+				at, err = next.text()
 				return err
 			})
 			if errors.Is(err, errBusy) {
@@ -164,9 +162,9 @@ func (t *Table) Row(ctx context.Context, key json.RawMessage) (*event.Raw, error
 
 // read is a row as a raw read.
 func (rel *relation) read(source string, row []byte) (event.Raw, error) {
-	key, err := normalize.RowKey(rel.parsed.columns, rel.parsed.key, row)
+	key, err := RowKey(rel.parsed.columns, rel.parsed.key, row)
 	if err != nil {
-		return event.Raw{}, err
+		return event.Raw{}, fmt.Errorf("read a row of %s: %w", rel.ident(), err)
 	}
 	return event.Raw{
 		Type: event.RawType, Kind: event.Postgres, ID: event.ID(source, "now"), Stream: rel.parsed.stream,

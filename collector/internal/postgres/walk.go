@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -55,10 +56,22 @@ type cursor struct {
 	Columns    []string `json:"columns,omitempty"`
 	Types      []string `json:"types,omitempty"`
 	Collations []string `json:"collations,omitempty"`
-	Last       []string `json:"last"` // values of the columns, or the row's ctid
+	Last       []string `json:"last"`            // values of the columns, or the row's ctid
+	Bytes      [][]byte `json:"bytes,omitempty"` // in its place, where they are no text
 	// Without an index:
 	Filenode uint32 `json:"filenode,omitempty"`
 	End      int64  `json:"end,omitempty"` // the block behind those that were there at the beginning
+}
+
+// text is what resume reads.
+func (c cursor) text() (json.RawMessage, error) {
+	if slices.ContainsFunc(c.Last, func(v string) bool { return !utf8.ValidString(v) }) {
+		for _, v := range c.Last {
+			c.Bytes = append(c.Bytes, []byte(v))
+		}
+		c.Last = nil
+	}
+	return json.Marshal(c)
 }
 
 // walked is a row of a chunk.
@@ -181,6 +194,10 @@ func (rel *relation) resume(text json.RawMessage) (c cursor, fresh bool, err err
 	if err := json.Unmarshal(text, &c); err != nil {
 		return c, false, fmt.Errorf("read the cursor of a snapshot: %w", err)
 	}
+	for _, v := range c.Bytes {
+		c.Last = append(c.Last, string(v))
+	}
+	c.Bytes = nil
 	if !slices.Equal(c.Columns, rel.columns) || !slices.Equal(c.Types, rel.types) || !slices.Equal(c.Collations, rel.collations) ||
 		len(rel.columns) == 0 && c.Filenode != rel.filenode {
 		return rel.begin(), true, nil
@@ -188,38 +205,40 @@ func (rel *relation) resume(text json.RawMessage) (c cursor, fresh bool, err err
 	return c, false, nil
 }
 
+// planByOrder has a chunk's rows come one by one, as they are fetched: a sort would read and print a whole table first, with values that
+// are kept outside of it.
+const planByOrder = "set local enable_sort = off; set local enable_incremental_sort = off; set local enable_tidscan = on;\n"
+
 // chunk reads on from c: at most so many rows, and about so many bytes. Of a row larger than largest only the place comes.
 func (rel *relation) chunk(ctx context.Context, db *pgx.Conn, c cursor, rows int, bytes, largest int64) (found []walked, next cursor, done bool, err error) {
 	next = c
-	var from string
+	from, names := "", []string{"k0"}
 	var upTo int64 // the block behind those that are looked through
 	if len(rel.columns) == 0 {
 		from, upTo = rel.byPlace(c, rows)
 	} else {
-		from = rel.byKey(c, rows)
+		from, names = rel.byKey(c, rows)
 	}
-	sql := fmt.Sprintf(`select k, size, case when size <= %d then j end, total from (
-  select n, k, j, size, count(*) over () as total, sum(size) over (order by n) - size as prior from (
-    select row_number() over () as n, k, j, octet_length(j)::bigint as size from (
-%s    ) found
-  ) numbered
-) measured where prior < %d order by n`, largest, from, bytes)
-	result, err := db.Query(ctx, sql, pgx.QueryExecModeExec)
-	if err != nil {
+	sql := fmt.Sprintf("%sdeclare datawatch_chunk no scroll cursor for select %s, octet_length(j), case when octet_length(j) <= %d then j end from (\n%s) found",
+		planByOrder, strings.Join(names, ", "), largest, from)
+	if _, err := db.PgConn().Exec(ctx, sql).ReadAll(); err != nil {
 		return nil, c, false, fmt.Errorf("read %s: %w", rel.ident(), err)
 	}
-	var total int
-	found, err = pgx.CollectRows(result, func(row pgx.CollectableRow) (walked, error) {
-		var w walked
-		return w, row.Scan(&w.at, &w.size, &w.row, &total)
-	})
-	if err != nil {
-		return nil, c, false, fmt.Errorf("read %s: %w", rel.ident(), err)
+	var size int64
+	for n := 1; n > 0 && size < bytes && !done; { // how large rows are is seen by those before
+		more, got, err := fetch(ctx, db, n, len(names), bytes-size)
+		if err != nil {
+			return nil, c, false, fmt.Errorf("read %s: %w", rel.ident(), err)
+		}
+		for _, w := range more {
+			size += w.size
+		}
+		found, done = append(found, more...), got < n && len(more) == got
+		n = min(4*len(found), rows-len(found), 1+int((bytes-size)*int64(len(found))/max(size, 1)))
 	}
 	if n := len(found); n > 0 {
 		next.Last = found[n-1].at
 	}
-	done = len(found) == total && total < rows
 	if len(rel.columns) == 0 && done { // of these blocks
 		next.Last = []string{fmt.Sprintf("(%d,0)", upTo)}
 		done = upTo >= c.End
@@ -227,12 +246,38 @@ func (rel *relation) chunk(ctx context.Context, db *pgx.Conn, c cursor, rows int
 	return found, next, done, nil
 }
 
+// fetch reads n rows of a chunk, as far as there are as many, and keeps those that begin within room. What is behind these is a row of the
+// next chunk.
+func fetch(ctx context.Context, db *pgx.Conn, n, columns int, room int64) (kept []walked, got int, err error) {
+	rows, err := db.Query(ctx, fmt.Sprintf("fetch %d from datawatch_chunk", n), pgx.QueryExecModeExec)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer rows.Close()
+	for ; rows.Next(); got++ {
+		if room <= 0 {
+			continue
+		}
+		w := walked{at: make([]string, columns)}
+		into := []any{&w.size, &w.row}
+		for i := range w.at {
+			into = slices.Insert(into, i, any(&w.at[i]))
+		}
+		if err := rows.Scan(into...); err != nil {
+			return nil, 0, err
+		}
+		kept, room = append(kept, w), room-w.size
+	}
+	return kept, got, rows.Err()
+}
+
 // byKey selects the rows behind the cursor in the order of the index.
-func (rel *relation) byKey(c cursor, rows int) string {
+func (rel *relation) byKey(c cursor, rows int) (sql string, names []string) {
 	columns, texts := make([]string, len(rel.columns)), make([]string, len(rel.columns))
 	for i, name := range rel.columns {
+		names = append(names, fmt.Sprintf("k%d", i))
 		columns[i] = "datawatch_row." + pgx.Identifier{name}.Sanitize()
-		texts[i] = "format('%s', " + columns[i] + ")"
+		texts[i] = "format('%s', " + columns[i] + ") as " + names[i]
 	}
 	where := ""
 	if len(c.Last) > 0 {
@@ -242,8 +287,8 @@ func (rel *relation) byKey(c cursor, rows int) string {
 		}
 		where = "where " + behind(columns, rel.greater, values)
 	}
-	return fmt.Sprintf("      select array[%s] as k, %s as j\n      from %s as datawatch_row %s order by %s limit %d\n",
-		strings.Join(texts, ", "), rel.row, rel.from(), where, strings.Join(columns, ", "), rows)
+	return fmt.Sprintf("  select %s, %s as j\n  from %s as datawatch_row %s order by %s limit %d\n",
+		strings.Join(texts, ", "), rel.row, rel.from(), where, strings.Join(columns, ", "), rows), names
 }
 
 // behind compares several columns as rows, which an index can do at once, where their operators have one name.
@@ -266,7 +311,7 @@ func behind(columns, greater, values []string) string {
 // blocksAtOnce is how many blocks are looked through at a time where there is no index.
 const blocksAtOnce = 64
 
-// byPlace selects the rows behind a ctid, in a run of blocks; upTo is the block behind them.
+// byPlace selects the rows behind a ctid, in a run of blocks; upTo is the block behind them. Places are sorted alone.
 func (rel *relation) byPlace(c cursor, rows int) (sql string, upTo int64) {
 	var block int64
 	if at, _, ok := strings.Cut(strings.TrimPrefix(c.Last[0], "("), ","); ok {
@@ -279,8 +324,9 @@ func (rel *relation) byPlace(c cursor, rows int) (sql string, upTo int64) {
 		where = fmt.Sprintf("datawatch_row.ctid = any(array(select format('(%%s,%%s)', b, i)::tid from generate_series(%d::bigint, %d) b, generate_series(1, 2 * current_setting('block_size')::int / 50) i)) and datawatch_row.ctid > %s",
 			block, upTo-1, last)
 	}
-	return fmt.Sprintf("      select array[datawatch_row.ctid::text] as k, %s as j\n      from %s as datawatch_row where %s order by datawatch_row.ctid limit %d\n",
-		rel.row, rel.from(), where, rows), upTo
+	return fmt.Sprintf(`  select place::text as k0, (select %s from %s as datawatch_row where datawatch_row.ctid = datawatch_places.place) as j
+  from (select datawatch_row.ctid as place from %[2]s as datawatch_row where %[3]s order by datawatch_row.ctid limit %[4]d) datawatch_places
+`, rel.row, rel.from(), where, rows), upTo
 }
 
 // from is the relation with its partitions, and without the children that inherit from it: they are tables of their own.

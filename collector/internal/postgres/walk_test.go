@@ -4,8 +4,11 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"datawatch/pkg/event"
 	"datawatch/pkg/testrig"
+	"datawatch/pkg/testrig/postgres"
 )
 
 // midway has sql run when so many rows of a table were read by a snapshot, before the next ones are.
@@ -64,4 +67,72 @@ func TestAConstraintThatIsNotValidMakesNoKey(t *testing.T) {
 	snapshot(noteKeyless, 70)
 	r.exec(`delete from k where id is null; alter table k validate constraint given`)
 	snapshot("", 50)
+}
+
+// TestASnapshotOfADatabaseWithoutEncoding: keys may have bytes that are no text, and no row is missing behind them. Of a row
+// with such bytes no event can be made.
+func TestASnapshotOfADatabaseWithoutEncoding(t *testing.T) {
+	private := testrig.PrivatePostgres(t, postgres.Options{})
+	admin := newRigOn(t, private.DSN("postgres"))
+	admin.exec(`create database ascii encoding 'SQL_ASCII' template template0 lc_collate 'C' lc_ctype 'C'`)
+	r := newRigOn(t, private.DSN("ascii"), `create table k (id text primary key)`,
+		`insert into k select 'k' || g from generate_series(10, 29) g; insert into k select E'\304' || g from generate_series(10, 29) g; insert into k select 'é' || g from generate_series(10, 29) g`)
+	r.install()
+	id := r.ask("")
+	r.limits.chunkRows = 10
+	stop := r.start()
+	job := r.awaitEnded(id)
+	_ = stop()
+	rows, gaps := len(r.distinct("public.k")), 0
+	for _, line := range briefs(t, r.captured()) {
+		if line == "public.k gap unreadable" {
+			gaps++
+		}
+	}
+	if job.Parts[0].Rows != 60 || rows != 40 || gaps != 20 {
+		t.Errorf("%d rows of 60 were read: %d of 40 were told, and %d gaps of 20", job.Parts[0].Rows, rows, gaps)
+	}
+	if rows := r.walked("public.k"); len(rows) != 40 {
+		t.Errorf("%d rows of 40 are compared with clean", len(rows))
+	}
+}
+
+// walked are the rows of a table that are compared with clean.
+func (r *rig) walked(entity string) (rows []event.Raw) {
+	r.t.Helper()
+	table, err := r.source().OpenTable(r.t.Context(), "shop-db/"+event.Stream(entity))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer table.Close(r.t.Context())
+	if err := table.Walk(r.t.Context(), func(more []event.Raw) error { rows = append(rows, more...); return nil }); err != nil {
+		r.t.Fatal(err)
+	}
+	return rows
+}
+
+// TestWideRowsAreReadAsTheyFit: however wide rows are, the server reads about what a chunk may have, and writes no file for it.
+func TestWideRowsAreReadAsTheyFit(t *testing.T) {
+	r := newRig(t, `create table keyed (id int primary key, v text)`, `create table keyless (id int, v text)`,
+		`create table tree (id int primary key, v text) partition by range (id)`,
+		`create table tree_1 partition of tree for values from (0) to (300)`, `create table tree_2 partition of tree for values from (300) to (1000)`)
+	for _, table := range []string{"keyed", "keyless", "tree_1", "tree_2"} {
+		r.exec(`alter table ` + table + ` alter v set storage external`)
+	}
+	r.install()
+	r.exec(`insert into keyed select g, repeat('x', 20000) from generate_series(1, 500) g; insert into keyless select * from keyed; insert into tree select * from keyed`)
+	r.exec(emptyOutbox)
+	r.exec(`alter database ` + pgx.Identifier{r.databaseName()}.Sanitize() + ` set temp_file_limit = 0`)
+	id := r.ask("")
+	stop := r.start()
+	job := r.awaitEnded(id)
+	_ = stop()
+	for _, p := range job.Parts {
+		if p.Rows != 500 || p.Problem != "" {
+			t.Errorf("%+v", p)
+		}
+	}
+	if rows := r.walked("public.keyed"); len(rows) != 500 {
+		t.Errorf("%d rows of 500 are compared with clean", len(rows))
+	}
 }

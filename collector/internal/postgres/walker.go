@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
 	"datawatch/collector/internal/source"
 	"datawatch/collector/internal/source/backfill"
 	"datawatch/pkg/event"
+	"datawatch/pkg/normalize"
 )
 
 // Walker reads tables in chunks for capture from the WAL (package wal).
@@ -77,6 +79,14 @@ func (w *Walker) Read(ctx context.Context, db *pgx.Conn, part *backfill.Part, wi
 		return nil
 	})
 	return out, err
+}
+
+// RowKey is the key of a row that was read. It fails where no event can be made of the row.
+func RowKey(columns []event.Column, key []string, row []byte) (json.RawMessage, error) {
+	if !utf8.Valid(row) {
+		return nil, errEncoding
+	}
+	return normalize.RowKey(columns, key, row)
 }
 
 // Refused is why a table isn't read.

@@ -16,7 +16,6 @@ import (
 	"datawatch/collector/internal/source"
 	"datawatch/collector/internal/source/backfill"
 	"datawatch/pkg/event"
-	"datawatch/pkg/normalize"
 	"datawatch/pkg/reason"
 )
 
@@ -222,7 +221,7 @@ func (r *reader) readChunk(ctx context.Context, part *backfill.Part) error {
 	for i, row := range c.Rows {
 		var key []byte
 		if row.Row != nil {
-			if key, err = normalize.RowKey(c.Columns, c.rel.key, row.Row); err != nil {
+			if key, err = postgres.RowKey(c.Columns, c.rel.key, row.Row); err != nil {
 				c.unreadable[i] = err
 			}
 		}
