@@ -52,11 +52,9 @@ func connect(ctx context.Context, key string, dsn config.Secret) (*pgx.Conn, err
 	if err != nil {
 		return nil, Unopened(err, reason.NotConnected, key, c)
 	}
-	for _, sql := range afterConnect {
-		if _, err := db.Exec(ctx, sql); err != nil {
-			closeConn(ctx, db)
-			return nil, Unopened(err, reason.NotConnected, key, c)
-		}
+	if _, err := db.Exec(ctx, TimeoutsSQL); err != nil {
+		closeConn(ctx, db)
+		return nil, Unopened(err, reason.NotConnected, key, c)
 	}
 	if db.PgConn().ParameterStatus("server_encoding") == "SQL_ASCII" { // takes any bytes for text, and wouldn't give them to us
 		if _, err := db.Exec(ctx, "set client_encoding = 'SQL_ASCII'"); err != nil {
@@ -67,8 +65,8 @@ func connect(ctx context.Context, key string, dsn config.Secret) (*pgx.Conn, err
 	return db, nil
 }
 
-// afterConnect has settings that not all versions know.
-var afterConnect = []string{"select set_config(name, '0', false) from pg_settings where name in ('lock_timeout', 'idle_session_timeout', 'transaction_timeout')"}
+// TimeoutsSQL keeps a session that may be idle for days, or in one transaction for hours: of settings that older versions don't have.
+const TimeoutsSQL = "select set_config(name, '0', false) from pg_settings where name in ('lock_timeout', 'idle_session_timeout', 'transaction_timeout')"
 
 // closeConn says goodbye also when ctx is done.
 func closeConn(ctx context.Context, db *pgx.Conn) {

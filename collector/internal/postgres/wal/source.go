@@ -94,9 +94,6 @@ func (s *Source) Run(ctx context.Context, committed source.Progress, emit source
 	if err := server.fit(s.config.AllowUnboundedWAL); err != nil {
 		return err
 	}
-	if _, err := db.Exec(ctx, timeoutsSQL); err != nil {
-		return fmt.Errorf("keep the session: %w", err)
-	}
 	w := whereabouts{server: server}
 	if err := s.prepare(ctx, db, &w, slot, from); err != nil {
 		return err

@@ -46,10 +46,6 @@ var settings = map[string]string{
 	"wal_sender_timeout": "60s", // of a server that has it shorter, reports would come too late while the broker takes nothing
 }
 
-// timeoutsSQL keeps a session that is for what comes up, and may be idle for days, or decode one transaction for hours; of settings that
-// older versions don't have.
-const timeoutsSQL = "select set_config(name, '0', false) from pg_settings where name in ('idle_session_timeout', 'transaction_timeout')"
-
 // stream is a session that the server sends the WAL to, decoded.
 type stream struct {
 	conn   *pgconn.PgConn
@@ -103,7 +99,7 @@ func openStream(ctx context.Context, dsn config.Secret) (*stream, error) {
 	if s.conn, err = pgconn.ConnectConfig(ctx, &c.Config); err != nil {
 		return nil, postgres.Unopened(err, reason.NotReplicating, postgres.KeyDSN, c)
 	}
-	sql := timeoutsSQL
+	sql := postgres.TimeoutsSQL
 	if s.conn.ParameterStatus("server_encoding") == "SQL_ASCII" { // takes any bytes for text, and wouldn't give them to us
 		sql += "; set client_encoding = 'SQL_ASCII'"
 	}
