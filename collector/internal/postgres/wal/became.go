@@ -85,6 +85,9 @@ func (r *reader) compare() {
 	r.uncaptured(&now)
 	r.unpublished(&now)
 	r.p.Right = now.right()
+	if now.at.After(r.p.At) { // a keepalive tells the time at which it was sent, also where it is far behind
+		r.p.At = now.at.UTC()
+	}
 	if !maps.Equal(r.known, now.tables) || !maps.Equal(r.rows, now.rows) || !r.counted.equal(now.counted) {
 		r.takeTables(&now)
 	}

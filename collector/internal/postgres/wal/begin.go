@@ -33,6 +33,8 @@ type whereabouts struct {
 	slot     slot
 	here     pglogrepl.LSN // the end of the WAL
 	created  reason.Text   // why the slot was created just now; says nothing where it was there
+	// unpublished: since a publication wasn't there for a time, in which changes may have been left out of what was read.
+	unpublished bool
 	// publications are their oids, all and inserts.
 	publications [2]uint32
 	redone       map[string]bool // tables that had to be published, or published anew, just now
@@ -70,7 +72,11 @@ func begin(s stored, w whereabouts) (progress, *event.Gap) {
 	case from.undone(w):
 		return anew(from.Epoch, from.At, causeRestored, reason.DoRestored.With())
 	case !w.created.IsZero():
-		return anew(from.Epoch, from.At, causeSlotLost, reason.DoSlotLost.With(w.created))
+		since := from.At
+		if right := s.right(); w.unpublished && right.Before(since) {
+			since = right
+		}
+		return anew(from.Epoch, since, causeSlotLost, reason.DoSlotLost.With(w.created))
 	case w.slot.confirmed > from.LSN:
 		return anew(from.Epoch, from.At, causeSlotMoved, reason.DoSlotMoved.With())
 	default:

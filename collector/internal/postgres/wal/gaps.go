@@ -57,14 +57,14 @@ func (r *reader) partitionTruncated(rel *relation) {
 //go:embed sql/leaves.sql
 var leavesSQL string
 
-// leaves are the partitions that the tree of a relation had when a transaction wrote; none where the relation is none, or
-// is gone.
-func (c *catalog) leaves(ctx context.Context, id uint32, xid string) ([]uint32, error) {
+// leaves are the partitions that the tree of a relation had when a transaction wrote, also those that were known before; none where the
+// relation is none, or is gone.
+func (c *catalog) leaves(ctx context.Context, id uint32, xid string, known []uint32) ([]uint32, error) {
 	wide, err := strconv.ParseUint(xid, 10, 64)
 	if err != nil {
 		return nil, fmt.Errorf("transaction id: %w", err)
 	}
-	rows, err := c.db.Query(ctx, leavesSQL, id, int64(wide&0xffffffff))
+	rows, err := c.db.Query(ctx, leavesSQL, id, int64(wide&0xffffffff), known)
 	if err != nil {
 		return nil, fmt.Errorf("look for partitions: %w", err)
 	}
@@ -78,8 +78,15 @@ func (c *catalog) leaves(ctx context.Context, id uint32, xid string) ([]uint32, 
 // truncatesWhole tells whether a TRUNCATE that named these relations of one stream was one of the whole table: it named all
 // its partitions. Where none of them is left, those count that were known.
 func (r *reader) truncatesWhole(ctx context.Context, ids []uint32) (bool, error) {
+	tree := r.known[ids[0]]
+	var before []uint32
+	for id, known := range r.known {
+		if known.sameTree(tree) {
+			before = append(before, id)
+		}
+	}
 	for _, id := range ids {
-		leaves, err := r.catalog.leaves(ctx, id, r.tx.xid)
+		leaves, err := r.catalog.leaves(ctx, id, r.tx.xid, before)
 		if err != nil {
 			return false, err
 		}
@@ -87,17 +94,7 @@ func (r *reader) truncatesWhole(ctx context.Context, ids []uint32) (bool, error)
 			return containsAll(ids, leaves), nil
 		}
 	}
-	tree := r.known[ids[0]]
-	if !tree.Root {
-		return true, nil
-	}
-	var leaves []uint32
-	for id, known := range r.known {
-		if known.sameTree(tree) {
-			leaves = append(leaves, id)
-		}
-	}
-	return containsAll(ids, leaves), nil
+	return !tree.Root || containsAll(ids, before), nil
 }
 
 func containsAll(ids, wanted []uint32) bool {

@@ -120,6 +120,8 @@ func (r *reader) beginStream(ctx context.Context, about *server) error {
 	}
 	if r.proof = newProof(&r.p, slot.confirmed); r.proof != nil {
 		r.stream.startsAt(slot.confirmed)
+	} else {
+		r.stream.startsAt(r.p.LSN)
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ type progress struct {
 	// Last is the last transaction with changes that is done, or, without an XID, where the epoch begins. Between it and LSN there
 	// may be empty ones, which servers before version 15 tell of.
 	Last doneTx    `json:"last,omitzero"`
-	At   time.Time `json:"at"` // of the newest transaction that is done
+	At   time.Time `json:"at"` // every transaction that committed before it is done
 	// Right is until when all was published, or else a gap tells of it.
 	Right time.Time `json:"right,omitzero"`
 	Open  *openTx   `json:"open,omitempty"`

@@ -63,8 +63,9 @@ type reader struct {
 	row     rowMessage
 	written []byte // the last event's value; its memory is the next one's
 	batch   *batch
-	usual   int   // how many events the last batch had: the next one has as many, mostly
-	look    *look // to be compared when reading has reached it
+	usual   int           // how many events the last batch had: the next one has as many, mostly
+	look    *look         // to be compared when reading has reached it
+	ahead   pglogrepl.LSN // where the WAL ended at the last look
 	beaten  time.Time
 	sent    pglogrepl.LSN // progress that was handed to the broker
 }
@@ -137,7 +138,7 @@ func (r *reader) read(ctx context.Context) error {
 			}
 		case now := <-r.looks:
 			now.after(r.look)
-			r.look = now
+			r.look, r.ahead = now, now.lsn
 			r.recent = slices.DeleteFunc(r.recent, now.sees)
 			r.compare()
 		case <-step.C:
@@ -339,8 +340,8 @@ func (r *reader) alive(m *message) error {
 	if r.tx != nil || r.p.Open != nil || m.lsn <= r.p.LSN {
 		return nil
 	}
-	r.p.LSN, r.p.Told, r.p.At = m.lsn, 0, m.at.UTC()
-	if len(r.batch.events) == 0 {
+	r.p.LSN, r.p.Told = m.lsn, 0
+	if len(r.batch.events) == 0 && r.p.LSN >= r.ahead {
 		r.reporter.Lag(0)
 	}
 	r.land(r.p.LSN)

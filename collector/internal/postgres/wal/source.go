@@ -238,7 +238,7 @@ func (s *Source) prepare(ctx context.Context, db *pgx.Conn, w *whereabouts, old 
 		return err
 	}
 	if old != nil && w.created.IsZero() && from.read.unpublished(old, all, inserts) {
-		w.created = reason.SlotUnpublished.With()
+		w.created, w.unpublished = reason.SlotUnpublished.With(), true
 	}
 	if !s.config.ManageTriggers {
 		return s.asInstalled(ctx, db, w, old)

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -61,7 +62,6 @@ type stream struct {
 // message is one of the server's: of pgoutput, or a sign that there is nothing to send up to lsn.
 type message struct {
 	lsn   pglogrepl.LSN // of the change's record; of a keepalive, the end of what was sent
-	at    time.Time     // of a keepalive
 	alive bool
 	data  []byte
 	ended *streamError // the server can't send what follows
@@ -134,12 +134,10 @@ func (s *stream) start(ctx context.Context, n names, lsn pglogrepl.LSN, messages
 	if err != nil {
 		return fmt.Errorf("read the slot %s: %w", n.slot, err)
 	}
-	s.seen.Store(uint64(lsn))
-	s.confirmed.Store(uint64(lsn))
 	return nil
 }
 
-// startsAt is where the slot is: no more is confirmed until somebody does.
+// startsAt is what is confirmed until somebody confirms more. It is nothing behind the slot, which some servers would put back.
 func (s *stream) startsAt(lsn pglogrepl.LSN) {
 	s.seen.Store(uint64(lsn))
 	s.confirmed.Store(uint64(lsn))
@@ -162,6 +160,9 @@ func (s *stream) receive(ctx context.Context) error {
 		}
 		switch m := received.(type) {
 		case *pgproto3.CopyData:
+			if foreign(m.Data) {
+				break
+			}
 			var one message
 			if one, slab, err = s.message(m.Data, slab); err != nil {
 				return err
@@ -184,8 +185,22 @@ func (s *stream) receive(ctx context.Context) error {
 			return err
 		}
 		// The next one is as large, mostly.
-		chunk, slab = make([]message, 0, len(chunk)), make([]byte, 0, len(slab))
+		chunk, slab = make([]message, 0, len(chunk)), make([]byte, 0, min(len(slab), 2*chunkBytes))
 	}
+}
+
+// xlogHead is what is before a message of pgoutput: the kind, the record's place, the end of the WAL, the time.
+const xlogHead = 25
+
+// foreign tells whether it is a message that pg_logical_emit_message wrote and that isn't for us, which anybody may make as large as he
+// likes.
+func foreign(data []byte) bool {
+	const prefixAt = xlogHead + 1 + 1 + 8 // the kind, flags, the message's place
+	if len(data) <= prefixAt || data[0] != pglogrepl.XLogDataByteID || data[xlogHead] != 'M' {
+		return false
+	}
+	prefix, _, _ := bytes.Cut(data[prefixAt:min(len(data), prefixAt+len(checkpointPrefix)+1)], []byte{0})
+	return string(prefix) != tagPrefix && string(prefix) != checkpointPrefix
 }
 
 // hand hands a chunk over, and waits a moment where there is no more for now.
@@ -221,14 +236,13 @@ func (s *stream) message(data, slab []byte) (message, []byte, error) {
 		if k.ReplyRequested {
 			s.ask()
 		}
-		return message{lsn: k.ServerWALEnd, at: k.ServerTime, alive: true}, slab, nil
+		return message{lsn: k.ServerWALEnd, alive: true}, slab, nil
 	case pglogrepl.XLogDataByteID:
-		const head = 25 // the kind, the record's place, the end of the WAL, the time
-		if len(data) <= head {
+		if len(data) <= xlogHead {
 			return message{}, slab, errMessage
 		}
 		begin := len(slab)
-		slab = append(slab, data[head:]...)
+		slab = append(slab, data[xlogHead:]...)
 		return message{lsn: pglogrepl.LSN(binary.BigEndian.Uint64(data[1:])), data: slab[begin:len(slab):len(slab)]}, slab, nil
 	default:
 		return message{}, slab, fmt.Errorf("kind %q: %w", data[0], errMessage)

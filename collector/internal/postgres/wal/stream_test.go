@@ -46,11 +46,13 @@ func newSending(t *testing.T) *sending {
 }
 
 // send returns when the message was taken, and so when what was sent before it was looked at.
-func (s *sending) send(kind byte) {
+func (s *sending) send(kind byte) { s.t.Helper(); s.sendMessage([]byte{kind}) }
+
+func (s *sending) sendMessage(message []byte) {
 	s.t.Helper()
-	data := make([]byte, 25, 26) // what is before each message: its kind, two places, a time
+	data := make([]byte, xlogHead)
 	data[0] = pglogrepl.XLogDataByteID
-	text, err := (&pgproto3.CopyData{Data: append(data, kind)}).Encode(nil)
+	text, err := (&pgproto3.CopyData{Data: append(data, message...)}).Encode(nil)
 	if err == nil {
 		_ = s.peer.SetWriteDeadline(time.Now().Add(time.Minute)) // a pipe takes deadlines
 		_, err = s.peer.Write(text)
@@ -97,5 +99,21 @@ func TestALargeTransactionIsHandedOverInChunks(t *testing.T) {
 	}
 	if got := s.next(); len(got) != chunkMessages {
 		t.Errorf("a chunk of %d messages, not of %d", len(got), chunkMessages)
+	}
+}
+
+// TestMessagesForOthersAreLeftWhereTheyCome: anybody may emit some of any size.
+func TestMessagesForOthersAreLeftWhereTheyCome(t *testing.T) {
+	s := newSending(t)
+	emitted := func(prefix string) []byte {
+		return append(append([]byte("M\x01\x00\x00\x00\x00\x00\x00\x00\x01"), prefix...), "\x00\x00\x00\x00\x01x"...)
+	}
+	s.send('B')
+	for _, prefix := range []string{"", "junk", tagPrefix + "x", checkpointPrefix + "x", tagPrefix, checkpointPrefix} {
+		s.sendMessage(emitted(prefix))
+	}
+	s.send('C')
+	if got := s.next(); got != "BMMC" {
+		t.Errorf("chunk %q", got)
 	}
 }
