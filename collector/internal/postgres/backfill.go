@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,9 @@ const (
 	chunkBytes = 1 << 20
 	// busyPause is how long a table that somebody locks is left alone.
 	busyPause = time.Second
+	// Where a chunk can't be read for what may pass, pauses grow up to hinderedPause, and after an hour the table is left out.
+	hinderedPause = time.Minute
+	maxHindered   = 65
 )
 
 func (l limits) chunk() (rows int, bytes int64) {
@@ -84,40 +88,31 @@ func (r *reader) readChunk(ctx context.Context, now snapshot) (*chunk, error) {
 		return nil, nil
 	}
 	var c *chunk
+	var unpolled error
 	err = r.withRelation(ctx, r.db, at.oid, func(rel *relation) (err error) {
 		if rel.parsed.stream != part.Stream {
 			return errMoved
 		}
-		c, err = r.chunkOf(ctx, rel, part)
+		now, err := r.poll(ctx, false) // of the same snapshot as the rows
+		if unpolled = err; err != nil {
+			return err
+		}
+		if c, err = r.rowsOf(ctx, r.db, rel, part); err == nil {
+			c.now = now
+		}
 		return err
 	})
-	switch {
-	case err == nil:
-		return c, nil
-	case errors.Is(err, errBusy):
-		r.snapshots.Postpone(busyPause)
-		return nil, nil
-	case errors.Is(err, errGone), errors.Is(err, errMoved), errors.Is(err, errStranger):
-		return nil, r.leaveOut(ctx, job, refused{says: err.Error()}, false)
+	if err == nil || unpolled != nil || ctx.Err() != nil || r.db.IsClosed() {
+		return c, err
 	}
-	if why := refusal(err); why.says != "" {
-		return nil, r.leaveOut(ctx, job, why, true)
+	switch why, wait := r.obstacle(err); {
+	case wait > 0:
+		r.snapshots.Hindered(why.String(), wait)
+		return nil, nil
+	case why.says != "":
+		return nil, r.leaveOut(ctx, job, why, !errors.Is(err, errGone) && !errors.Is(err, errMoved))
 	}
 	return nil, err
-}
-
-// chunkOf reads in the transaction that withRelation began. The position is of the same snapshot as the rows.
-func (r *reader) chunkOf(ctx context.Context, rel *relation, part *backfill.Part) (*chunk, error) {
-	now, err := r.poll(ctx, false)
-	if err != nil {
-		return nil, err
-	}
-	c, err := r.rowsOf(ctx, r.db, rel, part)
-	if err != nil {
-		return nil, err
-	}
-	c.now = now
-	return c, nil
 }
 
 // rowsOf reads on in a table, as far as a chunk goes.
@@ -138,6 +133,7 @@ func (s *Source) rowsOf(ctx context.Context, db *pgx.Conn, rel *relation, part *
 	if err != nil {
 		return nil, err
 	}
+	s.hindered = 0
 	c.rows, c.done = found, done
 	for _, w := range found {
 		c.bytes += w.size
@@ -167,21 +163,29 @@ func (r refused) Attached() reason.Text {
 	return reason.DoAttachedUnreadable.With(r.says)
 }
 
-// refusal is why the database doesn't let a table be read; it says nothing where it is worth trying again. Classes of codes:
+// passing are the classes of errors that may pass: transactions that are rolled back, want of resources, locks, cancellation, the system.
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
-func refusal(err error) refused {
+var passing = []string{"40", "53", "55", "57", "58"}
+
+// obstacle is what an error in reading a table means, while the session lives: the table is read again after a while, or it is left
+// out, which is said why. It is neither where the error isn't the database's.
+func (s *Source) obstacle(err error) (why refused, wait time.Duration) {
 	var server *pgconn.PgError
-	if !errors.As(err, &server) {
-		return refused{}
+	switch {
+	case errors.Is(err, errBusy):
+		return refused{}, busyPause
+	case errors.Is(err, errGone), errors.Is(err, errMoved), errors.Is(err, errStranger):
+		return refused{says: err.Error()}, 0
+	case !errors.As(err, &server):
+		return refused{}, 0
 	}
-	switch server.Code[:2] {
-	case "42":
-		return refused{server.Message, server.Code == codeInsufficientPrivilege}
-	case "0A", "22", "XX":
-		return refused{says: server.Message}
-	default:
-		return refused{}
+	why = refused{server.Message, server.Code == codeInsufficientPrivilege}
+	if s.hindered == maxHindered || !slices.Contains(passing, server.Code[:2]) {
+		s.hindered = 0
+		return why, 0
 	}
+	s.hindered++
+	return why, min(busyPause<<min(s.hindered-1, 10), hinderedPause)
 }
 
 // add makes the chunk's events, behind the tick's changes, and takes account of it.

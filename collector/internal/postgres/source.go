@@ -44,6 +44,7 @@ type Source struct {
 	readTo   atomic.Int64                  // about the number of the last statement that was read and committed
 	logged   map[string]bool               // gaps; the reader's
 	looked   time.Time                     // when nothing was missing, by the database's clock; maintain's
+	hindered int                           // how often in a row a chunk couldn't be read; whoever reads it counts
 	refused  atomic.Pointer[uncaptured]    // what can't be captured, as the last installation found; nil before
 }
 

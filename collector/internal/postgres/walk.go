@@ -107,10 +107,8 @@ set local row_security = off; set local lock_timeout = '200ms';
 func (s *Source) withRelation(ctx context.Context, db *pgx.Conn, oid uint32, do func(*relation) error) error {
 	rel := &relation{table: table{oid: oid}}
 	name := func() error {
-		err := db.QueryRow(ctx, `select n.nspname, c.relname, c.relkind = 'p', coalesce(pg_relation_filenode(c.oid), 0),
-			case when c.relkind = 'p' then 0 else pg_relation_size(c.oid) / current_setting('block_size')::bigint end, current_setting('server_version_num')::int
-			from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = $1`, oid).Scan(
-			&rel.schema, &rel.name, &rel.partitioned, &rel.filenode, &rel.blocks, &rel.server)
+		err := db.QueryRow(ctx, `select n.nspname, c.relname, c.relkind = 'p' from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = $1`, oid).Scan(
+			&rel.schema, &rel.name, &rel.partitioned)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return errGone
 		}
@@ -122,10 +120,6 @@ func (s *Source) withRelation(ctx context.Context, db *pgx.Conn, oid uint32, do 
 	before := rel.ident()
 	err := func() error {
 		if _, err := db.PgConn().Exec(ctx, walkSettings+"lock table "+before+" in access share mode").ReadAll(); err != nil {
-			var server *pgconn.PgError
-			if errors.As(err, &server) && server.Code == codeLockNotAvailable {
-				return errBusy
-			}
 			return err
 		}
 		if err := name(); err != nil {
@@ -142,6 +136,10 @@ func (s *Source) withRelation(ctx context.Context, db *pgx.Conn, oid uint32, do 
 	if _, end := db.Exec(context.WithoutCancel(ctx), "rollback"); err == nil {
 		err = end
 	}
+	var server *pgconn.PgError
+	if errors.As(err, &server) && server.Code == codeLockNotAvailable { // also of an index
+		return errBusy
+	}
 	return err
 }
 
@@ -154,10 +152,12 @@ func (s *Source) survey(ctx context.Context, db *pgx.Conn, rel *relation) error 
 		return errGone
 	}
 	var database string
-	if err := db.QueryRow(ctx, "select current_database()").Scan(&database); err != nil {
-		return err
+	err := db.QueryRow(ctx, `select current_database(), coalesce(pg_relation_filenode($1), 0),
+		case when $2 then 0 else pg_relation_size($1) / current_setting('block_size')::bigint end, current_setting('server_version_num')::int`,
+		rel.oid, rel.partitioned).Scan(&database, &rel.filenode, &rel.blocks, &rel.server)
+	if err != nil {
+		return fmt.Errorf("look at %s: %w", rel.ident(), err)
 	}
-	var err error
 	if rel.parsed, err = parseShape(s.name, database, rel.shape); err != nil {
 		return err
 	}

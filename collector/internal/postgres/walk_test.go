@@ -1,12 +1,21 @@
 package postgres
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
+	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/testrig"
 	"datawatch/pkg/testrig/postgres"
 )
@@ -134,5 +143,122 @@ func TestWideRowsAreReadAsTheyFit(t *testing.T) {
 	}
 	if rows := r.walked("public.keyed"); len(rows) != 500 {
 		t.Errorf("%d rows of 500 are compared with clean", len(rows))
+	}
+}
+
+// TestCaptureGoesOnWhileASnapshotCant: what keeps a table from being read is no matter of capture's.
+func TestCaptureGoesOnWhileASnapshotCant(t *testing.T) {
+	for name, lock := range map[string]string{
+		"table": `lock table k in access exclusive mode`,
+		"index": `reindex index k_pkey`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, `create table k (id int primary key)`, `insert into k select generate_series(1, 10)`, `create table other (id int primary key)`)
+			r.install()
+			locked, err := r.session().Begin(t.Context())
+			if err == nil {
+				_, err = locked.Exec(t.Context(), lock)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			id := r.ask("shop-db/public.k")
+			stop := r.start()
+			r.awaitJob(id)
+			r.exec(`insert into other values (1)`)
+			r.await(1)
+			if err := locked.Rollback(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if job := r.awaitEnded(id); job.Parts[0].Rows != 10 || job.Parts[0].Problem != "" {
+				t.Errorf("%+v", job.Parts[0])
+			}
+			_ = stop()
+		})
+	}
+	t.Run("files", func(t *testing.T) {
+		r := newRig(t, `create table k (id int)`, `insert into k select generate_series(1, 20000)`, `create table other (id int primary key)`)
+		r.install()
+		database := `alter database ` + pgx.Identifier{r.databaseName()}.Sanitize()
+		r.exec(database + ` set work_mem = '256kB'; ` + database + ` set temp_file_limit = 0`)
+		id := r.ask("shop-db/public.k")
+		r.limits.chunkRows = 20000
+		var told states
+		r.opts.Reporter = &told
+		stop := r.start()
+		r.awaitJob(id)
+		testrig.Eventually(t, time.Minute, func() error {
+			if last := told.last(); !strings.Contains(last, "temporary file size exceeds") {
+				return errors.New(last)
+			}
+			return nil
+		})
+		r.exec(`insert into other values (1)`)
+		r.await(1)
+		_ = stop()
+		r.exec(database + ` reset temp_file_limit`)
+		stop = r.start()
+		if job := r.awaitEnded(id); job.Parts[0].Rows != 20000 || job.Parts[0].Problem != "" {
+			t.Errorf("%+v", job.Parts[0])
+		}
+		_ = stop()
+	})
+}
+
+// awaitJob waits until a snapshot was planned.
+func (r *rig) awaitJob(id string) {
+	r.t.Helper()
+	testrig.Eventually(r.t, 20*time.Second, func() error {
+		if job := r.account().Job(id); job == nil || job.Began.IsZero() {
+			return errors.New("the snapshot has not begun")
+		}
+		return nil
+	})
+}
+
+// states keeps the last state that a source was in, and why.
+type states struct {
+	silent
+	mu   sync.Mutex
+	text string
+}
+
+func (s *states) State(_ source.State, why reason.Text) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text = fmt.Sprint(why)
+}
+
+func (s *states) last() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text
+}
+
+// TestWhatMayPassIsTriedAgain: for about an hour, and what won't pass is left out at once.
+// TestWhatMayPassIsTriedAgain: for about an hour, and what won't pass is left out at once.
+func TestWhatMayPassIsTriedAgain(t *testing.T) {
+	failed := func(code string) error {
+		return fmt.Errorf("read t: %w", &pgconn.PgError{Code: code, Message: "failed"})
+	}
+	s := New("shop-db", Config{}, Options{})
+	for _, code := range []string{"42501", "54000", "22003", "P0001"} {
+		if why, wait := s.obstacle(failed(code)); wait != 0 || why.says == "" {
+			t.Errorf("%s: %v, %v", code, why, wait)
+		}
+	}
+	if why, wait := s.obstacle(io.ErrUnexpectedEOF); wait != 0 || why.says != "" {
+		t.Errorf("the session's end: %v, %v", why, wait)
+	}
+	var all time.Duration
+	for range maxHindered {
+		why, wait := s.obstacle(failed("53100"))
+		if wait < busyPause || wait > hinderedPause || why.says == "" {
+			t.Fatalf("after %v: %v, %v", all, why, wait)
+		}
+		all += wait
+	}
+	if why, wait := s.obstacle(failed("53100")); wait != 0 || why.says == "" || all < 50*time.Minute || all > 70*time.Minute {
+		t.Errorf("after %v: %v, %v", all, why, wait)
 	}
 }

@@ -3,7 +3,7 @@ package postgres
 import (
 	"context"
 	"encoding/json"
-	"errors"
+	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
@@ -92,18 +92,9 @@ func RowKey(columns []event.Column, key []string, row []byte) (json.RawMessage, 
 // Refused is why a table isn't read.
 type Refused = refused
 
-// Refusal is why a table can't be read; it says nothing where it is worth trying again. Busy is that somebody has the table
-// to himself just now.
-func (w *Walker) Refusal(err error) (why Refused, busy bool) {
-	switch {
-	case errors.Is(err, errBusy):
-		return refused{}, true
-	case errors.Is(err, errGone), errors.Is(err, errStranger):
-		return refused{says: err.Error()}, false
-	default:
-		return refusal(err), false
-	}
-}
+// Obstacle is what an error in reading a table means, while the session lives: the table is read again after a while, or it
+// is left out, which is said why. It is neither where the error isn't the database's.
+func (w *Walker) Obstacle(err error) (why Refused, wait time.Duration) { return w.s.obstacle(err) }
 
 // Part is that of a table, by its oid.
 func Part(stream event.Stream, oid uint32, estimate int64, keyless bool) *backfill.Part {

@@ -27,8 +27,8 @@ func (s *Source) TakeSnapshots(requests <-chan source.SnapshotRequest) { s.reque
 const (
 	// stepEvery is how often is looked whether a chunk is due.
 	stepEvery = 20 * time.Millisecond
-	// busyPause is how long a table that somebody locks is left alone.
-	busyPause = time.Second
+	// unseenPause is the longest until a chunk is read again that didn't see what was told.
+	unseenPause = time.Second
 )
 
 var errUnseen = errors.New("a transaction that was told isn't seen yet")
@@ -68,12 +68,12 @@ func (r *reader) step(ctx context.Context) error {
 		r.unseen = 0
 		return err
 	}
-	why, busy := r.walker.Refusal(err)
+	why, wait := r.walker.Obstacle(err)
 	switch {
-	case busy:
-		r.snapshots.Postpone(busyPause)
+	case wait > 0:
+		r.snapshots.Hindered(why.String(), wait)
 	case errors.Is(err, errUnseen):
-		r.snapshots.Postpone(min(stepEvery<<min(r.unseen, 10), busyPause)) // a commit may wait for a standby for long
+		r.snapshots.Postpone(min(stepEvery<<min(r.unseen, 10), unseenPause)) // a commit may wait for a standby for long
 		r.unseen++
 	case why.String() != "":
 		r.leaveOut(job, why)

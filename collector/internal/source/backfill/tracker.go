@@ -100,6 +100,18 @@ func (t *Tracker) Due() bool { return !t.options.Now().Before(t.due) }
 // Postpone has the next chunk wait.
 func (t *Tracker) Postpone(d time.Duration) { t.due = t.options.Now().Add(d) }
 
+// Hindered has the next chunk wait for what keeps the current part from being read, and may pass; why is told, unless it is "".
+func (t *Tracker) Hindered(why string, d time.Duration) {
+	t.Postpone(d)
+	if why == "" {
+		return
+	}
+	j := t.account.Jobs[0]
+	t.options.Log.Warn("a snapshot waits, and tries again", "id", j.ID, "stream", t.current().Stream, "reason", why, "in", d)
+	t.options.Reporter.State(source.Snapshot, reason.Quote(j.String()+": "+why))
+	t.told = time.Time{}
+}
+
 // Planned sets what the snapshot at work is to read.
 func (t *Tracker) Planned(parts []*Part) {
 	j := t.account.Jobs[0]
