@@ -237,7 +237,7 @@ func writeVerified(w io.Writer, r *verify.Result) error {
 		b.WriteString("\n")
 	}
 	if r.More {
-		b.WriteString("and more, which were not looked at again\n")
+		b.WriteString("these say enough: the rest was not compared\n")
 	}
 	what := "rows"
 	if r.Sampled {

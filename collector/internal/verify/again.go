@@ -6,7 +6,7 @@ import (
 )
 
 // lookAgain reads the suspects' rows once more, waits until clean has passed that moment, and keeps those whose row clean
-// held at no time since. A row that changed meanwhile is looked at again.
+// held at no time since. A row that changed meanwhile is looked at again. It returns errEnough where enough differ.
 func (c *comparison) lookAgain(ctx context.Context) error {
 	for round := 0; len(c.suspects) > 0; round++ {
 		before, err := c.present(ctx)
@@ -42,6 +42,9 @@ func (c *comparison) lookAgain(ctx context.Context) error {
 				delete(c.suspects, key)
 			}
 		}
+	}
+	if len(c.result.Differences) >= maxDifferences {
+		return errEnough
 	}
 	return nil
 }

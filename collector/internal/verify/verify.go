@@ -55,7 +55,7 @@ type Result struct {
 	Rows        int64        `json:"rows"` // compared, of the table
 	Sampled     bool         `json:"sampled,omitempty"`
 	Differences []Difference `json:"differences"`
-	// More tells that there are more differences than were looked at.
+	// More tells that the rest wasn't compared: these differences say enough.
 	More bool `json:"more,omitempty"`
 	// Untold are rows of which clean holds no event: they were there before capture, or before what clean holds.
 	Untold int64 `json:"untold"`
@@ -83,8 +83,10 @@ type known struct {
 }
 
 const (
-	// maxSuspects bounds what is looked at again: where more differ, the first say enough.
+	// maxSuspects is how many rows are looked at again at a time.
 	maxSuspects = 1000
+	// maxDifferences ends a comparison, and of rows that clean may know nothing of, these are looked at again.
+	maxDifferences = 1000
 	// maxRounds is how often a row that keeps changing is looked at.
 	maxRounds = 5
 )
@@ -123,21 +125,35 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err := c.On(ctx, c.take); err != nil {
 		return nil, err
 	}
-	if err := c.Table.Walk(ctx, func(rows []event.Raw) error { return c.compare(ctx, rows) }); err != nil {
+	if err := c.compareAll(ctx); errors.Is(err, errEnough) {
+		c.result.More = true
+	} else if err != nil {
 		return nil, err
 	}
+	order := func(a, b Difference) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), bytes.Compare(a.Key, b.Key)) }
+	slices.SortFunc(c.result.Differences, order)
+	// A walk that began anew met some twice.
+	c.result.Differences = slices.CompactFunc(c.result.Differences, func(a, b Difference) bool { return order(a, b) == 0 })
+	return c.result, nil
+}
+
+// compareAll compares what is in the table, and then what is in clean alone.
+func (c *comparison) compareAll(ctx context.Context) error {
+	if err := c.Table.Walk(ctx, func(rows []event.Raw) error { return c.compare(ctx, rows) }); err != nil {
+		return err
+	}
+	var unseen []string
 	for key, k := range c.latest {
 		if !k.seen && c.imageOf(key) != (digest{}) {
-			c.suspect(key)
+			unseen = append(unseen, key)
 		}
 	}
-	if err := c.lookAgain(ctx); err != nil {
-		return nil, err
+	for _, key := range unseen {
+		if err := c.suspect(ctx, key); err != nil {
+			return err
+		}
 	}
-	slices.SortFunc(c.result.Differences, func(a, b Difference) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), bytes.Compare(a.Key, b.Key))
-	})
-	return c.result, nil
+	return c.lookAgain(ctx)
 }
 
 // wanted tells whether a key is in the sample: on both sides the same keys are.
@@ -212,17 +228,13 @@ func (c *comparison) compare(ctx context.Context, rows []event.Raw) error {
 			return err
 		}
 		c.result.Rows++
-		k := c.latest[key]
-		switch {
-		case k != nil && c.imageOf(key) == image:
-			k.seen = true
-		case k == nil && !c.Complete:
-			c.suspect(key) // an event of it may be on its way
-		default:
-			if k != nil {
-				k.seen = true
+		if k := c.latest[key]; k != nil {
+			if k.seen = true; c.imageOf(key) == image {
+				continue
 			}
-			c.suspect(key)
+		}
+		if err := c.suspect(ctx, key); err != nil {
+			return err
 		}
 	}
 	if c.Progress != nil {
@@ -312,18 +324,18 @@ func (c *comparison) digestOf(row json.RawMessage, without []string) (digest, er
 	return digest(sum[:16]), nil
 }
 
-func (c *comparison) suspect(key string) {
-	if c.suspects[key] != nil {
-		return
-	}
-	if !c.Complete && c.latest[key] == nil {
-		if len(c.suspects) >= maxSuspects { // most likely one more that was never told
-			c.result.Untold++
-			return
-		}
-	} else if len(c.suspects) >= maxSuspects {
-		c.result.More = true
-		return
+// suspect has a row looked at again, with others.
+func (c *comparison) suspect(ctx context.Context, key string) error {
+	switch {
+	case c.suspects[key] != nil:
+		return nil
+	case c.latest[key] == nil && !c.Complete && c.result.Untold >= maxDifferences: // most likely one more that was never told
+		c.result.Untold++
+		return nil
 	}
 	c.suspects[key] = &suspect{was: map[digest]bool{c.imageOf(key): true}}
+	if len(c.suspects) < maxSuspects {
+		return nil
+	}
+	return c.lookAgain(ctx)
 }

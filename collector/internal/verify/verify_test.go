@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"datawatch/pkg/event"
@@ -54,6 +55,92 @@ func TestAColumnThatIsDroppedMeanwhileIsNoDifference(t *testing.T) {
 			})
 			if err != nil || len(r.Differences) != c.differences || r.Unsettled != int64(c.unsettled) {
 				t.Errorf("%+v, %v", r, err)
+			}
+		})
+	}
+}
+
+// busy is a table with n rows that all change while they are compared; clean has the changes once they were waited for, but those of
+// the last wrong ones.
+type busy struct {
+	n, wrong int
+	settled  bool
+	told     bool // what is in clean now
+	unknown  bool // clean has no rows of before
+}
+
+func (b *busy) row(i, v int) event.Raw {
+	return event.Raw{Key: fmt.Appendf(nil, `{"id":%d}`, i), Value: fmt.Appendf(nil, `{"id":%d,"v":%d}`, i, v)}
+}
+
+func (b *busy) Walk(_ context.Context, each func([]event.Raw) error) error {
+	for i := range b.n {
+		if err := each([]event.Raw{b.row(i, 2)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *busy) Row(_ context.Context, key json.RawMessage) (*event.Raw, error) {
+	var at struct{ ID int }
+	err := json.Unmarshal(key, &at)
+	row := b.row(at.ID, 2)
+	return &row, err
+}
+
+func (b *busy) options() Options {
+	tell := func(each func(*event.Clean) error, n, v int) error {
+		for i := range n {
+			row := b.row(i, v)
+			if err := each(&event.Clean{ID: fmt.Sprint("s/1.", v), Stream: "s/t", Change: &event.Change{Op: event.Update, Key: row.Key, After: row.Value}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return Options{
+		Stream: "s/t", Table: b, Complete: !b.unknown,
+		Clean: func(_ context.Context, raw *event.Raw) (*event.Clean, error) {
+			return &event.Clean{Stream: "s/t", Change: &event.Change{Op: event.Read, Key: raw.Key, After: raw.Value}}, nil
+		},
+		On: func(_ context.Context, each func(*event.Clean) error) error {
+			switch {
+			case b.settled && !b.told:
+				b.told = true
+				return tell(each, b.n-b.wrong, 2)
+			case b.settled || b.unknown:
+				return nil
+			}
+			return tell(each, b.n, 1)
+		},
+		Settle: func(context.Context) error { b.settled = true; return nil },
+	}
+}
+
+// TestAllThatDiffersIsLookedAtAgain: however many rows change meanwhile, the wrong ones are found among them, and of those that
+// clean doesn't know no more are counted than there are. A thousand differences say enough.
+func TestAllThatDiffersIsLookedAtAgain(t *testing.T) {
+	for _, c := range []struct {
+		name                string
+		table               busy
+		differences, untold int
+		more                bool
+	}{
+		{"few", busy{n: 900, wrong: 1}, 1, 0, false},
+		{"many", busy{n: 5000, wrong: 1}, 1, 0, false},
+		{"all right", busy{n: 5000}, 0, 0, false},
+		{"all wrong", busy{n: 5000, wrong: 5000}, 1000, 0, true},
+		{"of before capture", busy{n: 5000, wrong: 5000, unknown: true}, 0, 5000, false},
+		{"on their way", busy{n: 5000, wrong: 10, unknown: true}, 0, 10, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, err := Run(t.Context(), c.table.options())
+			if err != nil || len(r.Differences) != c.differences || r.Untold != int64(c.untold) || r.More != c.more || r.Unsettled != 0 {
+				t.Fatalf("%d differ, %d untold, %d unsettled, more %v: %v", len(r.Differences), r.Untold, r.Unsettled, r.More, err)
+			}
+			if last := fmt.Sprintf(`{"id":%d}`, c.table.n-1); c.differences == 1 && string(r.Differences[0].Key) != last {
+				t.Errorf("%s differs instead of %s", r.Differences[0].Key, last)
 			}
 		})
 	}
