@@ -45,7 +45,7 @@ func open(c Config, s Source, at place) checker {
 	case s.Kafka != nil:
 		return kafka.New(kafka.Options{Name: s.Name, Config: *s.Kafka, Shard: at.shard, Internal: c.Broker, Reporter: at.reporter, Log: at.log})
 	case s.MongoDB != nil:
-		return mongodb.New(mongodb.Options{Name: s.Name, Config: *s.MongoDB, Reporter: at.reporter, Log: at.log})
+		return mongodb.New(mongodb.Options{Name: s.Name, Config: *s.MongoDB, MaxRecordBytes: int64(c.Broker.MaxRecordBytes), Reporter: at.reporter, Log: at.log})
 	default:
 		panic(fmt.Sprintf("collector: source %s has no kind, which Validate refuses", s.Name))
 	}

@@ -28,7 +28,7 @@ func (s *Source) TakeSnapshots(requests <-chan source.SnapshotRequest) { s.reque
 func (s *Source) newTracker(committed source.Progress) (*backfill.Tracker, error) {
 	return backfill.NewTracker(committed, backfill.Options{
 		Initial: s.config.Snapshot == snapshotInitial, BytesPerSecond: int64(s.config.SnapshotRate),
-		Requests: s.requests, Reporter: s.report, Log: s.log, Now: s.now,
+		MaxRecordBytes: s.maxRecord, Requests: s.requests, Reporter: s.report, Log: s.log, Now: s.now,
 	})
 }
 

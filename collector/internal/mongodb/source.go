@@ -17,8 +17,11 @@ import (
 
 // Options are what a Source works with.
 type Options struct {
-	Name     string
-	Config   Config
+	Name   string
+	Config Config
+	// MaxRecordBytes is the size of the largest record that the broker takes; 0 is 8 MiB.
+	MaxRecordBytes int64
+
 	Reporter source.Reporter
 	Log      *slog.Logger
 }
@@ -27,6 +30,7 @@ type Options struct {
 type Source struct {
 	name      string
 	config    Config
+	maxRecord int64
 	report    source.Reporter
 	log       *slog.Logger
 	selection selection
@@ -55,7 +59,7 @@ func New(o Options) *Source {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Source{
-		name: o.Name, config: o.Config, report: o.Reporter, log: o.Log.With("source", o.Name),
+		name: o.Name, config: o.Config, maxRecord: o.MaxRecordBytes, report: o.Reporter, log: o.Log.With("source", o.Name),
 		selection: newSelection(o.Config), now: time.Now, limits: defaultLimits,
 	}
 }

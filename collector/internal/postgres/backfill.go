@@ -60,7 +60,7 @@ type chunk struct {
 func (s *Source) newTracker(committed source.Progress) (*backfill.Tracker, error) {
 	return backfill.NewTracker(committed, backfill.Options{
 		Initial: s.config.Snapshot == snapshotInitial, BytesPerSecond: int64(s.config.SnapshotRate),
-		Requests: s.requests, Reporter: s.report, Log: s.log, Now: s.now,
+		MaxRecordBytes: s.options.MaxRecordBytes, Requests: s.requests, Reporter: s.report, Log: s.log, Now: s.now,
 	})
 }
 

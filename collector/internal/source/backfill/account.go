@@ -18,8 +18,12 @@ const InitialID = "initial"
 
 const accountVersion = 1
 
-// keptEnded is how many snapshots that ended are remembered, so that whoever asked hears of it.
-const keptEnded = 10
+const (
+	// keptEnded is how many snapshots that ended are remembered, so that whoever asked hears of it.
+	keptEnded = 10
+	// keptProblems is how many parts of theirs are remembered, if the snapshot isn't the latest.
+	keptProblems = 20
+)
 
 // Account is all that is known of a source's snapshots.
 type Account struct {
@@ -29,6 +33,8 @@ type Account struct {
 	// Jobs are the snapshots that are not done; the first is at work.
 	Jobs  []*Job `json:"jobs,omitempty"`
 	Ended []*Job `json:"ended,omitempty"` // the latest last
+	// Whole are the streams that were read whole, by the moment when the latest such snapshot began.
+	Whole map[event.Stream]time.Time `json:"whole,omitempty"`
 }
 
 // Job is one snapshot.
@@ -43,6 +49,8 @@ type Job struct {
 	Partial bool `json:"partial,omitempty"`
 	// Problem says why there is nothing to read.
 	Problem string `json:"problem,omitempty"`
+	// Unlisted are the rows of parts that aren't remembered.
+	Unlisted int64 `json:"unlisted,omitempty"`
 }
 
 // Part is one table or collection of a snapshot, or one of the partitions of a table.
@@ -73,7 +81,50 @@ func Parse(p source.Progress) (*Account, error) {
 	if a.Version != accountVersion {
 		return nil, fmt.Errorf("read the account of snapshots: version %d is unknown: it was written by a newer datawatch", a.Version)
 	}
+	if a.Whole == nil {
+		for _, j := range a.Ended {
+			a.readBy(j)
+		}
+	}
 	return &a, nil
+}
+
+// readBy notes the streams that a snapshot has read whole.
+func (a *Account) readBy(j *Job) {
+	if j.Partial {
+		return
+	}
+	left := map[event.Stream]bool{}
+	for _, p := range j.Parts {
+		left[p.Stream] = left[p.Stream] || p.Problem != ""
+	}
+	for stream, left := range left {
+		if left {
+			continue
+		}
+		if a.Whole == nil {
+			a.Whole = map[event.Stream]time.Time{}
+		}
+		a.Whole[stream] = j.Began
+	}
+}
+
+// forget lets a snapshot that ended go, but for its rows and what some of its parts were left out for.
+func (j *Job) forget() {
+	left := 0
+	j.Parts = slices.DeleteFunc(j.Parts, func(p *Part) bool {
+		if p.Problem != "" {
+			left++
+		}
+		if p.Problem != "" && left <= keptProblems {
+			return false
+		}
+		j.Unlisted += p.Rows
+		return true
+	})
+	if left > keptProblems {
+		j.Problem = fmt.Sprintf("%d more were left out", left-keptProblems)
+	}
 }
 
 // Job finds a snapshot that is waiting, at work or remembered; nil is none.
@@ -96,6 +147,7 @@ func (j *Job) Current() *Part {
 
 // Rows are those that were read, and about how many there are in all.
 func (j *Job) Rows() (read, estimate int64) {
+	read, estimate = j.Unlisted, j.Unlisted
 	for _, p := range j.Parts {
 		read += p.Rows
 		if p.Done {
@@ -145,19 +197,6 @@ func Percent(read, estimate int64) int64 {
 
 // Read tells whether a snapshot has read the whole stream, and began when it had to.
 func (a *Account) Read(stream event.Stream, began func(time.Time) bool) bool {
-	return slices.ContainsFunc(a.Ended, func(j *Job) bool {
-		if j.Partial {
-			return false
-		}
-		some := false
-		for _, p := range j.Parts {
-			if p.Stream == stream {
-				if p.Problem != "" {
-					return false
-				}
-				some = true
-			}
-		}
-		return some && began(j.Began)
-	})
+	at, read := a.Whole[stream]
+	return read && began(at)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"datawatch/collector/internal/source"
@@ -17,6 +18,8 @@ type Options struct {
 	Initial bool
 	// BytesPerSecond is the most that is read; 0 is no limit.
 	BytesPerSecond int64
+	// MaxRecordBytes is the size of the largest record that the broker takes; 0 is 8 MiB.
+	MaxRecordBytes int64
 	// Requests may be nil.
 	Requests <-chan source.SnapshotRequest
 	Reporter source.Reporter
@@ -34,8 +37,13 @@ type Tracker struct {
 	told    time.Time // when progress was last told
 }
 
+// maxProblem is how much of what the source said is remembered.
+const maxProblem = 300
+
 // requestsExpire is how long a request may lie in the control topic: whoever asked waits no longer.
 const requestsExpire = time.Hour
+
+const defaultMaxRecordBytes = 8 << 20
 
 // tellEvery is how often progress is logged and reported.
 const tellEvery = 10 * time.Second
@@ -45,6 +53,9 @@ func NewTracker(p source.Progress, o Options) (*Tracker, error) {
 	account, err := Parse(p)
 	if err != nil {
 		return nil, err
+	}
+	if o.MaxRecordBytes <= 0 {
+		o.MaxRecordBytes = defaultMaxRecordBytes
 	}
 	t := &Tracker{options: o, account: account}
 	if o.Initial && !account.Initial {
@@ -125,6 +136,7 @@ func (t *Tracker) Planned(parts []*Part) {
 	t.options.Log.Info("a snapshot begins", "id", j.ID, "stream", j.Stream, "parts", len(parts))
 	t.dirty = true
 	t.finish(j)
+	t.fit(t.options.MaxRecordBytes / 2)
 	t.tell(true)
 }
 
@@ -143,16 +155,21 @@ func (t *Tracker) Read(rows int, bytes int64, cursor json.RawMessage, done bool)
 		t.options.Log.Info("a snapshot has read a stream", "stream", p.Stream, "rows", p.Rows)
 	}
 	t.finish(t.account.Jobs[0])
+	t.fit(t.options.MaxRecordBytes * 7 / 8)
 	t.tell(false)
 }
 
 // LeaveOut ends the current part with the reason why it can't be read.
 func (t *Tracker) LeaveOut(problem string) {
 	p := t.current()
+	if len(problem) > maxProblem {
+		problem = strings.ToValidUTF8(problem[:maxProblem], "") + "…"
+	}
 	p.Done, p.Problem, p.Cursor = true, problem, nil
 	t.dirty = true
 	t.options.Log.Warn("a snapshot left a stream out", "stream", p.Stream, "reason", problem)
 	t.finish(t.account.Jobs[0])
+	t.fit(t.options.MaxRecordBytes * 7 / 8)
 }
 
 func (t *Tracker) current() *Part { return t.account.Jobs[0].Current() }
@@ -164,6 +181,10 @@ func (t *Tracker) finish(j *Job) {
 	}
 	j.Ended = t.options.Now().UTC()
 	t.account.Jobs = t.account.Jobs[1:]
+	t.account.readBy(j)
+	if n := len(t.account.Ended); n > 0 {
+		t.account.Ended[n-1].forget()
+	}
 	t.account.Ended = append(t.account.Ended, j)
 	if n := len(t.account.Ended); n > keptEnded {
 		t.account.Ended = t.account.Ended[n-keptEnded:]
@@ -173,6 +194,27 @@ func (t *Tracker) finish(j *Job) {
 	if len(t.account.Jobs) == 0 {
 		t.options.Reporter.State(source.Streaming, reason.Text{})
 	}
+}
+
+// fit keeps the account in a record of the broker's: else nothing could be committed any more. What ended is forgotten first; then a
+// snapshot of too many parts is given up.
+func (t *Tracker) fit(most int64) {
+	over := func() bool {
+		text, err := json.Marshal(t.account)
+		return err == nil && int64(len(text)) > most // an error is Progress's to tell
+	}
+	if !over() {
+		return
+	}
+	t.account.Ended = nil
+	if len(t.account.Jobs) == 0 || !over() {
+		return
+	}
+	j := t.account.Jobs[0]
+	j.Unlisted, _ = j.Rows()
+	j.Problem = fmt.Sprintf("%d tables are too many for one snapshot, whose account is a record of %d bytes at most (max_record_bytes): ask for one stream at a time", len(j.Parts), t.options.MaxRecordBytes)
+	j.Parts = nil
+	t.finish(j)
 }
 
 // tell reports and logs how far it is, now and then.

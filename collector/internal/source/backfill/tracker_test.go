@@ -10,6 +10,7 @@ import (
 
 	"datawatch/collector/internal/source"
 	"datawatch/collector/internal/source/backfill"
+	"datawatch/pkg/event"
 	"datawatch/pkg/reason"
 )
 
@@ -163,5 +164,101 @@ func TestHowFarASnapshotIsIsToldEveryTenSeconds(t *testing.T) {
 	want := []string{"snapshot reading shop-db/public.a: 0 of about 100 rows, 0%", "snapshot " + strings.Trim(ten, `"`), "snapshot " + strings.Trim(twenty, `"`), "streaming "}
 	if !slices.Equal(s.states, want) {
 		t.Errorf("states %q", s.states)
+	}
+}
+
+// TestAccountStaysWithinARecord: else nothing could be committed any more. Whatever is forgotten of snapshots that ended, which streams
+// were read whole is known; and a snapshot of too many tables says so, and isn't in the way of the next one.
+func TestAccountStaysWithinARecord(t *testing.T) {
+	const most = 64 << 10
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	requests := make(chan source.SnapshotRequest, 100)
+	tr, err := backfill.NewTracker(nil, backfill.Options{
+		MaxRecordBytes: most, Requests: requests, Reporter: quiet{}, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	account := new(backfill.Account)
+	commit := func() {
+		t.Helper()
+		p := progress(t, tr)
+		if n := len(p[backfill.Entry]); n > most {
+			t.Fatalf("an account of %d bytes", n)
+		}
+		if account, err = backfill.Parse(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	parts := func(n int) (parts []*backfill.Part) {
+		for i := range n {
+			parts = append(parts, &backfill.Part{Stream: event.StreamOf("core-banking", fmt.Sprintf("accounting.ledger_entries_%05d", i)), Place: "1234567", Estimate: 1234567})
+		}
+		return parts
+	}
+	read := func(id string, n int, problem string) {
+		t.Helper()
+		requests <- source.SnapshotRequest{ID: id, At: now}
+		if j := tr.Job(); j == nil || j.ID != id {
+			t.Fatalf("%s isn't at work, but %+v", id, j)
+		}
+		tr.Planned(parts(n))
+		commit()
+		for i := 0; tr.Job() != nil; i++ {
+			if i == 0 || problem == "" {
+				tr.Read(1000, 1_000_000, nil, true)
+			} else {
+				tr.LeaveOut(problem)
+			}
+			commit()
+		}
+	}
+	read("first", 150, "")
+	for i := range 12 {
+		read(fmt.Sprint("later-", i), 100, strings.Repeat("no ", 10))
+	}
+	read("none", 100, strings.Repeat("é", 1<<20))
+	if always := func(time.Time) bool { return true }; !account.Read("core-banking/accounting.ledger_entries_00149", always) {
+		t.Error("that the first one read a stream was forgotten")
+	}
+	read("huge", 5000, "")
+	job := account.Job("huge")
+	if job == nil || job.Ended.IsZero() || len(job.Problems()) != 1 || !strings.Contains(job.Problem, "5000 tables are too many") {
+		t.Errorf("%+v", job)
+	}
+	read("last", 3, "")
+	if rows, _ := account.Job("last").Rows(); rows != 3000 {
+		t.Errorf("%d rows", rows)
+	}
+}
+
+// TestWhatASnapshotReadIsCountedThoughItsPartsAreForgotten: a later one comes to its end.
+func TestWhatASnapshotReadIsCountedThoughItsPartsAreForgotten(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	tr := tracker(t, nil, &now, source.SnapshotRequest{ID: "one", At: now, Next: 1})
+	for range 2 {
+		tr.Job()
+		var parts []*backfill.Part
+		for i := range 30 {
+			parts = append(parts, &backfill.Part{Stream: event.StreamOf("shop-db", fmt.Sprint("public.t", i))})
+		}
+		tr.Planned(parts)
+		for range 5 {
+			tr.Read(10, 100, nil, true)
+		}
+		for range 25 {
+			tr.LeaveOut("permission denied")
+		}
+	}
+	account, err := backfill.Parse(progress(t, tr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, last := account.Ended[0], account.Ended[1]
+	if rows, of := first.Rows(); rows != 50 || of != 50 || len(first.Parts) != 20 || len(first.Problems()) != 21 || first.Problem != "5 more were left out" {
+		t.Errorf("%d rows of %d, %q", rows, of, first.Problems())
+	}
+	if len(last.Parts) != 30 || len(last.Problems()) != 25 {
+		t.Errorf("of the latest, %d parts are left, and %d problems", len(last.Parts), len(last.Problems()))
 	}
 }
