@@ -331,3 +331,12 @@ func TestAnAlteredTableBreaksNothing(t *testing.T) {
 		`public.u insert {"id":4} after {"id":4,"p":{"a":4,"c":5},"w":1}`,
 	)
 }
+
+// TestATruncateLeavesUnloggedPartitionsOut: they aren't in the WAL, and none of their rows was told.
+func TestATruncateLeavesUnloggedPartitionsOut(t *testing.T) {
+	r := newRig(t, `create table p (id int primary key) partition by range (id)`, `create table p_1 partition of p for values from (0) to (10)`,
+		`create table p_2 partition of p for values from (10) to (20)`, `create unlogged table p_3 partition of p for values from (20) to (30)`)
+	r.install()
+	r.exec(`insert into p values (1), (21); truncate p; truncate p_1`)
+	expect(t, r.wait(3), `public.p insert {"id":1} after {"id":1}`, `public.p truncate -`, `public.p gap partition_changed`)
+}

@@ -6,6 +6,7 @@ with recursive tree(oid, made) as (
   union all
   select i.inhrelid, i.xmin::text::bigint from tree join pg_inherits i on i.inhparent = tree.oid
   where to_jsonb(i) ->> 'inhdetachpending' is distinct from 'true'
+    and exists (select from pg_class l where l.oid = i.inhrelid and l.relpersistence = 'p') -- an unlogged one isn't in the WAL
 )
 select tree.oid from tree join pg_class c on c.oid = tree.oid
 where c.relkind = 'r' and (tree.oid = any ($3) or ((tree.made - $2::bigint) & 4294967295) not between 1 and 2147483647)
