@@ -15,7 +15,7 @@ import (
 const (
 	codeInUse     = "55006" // the slot is read by another session
 	codeLocked    = "55P03" // lock_timeout
-	codeNoFile    = "58P01" // WAL was removed
+	codeNoFile    = "58P01" // a file isn't there
 	codeLimit     = "54000" // a text is larger than PostgreSQL can make
 	codeInternal  = "XX000"
 	codeUndefined = "42704" // a publication isn't there
@@ -36,7 +36,14 @@ func (e *streamError) Unwrap() error { return e.err }
 // wasn't there, or published other columns of a table than the other one. An invalidated slot says so itself.
 func undecodable(err error) bool {
 	var stream *streamError
-	return errors.As(err, &stream) && hasCode(err, codeNoFile, codeUndefined, codeRefused)
+	return errors.As(err, &stream) && (hasCode(err, codeUndefined, codeRefused) || removed(err))
+}
+
+// removed tells whether WAL isn't there any more that the slot needs. Other files that the server doesn't find have the same code, and
+// messages may be in any language.
+func removed(err error) bool {
+	var server *pgconn.PgError
+	return errors.As(err, &server) && server.Code == codeNoFile && slices.Contains([]string{"WalSndSegmentOpen", "CheckXLogRemoved"}, server.Routine)
 }
 
 // unsendable tells whether a row's text, or all of it, is larger than the server can make (a bytea of 512 MB is twice as long), or isn't
