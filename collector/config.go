@@ -50,23 +50,22 @@ func (s *Section) Validate(p *config.Problems) {
 	if len(s.Sources) == 0 {
 		p.Add("sources", "missing", "at least one system to capture")
 	}
-	names, outboxes := map[string]bool{}, map[string]string{}
+	names := map[string]bool{}
 	for i, source := range s.Sources {
 		if names[source.Name] && source.Name != "" {
 			p.Add(fmt.Sprintf("sources[%d].name", i), fmt.Sprintf("%q is taken by another source", source.Name), "a name of its own: streams are named for it")
 		}
 		names[source.Name] = true
-		if source.Postgres == nil {
-			continue
-		}
-		if outbox := source.Postgres.OutboxOf(); outbox != "" {
-			if other, taken := outboxes[outbox]; taken {
-				p.Add(fmt.Sprintf("sources[%d].postgres.dsn", i), fmt.Sprintf("%s is the database of the source %q too, and has one outbox", outbox, other), "one source, with the tables of both; or capture: wal")
+		for _, other := range s.Sources[:i] {
+			if source.hasOutbox() && other.hasOutbox() && postgres.SameDatabase(source.Postgres.DSN, other.Postgres.DSN) {
+				p.Add(fmt.Sprintf("sources[%d].postgres.dsn", i), fmt.Sprintf("it is the database of the source %q too, and has one outbox", other.Name), "one source, with the tables of both; or capture: wal")
 			}
-			outboxes[outbox] = source.Name
 		}
 	}
 }
+
+// hasOutbox tells whether triggers in the source's database write what it captures.
+func (s *Source) hasOutbox() bool { return s.Postgres != nil && !s.Postgres.CapturesWAL() }
 
 // Validate checks the name and that there is one kind.
 func (s *Source) Validate(p *config.Problems) {

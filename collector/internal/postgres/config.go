@@ -2,9 +2,7 @@ package postgres
 
 import (
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -92,15 +90,6 @@ func (c *Config) Validate(p *config.Problems) {
 	if c.Outbox.MaxAge.Std() < 10*time.Minute {
 		p.Add("outbox.max_age", fmt.Sprintf("%s is too short", c.Outbox.MaxAge), "10m or more; 24h is usual")
 	}
-}
-
-// OutboxOf is the address of the database that has the source's outbox, as host:port/database; "" where it has none.
-func (c *Config) OutboxOf() string {
-	at, err := pgx.ParseConfig(c.DSN.Reveal())
-	if err != nil || c.DSN == "" || c.Capture != captureTriggers {
-		return ""
-	}
-	return fmt.Sprintf("%s/%s", net.JoinHostPort(strings.ToLower(at.Host), strconv.Itoa(int(at.Port))), at.Database)
 }
 
 func validateDSN(p *config.Problems, key string, dsn config.Secret, required bool) {
