@@ -301,12 +301,12 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 	}
 	function := cmp.Or(t.function, t.freshFunction)
 	body := s.captureBody(t)
-	if body != t.functionBody {
-		if !strings.Contains(t.functionBody, numberSQL) {
+	if t.outdated(body) {
+		if !t.numbered {
 			add(lockNone, "select "+numberSQL+"; -- without which nothing could be captured: it comes with the schema")
 		}
 		add(lockNone, fmt.Sprintf("insert into datawatch.shapes (id, shape) values (%d, %s) on conflict (id) do nothing;", t.shapeID, quote(string(t.shape))))
-		if was := shapeOf(t.functionBody); was != "" && was != strconv.FormatInt(t.shapeID, 10) {
+		if was := shapeOf(t.functionHead); was != "" && was != strconv.FormatInt(t.shapeID, 10) {
 			add(lockNone, fmt.Sprintf("select datawatch.tell_moved(%s, %d, %d);", was, t.shapeID, t.oid))
 		}
 		var pinned settings

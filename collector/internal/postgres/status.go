@@ -71,7 +71,7 @@ func (s *Source) status(ctx context.Context, db querier) (*Status, error) {
 		t.print(state.followed() && sendableShape(t.shape))
 		one := TableStatus{
 			Table: t.ident(), Stream: parsed.stream, Key: parsed.key, Disabled: t.disabled,
-			Outdated: t.function != "" && t.functionBody != s.captureBody(t),
+			Outdated: t.function != "" && t.outdated(s.captureBody(t)),
 		}
 		for _, name := range t.triggerNames() {
 			if !t.disabled && !slices.Contains(t.triggers, name) {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/md5"
+	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
 	"encoding/json"
@@ -34,7 +35,7 @@ func wordsSQL(source string) string {
 	return strings.ReplaceAll(strings.TrimSpace(wordsTemplate), "{{source}}", source)
 }
 
-var tablesSQL = strings.ReplaceAll(tablesTemplate, "{{tracked}}", trackedSQL)
+var tablesSQL = strings.NewReplacer("{{tracked}}", trackedSQL, "{{number}}", numberSQL).Replace(tablesTemplate)
 
 //go:embed sql/describe.sql
 var describeSQL string
@@ -54,8 +55,10 @@ type table struct {
 	triggers      []string // ours that are there and enabled
 	disabled      bool     // one of ours is disabled
 	function      string   // that our triggers call, "" where there are none
-	functionBody  string
-	shapeID       int64 // as it is now
+	functionHead  string   // where it begins
+	functionHash  string   // SHA-256 of its text, hexadecimal
+	numbered      bool     // it numbers statements by their place
+	shapeID       int64    // as it is now
 	shape         []byte
 	drop          []string
 	sent          bool   // its rows are captured in PostgreSQL's binary form
@@ -65,6 +68,11 @@ type table struct {
 	row   func(relation string) string // SQL for a row as JSON
 	sure  string                       // SQL that tells whether row calls nobody's function
 	named bool                         // row names columns
+}
+
+// outdated tells whether the table's function isn't the one that has that text.
+func (t *table) outdated(body string) bool {
+	return t.functionHash != fmt.Sprintf("%x", sha256.Sum256([]byte(body)))
 }
 
 func (t *table) ident() string { return pgx.Identifier{t.schema, t.name}.Sanitize() }
@@ -78,7 +86,7 @@ func (s *Source) tables(ctx context.Context, db querier) (selected, deselected [
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*table, error) {
 		t := new(table)
-		return t, row.Scan(&t.oid, &t.schema, &t.name, &t.rootSchema, &t.rootName, &t.parted, &t.root, &t.leaf, &t.tracked, &t.owned, &t.overForeign, &t.triggers, &t.disabled, &t.function, &t.functionBody)
+		return t, row.Scan(&t.oid, &t.schema, &t.name, &t.rootSchema, &t.rootName, &t.parted, &t.root, &t.leaf, &t.tracked, &t.owned, &t.overForeign, &t.triggers, &t.disabled, &t.function, &t.functionHead, &t.functionHash, &t.numbered)
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("list tables: %w", err)

@@ -11,7 +11,7 @@ select c.oid, n.nspname, c.relname, coalesce(rn.nspname, n.nspname), coalesce(r.
        array(select t.tgname::text from pg_trigger t join pg_proc p on p.oid = t.tgfoid where t.tgrelid = c.oid and p.pronamespace = to_regnamespace('datawatch')
          and (p.proname = 'truncated') = (t.tgname = '_datawatch_truncated') and t.tgenabled in ('O', 'A') order by 1),
        exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgfoid in (select p.oid from pg_proc p where p.pronamespace = to_regnamespace('datawatch')) and t.tgenabled in ('D', 'R')),
-       coalesce(f.function, ''), coalesce(f.prosrc, '')
+       coalesce(f.function, ''), coalesce(left(f.prosrc, 1000), ''), coalesce(encode(sha256(textsend(f.prosrc)), 'hex'), ''), coalesce(strpos(f.prosrc, '{{number}}') > 0, false)
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 left join pg_class r on r.oid = pg_partition_root(c.oid)
