@@ -30,16 +30,17 @@ func (r *reader) settle(ctx context.Context, rel *relation) error {
 	if old && before.same(t) {
 		return nil
 	}
+	advance := r.tx.lsn < r.inAdvance // the names are those of later
 	var others []uint32
 	for id, known := range r.known {
 		if id != rel.id && known.same(t) && !known.sameTree(t) {
 			others = append(others, id)
 		}
 	}
-	if old {
+	if old && !advance {
 		r.ended(before, leftRename)
 	}
-	if len(others) > 0 {
+	if len(others) > 0 && !advance {
 		why := leftDrop
 		var there bool
 		if err := r.catalog.db.QueryRow(ctx, "select exists (select from pg_class where oid = any ($1))", others).Scan(&there); err != nil {
@@ -79,6 +80,10 @@ func (r *reader) compare() {
 			delete(r.relations, id)
 		}
 	}
+	if now.types != r.types { // which the stream doesn't tell
+		clear(r.relations)
+	}
+	r.types, r.inAdvance = now.types, 0
 	r.left(&now)
 	r.came(&now)
 	r.forget(&now)
@@ -112,13 +117,17 @@ func (r *reader) overlook(now *look) knownTables {
 
 // left tells of rows that went with their tables and partitions. Those of one that isn't selected any more stay.
 func (r *reader) left(now *look) {
-	ended := map[event.Stream]bool{}
+	ended, told := map[event.Stream]bool{}, map[event.Stream]bool{}
 	for _, id := range slices.Sorted(maps.Keys(r.known)) {
 		t := r.known[id]
 		why, went := now.whyLeft(id, t)
 		switch stream := r.streamOf(t); {
 		case !went || ended[stream]:
 		case t.Root && (why == "" || r.remains(now, t)):
+			if told[stream] {
+				continue
+			}
+			told[stream] = true
 			r.gap(stream, event.Gap{From: now.since.UTC(), To: now.at.UTC(), Cause: causePartition}.Advising(reason.DoPartitionDetached.With()))
 		case why != "":
 			ended[stream] = true

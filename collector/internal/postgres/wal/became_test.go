@@ -196,3 +196,31 @@ func TestLooksThatWaitAreToldAsOne(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestRowsOfAPartitionThatNobodyKnewAreAGap: it was made, filled, and dropped or detached while nobody read. Its own name isn't selected.
+func TestRowsOfAPartitionThatNobodyKnewAreAGap(t *testing.T) {
+	for _, went := range []string{`drop table p_9`, `alter table p detach partition p_9`} {
+		t.Run(went, func(t *testing.T) {
+			r := newRig(t, `create table p (id int primary key) partition by range (id)`, `create table p_1 partition of p for values from (0) to (10)`)
+			r.config.Tables = []string{"public.p"}
+			stop := r.start()
+			_ = stop()
+			r.exec(`create table p_9 partition of p for values from (90) to (100); insert into p values (95)`)
+			r.exec(`insert into p values (96); ` + went + `; insert into p values (1)`)
+			expect(t, r.wait(2), `public.p gap partition_changed`, `public.p insert {"id":1} after {"id":1}`)
+		})
+	}
+}
+
+// TestWhatATableWasAttachedToHearsNothingOfBefore: what was written to it by itself is told so, also where it is read when it is a partition.
+func TestWhatATableWasAttachedToHearsNothingOfBefore(t *testing.T) {
+	r := newRig(t, `create table p (id int primary key) partition by range (id)`, `create table p_1 partition of p for values from (0) to (10)`, `create table alone (id int primary key)`)
+	stop := r.start()
+	_ = stop()
+	r.exec(`insert into alone values (90), (91)`)
+	r.exec(`delete from alone where id = 90`)
+	r.exec(`alter table p attach partition alone for values from (90) to (100)`)
+	expect(t, r.wait(5), `public.alone insert {"id":90} after {"id":90}`, `public.alone insert {"id":91} after {"id":91}`,
+		`public.alone delete {"id":90} before {"id":90} incomplete {"before":"unavailable"}`, `public.alone truncate - reason attach`,
+		`public.p read {"id":91} after {"id":91}`)
+}

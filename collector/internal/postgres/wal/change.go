@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"sync/atomic"
 
@@ -34,12 +35,22 @@ func (r *reader) takeRow(ctx context.Context, m *message) error {
 	if err != nil {
 		return err
 	}
+	if rel.stray {
+		return nil
+	}
 	if int64(len(m.data)) > 2*r.options.MaxRecordBytes { // both images may be in it
 		r.overtakes(rel, nil)
 		r.tooLarge(rel, reason.DoRowTooLarge.With())
 		return nil
 	}
-	im, err := rel.readImages(r.name, &r.row)
+	im, err := rel.images(&r.row)
+	if errors.Is(err, errLiteral) { // its type may have been altered since it was looked at
+		delete(r.relations, rel.id)
+		if rel, err = r.relation(ctx, rel.id); err != nil {
+			return err
+		}
+		im, err = rel.readImages(r.name, &r.row)
+	}
 	if err == nil {
 		var changes []change
 		if changes, err = rel.changes(&r.row, im); err == nil {
@@ -106,6 +117,9 @@ func (r *reader) takeTruncate(ctx context.Context, m *pglogrepl.TruncateMessage)
 		rel, err := r.relation(ctx, id)
 		if err != nil {
 			return err
+		}
+		if rel.stray {
+			continue
 		}
 		if of[rel.stream] == nil {
 			streams, of[rel.stream] = append(streams, rel.stream), rel

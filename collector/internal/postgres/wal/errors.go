@@ -20,10 +20,7 @@ const (
 	codeInternal  = "XX000"
 	codeUndefined = "42704" // a publication isn't there
 	codeRefused   = "0A000" // of two publications with a table, one leaves columns out
-
-	// A text that isn't one in the client's encoding, or not in the database's own.
-	codeUntranslatable = "22P05"
-	codeNotInEncoding  = "22021"
+	classData     = "22"    // of codes: a value can't be printed, as text that isn't UTF-8 or isn't in its encoding
 )
 
 // streamError is one that the server ended the stream with.
@@ -46,11 +43,11 @@ func removed(err error) bool {
 	return errors.As(err, &server) && server.Code == codeNoFile && slices.Contains([]string{"WalSndSegmentOpen", "CheckXLogRemoved"}, server.Routine)
 }
 
-// unsendable tells whether a row's text, or all of it, is larger than the server can make (a bytea of 512 MB is twice as long), or isn't
-// text as we take it.
+// unsendable tells whether a row's text, or all of it, is larger than the server can make (a bytea of 512 MB is twice as long), or can't be
+// printed.
 func unsendable(err error) bool {
 	var server *pgconn.PgError
-	return errors.As(err, &server) && (slices.Contains([]string{codeLimit, codeUntranslatable, codeNotInEncoding}, server.Code) ||
+	return errors.As(err, &server) && (server.Code == codeLimit || strings.HasPrefix(server.Code, classData) ||
 		server.Code == codeInternal && strings.HasPrefix(server.Message, "invalid memory alloc request size"))
 }
 

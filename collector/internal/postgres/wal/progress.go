@@ -73,6 +73,8 @@ type knownTable struct {
 	Table  string `json:"table"`
 	Root   bool   `json:"root,omitempty"` // the relation is a partition of it, or it itself
 	Tree   uint32 `json:"tree,omitempty"` // the root's oid; 0 where it is none, or an earlier program noted it
+	// Key is the primary key where old rows come whole, its columns in JSON: a name that isn't in the catalog any more when they are read.
+	Key string `json:"key,omitempty"`
 	// Early: the stream told of it, and nothing was compared yet with a look that sees it.
 	Early bool `json:"early,omitempty"`
 }
@@ -102,14 +104,17 @@ type tablesEntry struct {
 	Tables    knownTables `json:"tables"`
 	Published memberships `json:"published,omitempty"` // not of earlier programs
 	Counted   counted     `json:"counted,omitzero"`
+	// InAdvance is where the WAL ended when the tables were listed, where nothing was read yet.
+	InAdvance pglogrepl.LSN `json:"in_advance,omitzero"`
 }
 
 // stored is all progress that was committed.
 type stored struct {
-	read    *progress // nil where there is none
-	tables  knownTables
-	rows    memberships
-	counted counted
+	read      *progress // nil where there is none
+	tables    knownTables
+	rows      memberships
+	counted   counted
+	inAdvance pglogrepl.LSN
 	// other is where capture by triggers ended.
 	otherEpoch event.Epoch
 	otherAt    time.Time
@@ -122,7 +127,7 @@ func parseProgress(p source.Progress) (stored, error) {
 		if err := json.Unmarshal(text, &t); err != nil {
 			return s, fmt.Errorf("read progress: %w", err)
 		}
-		s.tables, s.rows, s.counted = t.Tables, t.Published, t.Counted
+		s.tables, s.rows, s.counted, s.inAdvance = t.Tables, t.Published, t.Counted, t.InAdvance
 	}
 	text := p[entryRead]
 	if len(text) == 0 {

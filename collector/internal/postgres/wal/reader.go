@@ -50,7 +50,10 @@ type reader struct {
 	counted   counted
 	relations map[uint32]*relation
 	named     map[uint32]*pglogrepl.RelationMessage // tables that the stream told of, and nothing was asked about yet
+	types     string                                // as in the last look that was compared
 	there     knownTables                           // tables that the last look saw
+	strays    map[uint32]bool                       // that were told
+	inAdvance pglogrepl.LSN                         // known is what there was at this place
 	early     map[uint32]uint64                     // tables that the stream told to be others than they were known, by the transactions that did
 
 	walker    *postgres.Walker
@@ -391,7 +394,19 @@ func (r *reader) relation(ctx context.Context, id uint32) (*relation, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.settle(ctx, found); err != nil {
+	if before == nil && found.tree == 0 && !r.config.Selects(found.schema, found.name) {
+		if found.stray, err = r.catalog.stray(ctx, id, r.names); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case !found.stray:
+		err = r.settle(ctx, found)
+	case !r.strays[id]:
+		r.strays[id] = true
+		r.strayed(found)
+	}
+	if err != nil {
 		return nil, err
 	}
 	r.relations[id] = found

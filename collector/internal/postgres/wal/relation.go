@@ -39,6 +39,7 @@ type relation struct {
 	keyless                             bool
 	tree                                uint32 // the oid of the partition tree's root
 	gone                                bool   // it isn't in the catalog
+	stray                               bool   // it was a partition, and nobody knows of which tree
 }
 
 type column struct {
@@ -75,6 +76,13 @@ func (c *catalog) relation(ctx context.Context, m *pglogrepl.RelationMessage, be
 		r.streamSchema, r.streamTable, r.tree = before.Schema, before.Table, before.Tree
 	default:
 		r.streamSchema, r.streamTable, r.tree = m.Namespace, m.RelationName, 0
+	}
+	if before != nil && before.Key != "" {
+		var key []string
+		if err := json.Unmarshal([]byte(before.Key), &key); err != nil {
+			return nil, fmt.Errorf("the key of %s.%s: %w", r.schema, r.name, err)
+		}
+		candidates = append(candidates, key)
 	}
 	r.key = r.chooseKey(candidates, m.ReplicaIdentity)
 	return r, r.complete(c.source)

@@ -130,7 +130,8 @@ func (s *Source) follow(ctx context.Context, r *reader, db *pgx.Conn, from store
 	}
 	r.catalog, r.stream = &catalog{source: s.name, database: w.server.database, db: db}, st
 	r.near, r.looks, r.out = new(nearXID), make(chan *look, 1), make(chan *batch)
-	r.relations, r.named, r.early = map[uint32]*relation{}, map[uint32]*pglogrepl.RelationMessage{}, map[uint32]uint64{}
+	r.relations, r.named = map[uint32]*relation{}, map[uint32]*pglogrepl.RelationMessage{}
+	r.early, r.strays = map[uint32]uint64{}, map[uint32]bool{}
 	r.batch, r.beaten = &batch{}, time.Now()
 	watching, err := s.connectReader(ctx)
 	if err != nil {
@@ -168,9 +169,9 @@ func (s *Source) open(ctx context.Context, r *reader, watch *watcher, from store
 	if err != nil {
 		return err
 	}
-	r.p, r.known, r.rows, r.counted = p, from.tables, from.rows, from.counted
+	r.p, r.known, r.rows, r.counted, r.inAdvance = p, from.tables, from.rows, from.counted, from.inAdvance
 	if anew {
-		r.p.Right = first.right()
+		r.p.Right, r.inAdvance = first.right(), first.lsn
 		r.takeTables(first)
 		if missing != nil {
 			for _, stream := range r.streams() {

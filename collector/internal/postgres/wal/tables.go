@@ -23,6 +23,7 @@ type table struct {
 	rootSchema, rootName string
 	permanent            bool
 	identity             string // pg_class.relreplident
+	key                  string // of one whose old rows are whole, the primary key's columns in JSON
 	updates              bool   // an UPDATE could be published
 	primary              bool   // has a primary key that isn't deferrable
 	inAll, inInserts     bool   // the publications that it is in
@@ -36,7 +37,7 @@ func (t *table) partition() bool { return t.root != t.oid }
 
 // known is the stream that the table is of.
 func (t *table) known() knownTable {
-	k := knownTable{Schema: t.rootSchema, Table: t.rootName, Root: t.partition()}
+	k := knownTable{Schema: t.rootSchema, Table: t.rootName, Root: t.partition(), Key: t.key}
 	if k.Root {
 		k.Tree = t.root
 	}
@@ -56,7 +57,7 @@ func (s *Source) listTables(ctx context.Context, db *pgx.Conn, version int) (all
 	}
 	all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*table, error) {
 		t := new(table)
-		err := row.Scan(&t.oid, &t.schema, &t.name, &t.partitioned, &t.root, &t.rootSchema, &t.rootName, &t.permanent, &t.identity,
+		err := row.Scan(&t.oid, &t.schema, &t.name, &t.partitioned, &t.root, &t.rootSchema, &t.rootName, &t.permanent, &t.identity, &t.key,
 			&t.updates, &t.primary, &t.rows[0], &t.sound[0], &t.rows[1], &t.sound[1], &t.rows[2])
 		t.inAll, t.inInserts = t.rows[0] != "", t.rows[1] != ""
 		return t, err

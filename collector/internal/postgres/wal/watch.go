@@ -35,6 +35,7 @@ type look struct {
 	since, at  time.Time     // the look before, and this one
 	tables     knownTables
 	there      knownTables // relations that exist, captured or not
+	types      string      // changes with what composite types are made of
 	seen       knownTables // what looks before it found, with which nothing was compared
 	fresh      map[uint32]freshTable
 	uncaptured []uncaptured
@@ -283,6 +284,9 @@ func (w *watcher) look(ctx context.Context) (*look, error) {
 	if err := w.countUncaptured(ctx, now, all); err != nil {
 		return nil, err
 	}
+	if err := w.db.QueryRow(ctx, compositesSQL).Scan(&now.types); err != nil {
+		return nil, fmt.Errorf("look at the types: %w", err)
+	}
 	// Behind the queries: whoever has read to here has read all that they could see.
 	var lsn string
 	if err := w.db.QueryRow(ctx, "select pg_current_wal_insert_lsn()::text").Scan(&lsn); err != nil {
@@ -291,6 +295,9 @@ func (w *watcher) look(ctx context.Context) (*look, error) {
 	now.lsn, err = pglogrepl.ParseLSN(lsn)
 	return now, err
 }
+
+const compositesSQL = `select coalesce(md5(string_agg(concat_ws('.', a.attrelid, a.attnum, a.xmin), ' ' order by a.attrelid, a.attnum)), '')
+from pg_attribute a join pg_class c on c.oid = a.attrelid where c.relkind = 'c'`
 
 // moved tells whether a table that was captured was attached or detached since, be it back to where it was.
 func (w *watcher) moved(t *table, known knownTable) bool {

@@ -1,5 +1,5 @@
 -- Tables that could be captured, partitions too: whose partition tree each belongs to, whether an UPDATE of it could be
--- published (its replica identity is there, and can be sent), and in which of the publications $1 and $2 it is: by which rows of
+-- published (its replica identity is there, and can be sent), the primary key where old rows come whole, and in which of the publications $1 and $2 it is: by which rows of
 -- the catalog, whose oid or xmin is another one after whatever was done to them, and whether all of it is published, without a row
 -- filter or a list of columns; and by which rows a partition is in its tree. $3: the server publishes stored generated columns.
 with published as (
@@ -10,6 +10,9 @@ with published as (
 )
 select c.oid, n.nspname, c.relname, c.relkind = 'p', coalesce(r.oid, c.oid), coalesce(rn.nspname, n.nspname), coalesce(r.relname, c.relname),
        c.relpersistence = 'p', c.relreplident::text,
+       coalesce((select jsonb_agg(a.attname order by u.place)::text
+         from pg_index i cross join unnest(i.indkey[0:i.indnkeyatts - 1]) with ordinality u(attnum, place) join pg_attribute a on a.attrelid = i.indrelid and a.attnum = u.attnum
+         where i.indrelid = coalesce(r.oid, c.oid) and i.indisprimary and i.indisvalid and i.indimmediate and c.relreplident = 'f'), ''),
        {{updates}},
        exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary and i.indisvalid and i.indimmediate),
        coalesce(whole.rows, ''), coalesce(whole.sound, false), coalesce(inserts.rows, ''), coalesce(inserts.sound, false),
