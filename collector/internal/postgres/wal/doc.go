@@ -15,10 +15,10 @@
 // look at which all was right, which progress has, until then. A publication that a stranger owns is refused: he could alter it at
 // any time.
 //
-// Where a table loses its replica identity (DROP CONSTRAINT of a primary key, ATTACH of a partition that has none), an event trigger
-// takes it out of the publication of updates in the same transaction; where the installer may have none, which takes a superuser,
+// Where a table loses its replica identity (DROP CONSTRAINT of a primary key, or of the type of its column, ATTACH of a partition that has
+// none), event triggers take it out of the publication of updates in the same transaction; where the installer may have none, which takes a superuser,
 // the table can't be updated until the collector has seen it. So can't one whose tree somebody else has locked then, which holds up
-// no other. The trigger's function is in a schema of its own, datawatch_wal. The
+// no other. The triggers' function is in a schema of its own, datawatch_wal. The
 // time until the collector has seen that a replica identity went, or came, is a gap.
 //
 // Partitions are published as themselves, not under their root (publish_via_partition_root): under it, TRUNCATE of a single
@@ -56,7 +56,7 @@
 //
 // pgoutput sends the text of each value; package wal prints it as to_json does in a trigger. The stream tells a table's
 // columns and types as they were; what a type is made of (a composite's attributes, a domain's base) comes from the catalog
-// as it is now. A value that doesn't fit its type any more is its text. Types with a cast to json of their own, hstore is
+// as it is now, or was at the last look. A value that doesn't fit its type any more is its text. Types with a cast to json of their own, hstore is
 // one, are printed by the server, at a query a value.
 //
 // # Snapshots
@@ -75,9 +75,16 @@
 // address, and a failover that undid what was read begin a new epoch, with a gap. A failover that undid nothing goes on, if
 // the slot is there (PostgreSQL 17 keeps it on standbys that are told to). What a table held before it was published is a
 // gap, and so is what wasn't published for a time, and rows that went with a partition; rows that came with one are read, as by a snapshot of it alone, and are a
-// gap where they can't be. One that is back where it was, if for a moment it was detached or unlogged, is both: what was done to it meanwhile isn't published. The rows of a dropped table go with a truncate.
-// Of a transaction with a row whose text is larger than PostgreSQL can make, nothing can be sent from that row on: it is passed, with a gap in
-// each stream.
+// gap where they can't be. One that is back where it was, if for a moment it was detached or unlogged, is both: what was done to it meanwhile isn't published.
+// Of a transaction with a row whose text PostgreSQL can't make, since it is too large or not in UTF-8, nothing can be sent from that row on: it
+// is passed, with a gap in each stream.
+//
+// # Tables that go
+//
+// The rows of a table that is dropped, renamed or attached go from its stream with a truncate, as do those of a whole tree; what has them
+// under another name begins with a gap, or has them read. The WAL tells of none of this. It is told when a look has found it and reading has come
+// to where that was; but whatever the stream tells of a table that nobody knew yet, or by another name, is noted at once: before a row of it
+// is told, the stream ends whose name it has. What a look finds behind that place counts again once it sees the transaction.
 //
 // A copy of the server's files that has been written to until its WAL is as long as what was read names the same server and
 // timeline. But its slot is as far as when it was copied. So where a slot is behind what was read, it is read again from the last

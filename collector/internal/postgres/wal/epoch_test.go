@@ -27,7 +27,7 @@ func (r *rig) alter(change func(p *progress)) {
 		r.t.Fatal(err)
 	}
 	change(s.read)
-	if r.committed, err = s.read.source(&tablesEntry{progressVersion, s.tables, s.rows, s.counted, s.inAdvance}); err != nil {
+	if r.committed, err = s.read.source(&tablesEntry{Version: progressVersion, Tables: s.tables, Published: s.rows, Counted: s.counted}); err != nil {
 		r.t.Fatal(err)
 	}
 }

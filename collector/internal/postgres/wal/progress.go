@@ -1,6 +1,8 @@
 package wal
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -106,6 +108,39 @@ type tablesEntry struct {
 	Counted   counted     `json:"counted,omitzero"`
 	// InAdvance is where the WAL ended when the tables were listed, where nothing was read yet.
 	InAdvance pglogrepl.LSN `json:"in_advance,omitzero"`
+	// Packed is all of the entry, by gzip, where there are so many tables that the broker may not take it.
+	Packed []byte `json:"packed,omitempty"`
+}
+
+// packedFrom is the size from which on an entry is packed. Each table takes some 100 bytes.
+const packedFrom = 1 << 20
+
+func (t *tablesEntry) encode() ([]byte, error) {
+	text, err := json.Marshal(t)
+	if err != nil || len(text) < packedFrom {
+		return text, err
+	}
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	if _, err := w.Write(text); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return json.Marshal(&tablesEntry{Version: t.Version, Packed: packed.Bytes()})
+}
+
+func decodeTables(text []byte) (t tablesEntry, err error) {
+	if err := json.Unmarshal(text, &t); err != nil || t.Packed == nil {
+		return t, err
+	}
+	r, err := gzip.NewReader(bytes.NewReader(t.Packed))
+	if err != nil {
+		return t, err
+	}
+	t = tablesEntry{}
+	return t, json.NewDecoder(r).Decode(&t)
 }
 
 // stored is all progress that was committed.
@@ -123,8 +158,8 @@ type stored struct {
 func parseProgress(p source.Progress) (stored, error) {
 	var s stored
 	if text := p[entryTables]; len(text) > 0 {
-		var t tablesEntry
-		if err := json.Unmarshal(text, &t); err != nil {
+		t, err := decodeTables(text)
+		if err != nil {
 			return s, fmt.Errorf("read progress: %w", err)
 		}
 		s.tables, s.rows, s.counted, s.inAdvance = t.Tables, t.Published, t.Counted, t.InAdvance
@@ -164,7 +199,7 @@ func (p *progress) source(tables *tablesEntry) (source.Progress, error) {
 	}
 	out := source.Progress{entryRead: text}
 	if tables != nil {
-		if out[entryTables], err = json.Marshal(tables); err != nil {
+		if out[entryTables], err = tables.encode(); err != nil {
 			return nil, fmt.Errorf("write progress: %w", err)
 		}
 	}
