@@ -103,8 +103,9 @@ func (r *reader) overlook(now *look) knownTables {
 	tables := maps.Clone(now.tables)
 	for id, xid := range r.early {
 		known, is := r.known[id]
+		t, found := tables[id]
 		switch {
-		case now.sees(xid):
+		case now.sees(xid), is && found && t.same(known):
 			delete(r.early, id)
 		case is:
 			tables[id] = known

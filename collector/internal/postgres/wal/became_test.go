@@ -224,3 +224,18 @@ func TestWhatATableWasAttachedToHearsNothingOfBefore(t *testing.T) {
 		`public.alone delete {"id":90} before {"id":90} incomplete {"before":"unavailable"}`, `public.alone truncate - reason attach`,
 		`public.p read {"id":91} after {"id":91}`)
 }
+
+// TestALookThatFoundATableCountsForIt, also where a row of it was told before, by a transaction that the look doesn't see.
+func TestALookThatFoundATableCountsForIt(t *testing.T) {
+	u := knownTable{Schema: "public", Table: "u"}
+	early := u
+	early.Early = true
+	r := &reader{known: knownTables{1: early, 2: early}, early: map[uint32]uint64{1: 10, 2: 10, 3: 10}}
+	got := r.overlook(&look{next: 10, tables: knownTables{1: u, 2: {Schema: "public", Table: "was"}, 3: u}})
+	if len(got) != 2 || got[1] != u || got[2] != early {
+		t.Errorf("%+v", got)
+	}
+	if got := r.overlook(&look{next: 11, tables: knownTables{2: u, 3: u}}); len(got) != 2 || got[2] != u || got[3] != u || len(r.early) != 0 {
+		t.Errorf("%+v, %v", got, r.early)
+	}
+}
