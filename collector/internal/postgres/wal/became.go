@@ -25,8 +25,8 @@ const (
 // settle takes note of a table that the stream told of before a look did, or by another name. A name that was another's until now has its
 // stream end before a row of this one is told.
 func (r *reader) settle(ctx context.Context, rel *relation) error {
-	t := knownTable{Schema: rel.streamSchema, Table: rel.streamTable, Root: rel.tree != 0, Tree: rel.tree, Early: true}
 	before, old := r.known[rel.id]
+	t := knownTable{Schema: rel.streamSchema, Table: rel.streamTable, Root: rel.tree != 0, Tree: rel.tree, Key: before.Key, Early: true}
 	if old && before.same(t) {
 		return nil
 	}
