@@ -26,7 +26,7 @@ func (r *rig) holdBroker() (release func()) {
 func (r *rig) of(entity string) (lines []string) {
 	r.t.Helper()
 	for _, e := range r.captured() {
-		if line := brief(r.t, e); string(e.Stream.Entity()) == entity && !strings.HasSuffix(line, causeTableNew) {
+		if line := brief(r.t, e); e.Stream.Entity() == entity && !strings.HasSuffix(line, causeTableNew) {
 			lines = append(lines, strings.TrimPrefix(line, entity+" "))
 		}
 	}
