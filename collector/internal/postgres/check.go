@@ -52,12 +52,26 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 			Remedy: "tables is a list of schema.table globs; names are case-sensitive",
 		})
 	}
+	if all, err := publishedWhole(ctx, db); err != nil {
+		findings = append(findings, daemon.Finding{What: what + " publications", Err: err})
+	} else if len(all) > 0 {
+		findings = append(findings, daemon.Finding{What: what + " publications", Detail: fmt.Sprintf(
+			"FOR ALL TABLES, and so of datawatch's tables too: %s. A subscriber that lacks these stops, and its slot holds back the WAL: publish tables or schemas by name", strings.Join(all, ", "))})
+	}
 	for _, t := range status.Tables {
 		if len(t.Key) == 0 {
 			findings = append(findings, daemon.Finding{What: what + " " + t.Table, Detail: "no primary key, replica identity or unique not null index: its events have no key"})
 		}
 	}
 	return findings
+}
+
+// publishedWhole are the publications that have every table in them, those of the schema datawatch too.
+func publishedWhole(ctx context.Context, db querier) (names []string, err error) {
+	if err := db.QueryRow(ctx, "select array(select pubname::text from pg_publication where puballtables order by 1)").Scan(&names); err != nil {
+		return nil, fmt.Errorf("look at publications: %w", err)
+	}
+	return names, nil
 }
 
 // installable tells what is missing, and whether the collector may install it.

@@ -243,6 +243,26 @@ func TestWithoutManageTriggersNothingIsInstalled(t *testing.T) {
 	}
 }
 
+// TestAPublicationOfAllTablesIsTold: a subscriber that lacks datawatch's stops at the first row of them.
+func TestAPublicationOfAllTablesIsTold(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key); create publication named for table t`)
+	told := func() (details []string) {
+		for _, f := range r.source().Check(t.Context()) {
+			if strings.HasSuffix(f.What, " publications") {
+				details = append(details, f.Detail)
+			}
+		}
+		return details
+	}
+	if got := told(); len(got) != 0 {
+		t.Errorf("check tells %q", got)
+	}
+	r.exec(`create publication everything for all tables`)
+	if got := told(); len(got) != 1 || !strings.Contains(got[0], "everything") || strings.Contains(got[0], "named") {
+		t.Errorf("check tells %q", got)
+	}
+}
+
 func TestAReaderWithoutRightsOnTheTablesReads(t *testing.T) {
 	r := newRig(t, `create table t (id int primary key, v text)`)
 	r.exec(`drop role if exists dw_test_reader; create role dw_test_reader login password 'x'`)
