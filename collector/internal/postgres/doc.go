@@ -125,6 +125,11 @@
 // whether they were told, and they are in the gap. A database that was told of all that was read lost none of it, and reading
 // goes on, whatever its timeline is.
 //
+// The database may also have been told of more than the progress knows: the broker lost it, or another datawatch, whose progress is in
+// a broker of its own, has read. What that is may be reclaimed: a new epoch, with a gap. A reader tells the database of its
+// epoch before it reads in it, and looks whether it is still that one behind each read: so what another had reclaimed is never
+// taken for nothing. Whoever finds another's later epoch ends, and takes the database over when that one has told it of nothing for two minutes.
+//
 // # Captured from the WAL before
 //
 // Triggers that weren't removed went on filling the outbox with what was told from the WAL. Where package wal has read before,

@@ -20,7 +20,8 @@ var whereSQL string
 type whereabouts struct {
 	version  int
 	install  string
-	server   string // as it was when it was installed
+	since    time.Time // when it was installed
+	server   string    // as it was when it was installed
 	timeline uint32
 	database string
 	epoch    event.Epoch // what the database was told
@@ -38,7 +39,7 @@ func readWhereabouts(ctx context.Context, db querier) (whereabouts, error) {
 	var w whereabouts
 	var told string
 	var timeline int64
-	err := db.QueryRow(ctx, whereSQL).Scan(&w.version, &w.install, &w.server, &timeline, &w.database, &w.epoch, &w.tick, &told, &w.toldAt, &w.waiting)
+	err := db.QueryRow(ctx, whereSQL).Scan(&w.version, &w.install, &w.since, &w.server, &timeline, &w.database, &w.epoch, &w.tick, &told, &w.toldAt, &w.waiting)
 	if err != nil {
 		return w, fmt.Errorf("read what is installed: %w", err)
 	}
@@ -53,6 +54,7 @@ const (
 	causeReinstalled    = string(reason.Reinstalled)
 	causeRestored       = string(reason.Restored)
 	causeProgressLost   = string(reason.ProgressLost)
+	causeReadFurther    = string(reason.ReadFurther)
 	causeOutboxFull     = string(reason.OutboxFull)
 	causeCaptureFailed  = string(reason.CaptureFailed)
 	causeTableNew       = string(reason.TableNew)
@@ -75,32 +77,40 @@ func begin(from *progress, w whereabouts, present snapshot, now time.Time) (prog
 	fresh := progress{
 		Version: progressVersion, Install: w.install, Timeline: w.timeline, Snapshot: beginning, At: now,
 	}
+	before := w.epoch
+	if from != nil {
+		before = max(before, from.Epoch)
+	}
 	told := func(since time.Time, cause string, do reason.Code) *gap {
 		return &gap{Gap: event.Gap{From: since, To: now, Cause: cause}.Advising(do.With())}
 	}
 	switch {
 	case from == nil && !w.dumped.IsZero():
 		// Whatever was written since the dump was brought here went with the other server's outbox.
-		fresh.Epoch = event.NewEpoch(now, w.epoch)
+		fresh.Epoch = event.NewEpoch(now, before)
 		return fresh, told(w.dumped, causeReinstalled, reason.DoReinstalled)
 	case from == nil && w.tick == 0:
-		fresh.Epoch = event.NewEpoch(now, "")
+		fresh.Epoch = event.NewEpoch(now, before)
 		return fresh, nil
 	case from == nil:
 		// Somebody read here before. What the database was told is committed somewhere; the rest is still in the outbox.
-		fresh.Epoch, fresh.Snapshot = event.NewEpoch(now, w.epoch), w.snapshot
+		fresh.Epoch, fresh.Snapshot = event.NewEpoch(now, before), w.snapshot
 		return fresh, told(w.toldAt, causeProgressLost, reason.DoProgressLost)
 	case from.Capture != "":
 		// The outbox has what was told from the WAL too, and which that is isn't known.
-		fresh.Epoch, fresh.Snapshot = event.NewEpoch(now, from.Epoch), present.with(w.waiting)
+		fresh.Epoch, fresh.Snapshot = event.NewEpoch(now, before), present.with(w.waiting)
 		return fresh, told(from.At, causeCaptureChanged, reason.DoCaptureChanged)
 	case from.Install != w.install:
-		fresh.Epoch = event.NewEpoch(now, from.Epoch)
+		fresh.Epoch = event.NewEpoch(now, before)
 		return fresh, told(from.At, causeReinstalled, reason.DoReinstalled)
+	case from.overtaken(w):
+		// What the database was told beyond progress may be reclaimed; what is left of it is told once more.
+		fresh.Epoch, fresh.Snapshot = event.NewEpoch(now, before), present.and(from.Snapshot)
+		return fresh, told(from.At, causeReadFurther, reason.DoReadFurther)
 	case from.rewound(w, present):
 		// All that was told is of transactions that progress sees. What else is in the outbox wasn't; of those that use an id
 		// again which progress has seen, nobody can tell.
-		fresh.Epoch, fresh.Snapshot = event.NewEpoch(now, from.Epoch), present.and(from.seen())
+		fresh.Epoch, fresh.Snapshot = event.NewEpoch(now, before), present.and(from.seen())
 		return fresh, told(from.At, causeRestored, reason.DoRestored)
 	default:
 		p := *from
@@ -108,6 +118,11 @@ func begin(from *progress, w whereabouts, present snapshot, now time.Time) (prog
 		p.Marks = p.Marks.below(p.seen().xmax)
 		return p, nil
 	}
+}
+
+// overtaken tells whether the database was told of more than progress has seen: the broker lost it, or another's has it.
+func (p *progress) overtaken(w whereabouts) bool {
+	return w.snapshot.xmax > p.Snapshot.xmax || len(p.Snapshot.ended(w.snapshot)) > 0 || w.epoch == p.Epoch && w.tick > p.Tick
 }
 
 // rewound tells whether the database is earlier than what progress has seen of it. Its transaction ids alone don't tell: it may

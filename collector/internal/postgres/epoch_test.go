@@ -1,8 +1,11 @@
 package postgres
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -109,5 +112,130 @@ func TestAMarkWhoseIDMayBeAnothersIsForgotten(t *testing.T) {
 	}
 	if low := p.Marks.before(9); low != 80 {
 		t.Errorf("what the next transaction wrote is looked for behind %d", low)
+	}
+}
+
+// emptied fills the outbox until what was read of it has been taken away, and gives the id of the last row.
+func (r *rig) emptied() (last int) {
+	r.t.Helper()
+	testrig.Eventually(r.t, time.Minute, func() error {
+		r.exec(fmt.Sprintf(`insert into t select %d + g, repeat(md5(g::text), 12) from generate_series(1, 500) g`, last))
+		last += 500
+		if slot := r.number(`select current from datawatch.queue`); slot < 2 {
+			return fmt.Errorf("triggers write to table %d", slot)
+		}
+		return nil
+	})
+	testrig.Eventually(r.t, time.Minute, func() error {
+		if n := r.number(`select ` + bytesSQL("slot < '2'")); n > 0 {
+			return fmt.Errorf("%d bytes aren't emptied", n)
+		}
+		return nil
+	})
+	return last
+}
+
+// TestWhatTheBrokerLostIsAGap: the database was told of more than the broker knows now, and the outbox emptied.
+func TestWhatTheBrokerLostIsAGap(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`)
+	r.limits.rotateBytes = 64 << 10
+	r.install()
+	stop := r.start()
+	r.exec(`insert into t values (-1)`)
+	r.await(1)
+	r.awaitTold()
+	known, before := r.progress(), r.captured()
+	lost := r.clock()
+	last := r.emptied()
+	r.await(1 + last)
+	r.awaitTold()
+	_ = stop()
+	r.mu.Lock()
+	r.committed, r.events = known, before
+	r.mu.Unlock()
+	stop = r.start()
+	r.await(2)
+	r.exec(`insert into t values (-2)`)
+	testrig.Eventually(t, time.Minute, func() error {
+		if got := r.captured(); string(got[len(got)-1].Key) != `{"id":-2}` {
+			return fmt.Errorf("%d events", len(got))
+		}
+		return nil
+	})
+	r.awaitTold()
+	_ = stop()
+	got := r.captured()
+	expect(t, got[1:2], `public.t gap read_further`)
+	if g := gapOf(t, got[1]); g.From.After(lost) || g.To.Before(lost) || epochOf(got[1]) <= epochOf(got[0]) {
+		t.Errorf("the gap is from %v to %v, and what was lost was written from %v on", g.From, g.To, lost)
+	}
+	r.exec(`insert into t values (-3)`)
+	if again := r.wait(len(got) + 1); epochOf(again[len(got)]) != epochOf(got[1]) {
+		t.Errorf("another epoch: %s", again[len(got)].Position())
+	}
+}
+
+// TestASecondDatawatchEndsTheFirstWhichTellsTheGap: each has a broker of its own, and the one that begins later has the outbox emptied.
+// While it reads, the first one refuses to; once it has been silent, the first one goes on behind a gap.
+func TestASecondDatawatchEndsTheFirstWhichTellsTheGap(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`)
+	r.limits.rotateBytes = 64 << 10
+	r.install()
+	r.exec(`insert into t values (-1)`)
+	stop := r.start()
+	r.await(1)
+	r.awaitTold()
+	_ = stop()
+	var held sync.Mutex // the first one's broker is slow meanwhile
+	ended := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	go func() {
+		ended <- r.source().Run(ctx, r.progress(), func(ctx context.Context, b source.Batch) error {
+			held.Lock()
+			defer held.Unlock()
+			return r.emit(ctx, b)
+		})
+	}()
+	held.Lock()
+	r.exec(`insert into t values (-2)`)
+	other := newRigOn(t, r.dsn)
+	other.limits = r.limits
+	stop = other.start()
+	other.await(1)
+	expect(t, other.captured()[:1], `public.t gap progress_lost`)
+	lost := r.clock()
+	other.emptied()
+	held.Unlock()
+	if err := <-ended; !errors.Is(err, errShared) {
+		t.Errorf("the first one ended with %v", err)
+	}
+	if err := r.source().Run(t.Context(), r.progress(), r.emit); !errors.Is(err, errShared) {
+		t.Errorf("while the other one reads it ended with %v", err)
+	}
+	_ = stop()
+	n := r.count()
+	r.exec(`update datawatch.progress set told_at = told_at - interval '3 minutes'`)
+	got := r.wait(n + 1)
+	expect(t, got[n:n+1], `public.t gap read_further`)
+	if g := gapOf(t, got[n]); g.From.After(lost) || g.To.Before(lost) {
+		t.Errorf("the gap is from %v to %v, and what the other one has was written from %v on", g.From, g.To, lost)
+	}
+	if err := other.source().Run(t.Context(), other.progress(), other.emit); !errors.Is(err, errShared) {
+		t.Errorf("the other one ended with %v", err)
+	}
+}
+
+// TestWhatWasLeftOutBeforeTheFirstStartIsAGapSinceTheInstallation: nobody knows since when it is.
+func TestWhatWasLeftOutBeforeTheFirstStartIsAGapSinceTheInstallation(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	r.exec(`update datawatch.queue set expires = now() - interval '1 hour'`)
+	lost := r.clock()
+	r.exec(`insert into t select generate_series(1, 3)`)
+	got := r.wait(1)
+	expect(t, got, `public.t gap outbox_full`)
+	if g := gapOf(t, got[0]); g.From.After(lost) || g.To.Before(lost) {
+		t.Errorf("the gap is from %v to %v, and what was left out was written at %v", g.From, g.To, lost)
 	}
 }

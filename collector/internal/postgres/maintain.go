@@ -198,7 +198,9 @@ func (s *Source) reclaim(ctx context.Context, db *pgx.Conn) error {
 	}
 	select {
 	case t := <-s.told:
-		_, err := db.Exec(ctx, `update datawatch.progress set epoch = $1, tick = $2, snapshot = $3::text::pg_snapshot, told_at = clock_timestamp()`,
+		// Another's isn't overwritten: it ends the reading (see alone).
+		_, err := db.Exec(ctx, `update datawatch.progress set epoch = $1, tick = $2, snapshot = $3::text::pg_snapshot, told_at = clock_timestamp()
+			where epoch = $1 and tick <= $2`,
 			string(t.epoch), t.tick, t.snapshot.String())
 		if err != nil {
 			return fmt.Errorf("tell the database what was committed: %w", err)

@@ -207,6 +207,9 @@ func (r *reader) deletesFirst(ctx context.Context, b *batch, i int, p *pack) (*b
 
 // flush commits a batch in the middle of a tick, and begins the next.
 func (r *reader) flush(ctx context.Context, b *batch) (*batch, error) {
+	if err := r.alone(ctx); err != nil {
+		return nil, err
+	}
 	next := r.p
 	next.Open = b.open
 	if err := r.commit(ctx, next, b); err != nil {

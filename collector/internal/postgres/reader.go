@@ -34,6 +34,12 @@ const (
 // errRewound ends a run whose database was rewound under it; the next run begins a new epoch.
 var errRewound = reason.New(reason.PostgresRewound.With())
 
+// otherAlive is how long another datawatch counts as at work after the last that it told the database of.
+const otherAlive = 2 * time.Minute
+
+// errShared ends a run where another datawatch, whose progress isn't in this broker, began to read behind it.
+var errShared = reason.New(reason.PostgresShared.With(int(otherAlive.Minutes())))
+
 // errUpgraded ends a run whose outbox was upgraded under it; the next run reads what is new there.
 var errUpgraded = reason.New(reason.PostgresUpgraded.With())
 
@@ -119,12 +125,17 @@ func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, em
 	if w.holds, err = holdsLast(ctx, db, w.version, from); err != nil {
 		return nil, err
 	}
-	p, missing := begin(from, w, r.last.snapshot, r.last.at)
-	if missing != nil && (missing.Cause != causeReinstalled || !w.dumped.IsZero()) { // the gap tells of what was counted so far
-		p.Failed, p.Skipped = r.last.failed, r.last.skipped
+	if from != nil && from.Capture == "" && from.Install == w.install && w.epoch > from.Epoch && r.last.at.Sub(w.toldAt) < otherAlive {
+		return nil, errShared
 	}
+	p, missing := begin(from, w, r.last.snapshot, r.last.at)
 	r.p, r.cleanAt = p, p.At
-	if p.Open != nil {
+	if missing != nil && (missing.Cause != causeReinstalled || !w.dumped.IsZero()) { // the gap tells of what was counted so far
+		r.p.Failed, r.p.Skipped = r.last.failed, r.last.skipped
+	} else if from == nil || from.Install != w.install {
+		r.cleanAt = w.since
+	}
+	if p.Open != nil { // which r.p has too
 		if err := p.Open.complete(ctx, db, w.version); err != nil {
 			return nil, err
 		}
@@ -132,10 +143,29 @@ func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, em
 	} else {
 		r.readTo.Store(r.low(r.last.snapshot))
 	}
-	if missing == nil {
-		return r, nil
+	if missing != nil {
+		if err := r.tell(ctx, *missing); err != nil {
+			return nil, err
+		}
 	}
-	return r, r.tell(ctx, *missing)
+	return r, r.claim(ctx, w)
+}
+
+// claim tells the database of a new epoch before anything is read in it. From then on nobody else's progress has the outbox emptied; that
+// nobody's had meanwhile is seen by what was told, which is as it was found.
+func (r *reader) claim(ctx context.Context, w whereabouts) error {
+	if r.p.Epoch == w.epoch {
+		return nil
+	}
+	claimed, err := r.db.Exec(ctx, `update datawatch.progress set epoch = $1, tick = $2, snapshot = $3::text::pg_snapshot, told_at = clock_timestamp()
+		where epoch = $4 and tick = $5`, string(r.p.Epoch), r.p.Tick, r.p.Snapshot.String(), string(w.epoch), w.tick)
+	if err != nil {
+		return fmt.Errorf("tell the database who reads it: %w", err)
+	}
+	if claimed.RowsAffected() == 0 {
+		return errShared
+	}
+	return nil
 }
 
 func (r *reader) poll(ctx context.Context, marking bool) (position, error) {
@@ -270,6 +300,9 @@ func (r *reader) low(s2 snapshot) int64 {
 
 // close ends the tick with its last batch. A tick without events is not worth a record: it is forgotten.
 func (r *reader) close(ctx context.Context, b *batch) error {
+	if err := r.alone(ctx); err != nil {
+		return err
+	}
 	next := r.p
 	next.Open, next.Snapshot, next.At = nil, b.open.Snapshot, b.open.At
 	next.Marks = next.Marks.prune(b.open.Snapshot.xmin)
@@ -313,6 +346,18 @@ func (r *reader) commit(ctx context.Context, next progress, b *batch) error {
 	}
 	r.readTo.Store(r.readUpTo())
 	r.tellMaintenance()
+	return nil
+}
+
+// alone makes sure that nobody else can have had the outbox emptied before it was read.
+func (r *reader) alone(ctx context.Context) error {
+	var other bool
+	if err := r.db.QueryRow(ctx, `select epoch <> $1 from datawatch.progress`, string(r.p.Epoch)).Scan(&other); err != nil {
+		return fmt.Errorf("ask who reads the outbox: %w", err)
+	}
+	if other {
+		return errShared
+	}
 	return nil
 }
 
