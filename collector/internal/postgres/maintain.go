@@ -19,8 +19,10 @@ import (
 const (
 	maintainEvery  = time.Second
 	reconcileEvery = 10 * time.Second
-	lookEvery      = 2 * time.Second
-	aliveEvery     = time.Minute
+	// anywayEvery is how often it is done though no catalog has changed that it looks at.
+	anywayEvery = time.Minute
+	lookEvery   = 2 * time.Second
+	aliveEvery  = time.Minute
 	// mostCounted is how many packs that wait are counted: more stand for as many.
 	mostCounted = 10000
 	// queueTimeout: a transaction that has called datawatch.off() may be left open.
@@ -71,7 +73,7 @@ func (s *Source) maintain(ctx context.Context) error {
 			looked = time.Now()
 		}
 		if fresh || time.Since(reconciled) > reconcileEvery {
-			s.reconcile(ctx)
+			s.reconcile(ctx, db)
 			reconciled = time.Now()
 		}
 		if err := s.reclaim(ctx, db); err != nil {
@@ -180,13 +182,21 @@ func (s *Source) look(ctx context.Context, db querier, known map[uint32]bool) (f
 	return fresh, nil
 }
 
-// reconcile installs what is missing. What can't be done now is tried again at the next time.
-func (s *Source) reconcile(ctx context.Context) {
+// reconcile installs what is missing. What can't be done now is tried again at the next time. To find that nothing is takes a query for
+// each table, and so it is looked first whether anything has changed.
+func (s *Source) reconcile(ctx context.Context, db querier) {
 	if !s.config.ManageTriggers {
 		return
 	}
-	if err := s.install(ctx, 1); err != nil && ctx.Err() == nil {
-		s.log.Warn("not everything could be installed", "error", message(err))
+	unchanged, err := s.unchanged(ctx, db)
+	if unchanged {
+		return
+	}
+	if err = errors.Join(err, s.install(ctx, 1)); err != nil {
+		s.settled = settled{}
+		if ctx.Err() == nil {
+			s.log.Warn("not everything could be installed", "error", message(err))
+		}
 	}
 }
 

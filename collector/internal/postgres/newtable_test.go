@@ -159,3 +159,44 @@ func TestATreeWithAForeignTableIsNotCaptured(t *testing.T) {
 	r.exec(`insert into p values (2)`)
 	r.await(n + 1)
 }
+
+// TestWhatIsInstalledIsLookedAtAnewWhereACatalogChanged, and else seldom: it takes a query for each table.
+func TestWhatIsInstalledIsLookedAtAnewWhereACatalogChanged(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v text)`, `create type mood as enum ('sad')`)
+	r.install()
+	s := r.source()
+	looks := func() bool {
+		before := s.refused.Load() // each installation makes another
+		s.reconcile(t.Context(), r.db)
+		return s.refused.Load() != before
+	}
+	settle := func(what string) {
+		t.Helper()
+		if !looks() {
+			t.Errorf("%s isn't seen", what)
+		}
+		for n := 0; looks(); n++ {
+			if n == 3 {
+				t.Fatalf("after %s everything is looked at again and again", what)
+			}
+		}
+	}
+	settle("the first time")
+	r.exec(`insert into t select g, 'v' from generate_series(1, 1000) g; analyze; create temp table aside (id serial, m mood); drop table aside`)
+	r.exec(`vacuum t`)
+	if looks() {
+		t.Error("what changes no table, but for temporary ones, counts")
+	}
+	for _, ddl := range []string{
+		`alter type mood add value 'happy'`, `drop trigger _datawatch_delete on t`, `alter table t replica identity full`, `create table u (id int)`,
+		`set event_triggers = off; alter table t add w mood; reset event_triggers`, `create index on t (v)`, `alter table t disable trigger _datawatch_insert`,
+	} {
+		if strings.Contains(ddl, "event_triggers") && r.number(`select current_setting('server_version_num')::int`) < 170000 {
+			ddl = `set session_replication_role = replica; alter table t add w mood; reset session_replication_role`
+		}
+		r.exec(ddl)
+		settle(ddl)
+	}
+	s.settled.at = s.settled.at.Add(-anywayEvery)
+	settle("the time that has passed")
+}

@@ -45,6 +45,7 @@ type Source struct {
 	logged   map[string]bool               // gaps; the reader's
 	looked   time.Time                     // when nothing was missing, by the database's clock; maintain's
 	hindered int                           // how often in a row a chunk couldn't be read; whoever reads it counts
+	settled  settled                       // maintain's
 	refused  atomic.Pointer[uncaptured]    // what can't be captured, as the last installation found; nil before
 }
 
