@@ -322,6 +322,39 @@ func TestATriggerThatWritesIsKnownByWhatIsOutsideOfItsComments(t *testing.T) {
 	}
 }
 
+// TestATriggerThatWritesThroughAFunctionIsKnown: in an expression, through another function, or through one whose body is no text.
+func TestATriggerThatWritesThroughAFunctionIsKnown(t *testing.T) {
+	const write = `update t set v = v + 100 where id = 1 and n = 2 and pg_trigger_depth() = 1`
+	bodies := map[string]string{
+		"text":  `create function g(n int) returns int language plpgsql volatile as $$ begin ` + write + `; return 0; end $$`,
+		"sql":   `create function g(n int) returns int language sql as $$ ` + write + `; select 0 $$`,
+		"other": `create function "Write"(n int) returns int language sql as $$ ` + write + `; select 0 $$; create function g(n int) returns int language plpgsql as $$ begin return "Write" (n); end $$`,
+	}
+	if testrig.Postgres(t).Version >= "14" {
+		bodies["atomic"] = `create function g(n int) returns int language sql begin atomic ` + write + `; select 0; end`
+	}
+	for name, body := range bodies {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, `create table t (id int primary key, v int); create table stamped (id int primary key)`, body,
+				`create function plus() returns trigger language plpgsql as $$ begin new.v := new.v + G(new.id) + 1; return new; end $$;
+				create trigger plus before update on t for each row execute function plus()`,
+				`create function tenant() returns int language sql as $$ select 1 $$;
+				create function stamp() returns trigger language plpgsql as $$ begin new.id := coalesce(new.id, tenant()); return new; end $$;
+				create trigger stamp before insert on stamped for each row execute function stamp()`)
+			r.install()
+			r.exec(`insert into t values (1, 0), (2, 0)`)
+			r.exec(`update t set v = v`)
+			expect(t, r.wait(5)[2:],
+				`public.t update {"id":1} before {"id":1,"v":0} after {"id":1,"v":1}`,
+				`public.t update {"id":1} before {"id":1,"v":1} after {"id":1,"v":102}`,
+				`public.t update {"id":2} before {"id":2,"v":0} after {"id":2,"v":1}`)
+			if n := r.announced("stamped"); n != 0 {
+				t.Errorf("%d triggers announce what writes nothing", n)
+			}
+		})
+	}
+}
+
 func TestTriggersThatComeAndGoAreFollowed(t *testing.T) {
 	for _, follow := range []bool{true, false} {
 		r := newRig(t, `create table t (id int primary key, v text)`, `create table stamped (id int primary key, v text, at timestamptz)`,
