@@ -137,7 +137,7 @@ func openVerifier(ctx context.Context, c Config, stream event.Stream, t *termina
 	if v.clean, err = clean.Open(ctx, c.Broker, remote.ClientID); err != nil {
 		return nil, err
 	}
-	v.complete = seen[s.Name].Snapshots.Read(stream, func(began time.Time) bool { return v.clean.Whole() || !began.Before(v.clean.HeldSince) })
+	v.complete = seen[s.Name].Snapshots.Read(stream, v.clean.All)
 	scanner, err := broker.NewScanner(c.Broker, remote.ClientID)
 	if err != nil {
 		v.close(ctx)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"datawatch/pkg/broker"
@@ -19,13 +20,14 @@ type Reader struct {
 	scanner *broker.Scanner
 	topic   string
 	parts   []part
-	// HeldSince is the time of the oldest record; zero where there is none.
+	// HeldSince is the time from which on no partition lacks what was taken away; zero where there is no record.
 	HeldSince time.Time
 }
 
 type part struct {
 	number       int32
 	oldest, next int64
+	first        time.Time // the time of the oldest record; zero where there is none
 }
 
 // Open begins with the oldest event.
@@ -68,9 +70,7 @@ func (r *Reader) find(ctx context.Context) error {
 			return fmt.Errorf("read %s: %w", r.topic, err)
 		}
 		err = r.scanner.Scan(ctx, r.topic, number, p.oldest, end, func(record broker.Record) error {
-			if r.HeldSince.IsZero() || record.Timestamp.Before(r.HeldSince) {
-				r.HeldSince = record.Timestamp
-			}
+			p.first = record.Timestamp
 			return errEnough
 		})
 		if err != nil && !errors.Is(err, errEnough) {
@@ -79,7 +79,26 @@ func (r *Reader) find(ctx context.Context) error {
 		p.next = p.oldest
 		r.parts = append(r.parts, p)
 	}
+	r.HeldSince = heldSince(r.parts)
 	return nil
+}
+
+// heldSince is the time of the latest of the records before which others were taken away, else that of the first one at all.
+func heldSince(parts []part) (since time.Time) {
+	whole := true
+	for _, p := range parts {
+		switch {
+		case p.first.IsZero():
+		case p.oldest > 0:
+			if whole || p.first.After(since) {
+				since = p.first
+			}
+			whole = false
+		case whole && (since.IsZero() || p.first.Before(since)):
+			since = p.first
+		}
+	}
+	return since
 }
 
 // Held says since when clean holds events.
@@ -98,6 +117,12 @@ func (r *Reader) Whole() bool {
 		}
 	}
 	return true
+}
+
+// All tells whether clean holds everything since then. Nobody knows it of a partition that was emptied.
+func (r *Reader) All(since time.Time) bool {
+	emptied := slices.ContainsFunc(r.parts, func(p part) bool { return p.oldest > 0 && p.first.IsZero() })
+	return r.Whole() || !emptied && !since.Before(r.HeldSince)
 }
 
 // Since begins with the first event that was written at that time or later. It is daemon.ErrTooFarBack where clean holds
