@@ -3,12 +3,10 @@ package postgres
 import (
 	"context"
 	_ "embed"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -179,42 +177,81 @@ func (rel *relation) find(ctx context.Context, db *pgx.Conn, key json.RawMessage
 	if err != nil {
 		return nil, err
 	}
-	var columns, same []string
-	if err := db.QueryRow(ctx, keySQL, rel.oid, rel.parsed.key).Scan(&columns, &same); err != nil {
+	var columns, same, unbounded []string
+	if err := db.QueryRow(ctx, keySQL, rel.oid, rel.parsed.key).Scan(&columns, &same, &unbounded); err != nil {
 		return nil, fmt.Errorf("find out the key's types of %s: %w", rel.ident(), err)
 	}
-	var row []byte
-	err = db.QueryRow(ctx, fmt.Sprintf("select %s from %s as datawatch_row, json_to_record(%s) as datawatch_key(%s) where %s",
-		rel.row, rel.from(), quote(string(values)), strings.Join(columns, ", "), strings.Join(same, " and ")), pgx.QueryExecModeExec).Scan(&row)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
+	for _, where := range [][]string{same, unbounded} {
+		if where == nil {
+			continue
+		}
+		var row []byte
+		err = db.QueryRow(ctx, fmt.Sprintf("select %s from %s as datawatch_row, json_to_record(%s) as datawatch_key(%s) where %s",
+			rel.row, rel.from(), quote(string(values)), strings.Join(columns, ", "), strings.Join(where, " and ")), pgx.QueryExecModeExec).Scan(&row)
+		if err == nil {
+			return row, nil
+		}
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return nil, fmt.Errorf("read a row of %s: %w", rel.ident(), err)
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read a row of %s: %w", rel.ident(), err)
-	}
-	return row, nil
+	return nil, nil
 }
 
 // keyValues is a key as PostgreSQL reads it: bytea is hexadecimal there.
 func (rel *relation) keyValues(key json.RawMessage) (json.RawMessage, error) {
-	binary := func(c event.Column) bool { return c.Base == "bytea" && slices.Contains(rel.parsed.key, c.Name) }
-	if !slices.ContainsFunc(rel.parsed.columns, binary) {
-		return key, nil
-	}
 	var members map[string]json.RawMessage
-	if err := json.Unmarshal(key, &members); err != nil {
+	err := json.Unmarshal(key, &members)
+	for i := range rel.parsed.columns {
+		c := &rel.parsed.columns[i]
+		if value := members[c.Name]; value != nil && err == nil {
+			members[c.Name], err = hexadecimal(c, value)
+		}
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read key %s: %w", key, err)
 	}
-	for _, c := range rel.parsed.columns {
-		var text string
-		if !binary(c) || json.Unmarshal(members[c.Name], &text) != nil {
-			continue
-		}
-		bytes, err := base64.StdEncoding.DecodeString(text)
-		if err != nil {
-			return nil, fmt.Errorf("read key %s: %w", key, err)
-		}
-		members[c.Name] = event.AppendString(nil, `\x`+hex.EncodeToString(bytes))
-	}
 	return json.Marshal(members)
+}
+
+// hexadecimal is a column's value whose bytes are hexadecimal, and not base64.
+func hexadecimal(c *event.Column, value json.RawMessage) (json.RawMessage, error) {
+	switch {
+	case string(value) == "null":
+		return value, nil
+	case c.Element != nil:
+		var elements []json.RawMessage
+		err := json.Unmarshal(value, &elements)
+		for i := range elements {
+			of := c.Element
+			if elements[i][0] == '[' { // one more dimension
+				of = c
+			}
+			if err == nil {
+				elements[i], err = hexadecimal(of, elements[i])
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(elements)
+	case c.Fields != nil:
+		var fields map[string]json.RawMessage
+		err := json.Unmarshal(value, &fields)
+		for i := range c.Fields {
+			f := &c.Fields[i]
+			if value := fields[f.Name]; value != nil && err == nil {
+				fields[f.Name], err = hexadecimal(f, value)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(fields)
+	case c.Base == "bytea":
+		var bytes []byte // base64
+		err := json.Unmarshal(value, &bytes)
+		return event.AppendString(nil, `\x`+hex.EncodeToString(bytes)), err
+	}
+	return value, nil
 }

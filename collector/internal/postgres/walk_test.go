@@ -262,3 +262,39 @@ func TestWhatMayPassIsTriedAgain(t *testing.T) {
 		t.Errorf("after %v: %v, %v", all, why, wait)
 	}
 }
+
+// TestARowIsFoundByItsKey: whatever it is made of, as clean has it.
+func TestARowIsFoundByItsKey(t *testing.T) {
+	r := newRig(t)
+	tables := map[string]string{
+		"moments":  `create table %s (id timestamptz primary key); insert into %[1]s values ('infinity'), ('0044-03-15 12:00:00+00 BC'), ('12026-01-01 00:00:00.5+00')`,
+		"numbers":  `create table %s (id numeric primary key); insert into %[1]s values ('NaN'), (1.10), (1e300)`,
+		"bytes":    `create table %s (id bytea primary key); insert into %[1]s values ('\x00ff'), ('')`,
+		"binaries": `create table %s (id bytea[] primary key); insert into %[1]s values ('{}'), ('{"\\x00ff",null}'), ('{{"\\x01"},{"\\x02"}}')`,
+		"nulls":    `create table %s (id jsonb, n int, primary key (id, n)); insert into %[1]s values ('null', 1), ('{"a": null}', 1), ('[]', 1), ('"x"', 1), ('1.50', 1)`,
+		"bounds":   `create table %s (id int[], n int, primary key (id, n)); insert into %[1]s values ('{1,2}', 1), ('[5:6]={3,4}', 1), ('[0:1][2:3]={{1,2},{3,4}}', 1), ('{null}', 2)`,
+		"texts":    `create table %s (id text[] primary key); insert into %[1]s values ('[2:3]={"a=b","{\"c"}')`,
+	}
+	for name, sql := range tables {
+		r.exec(fmt.Sprintf(sql, name))
+	}
+	r.install()
+	for name := range tables {
+		table, err := r.source().OpenTable(t.Context(), event.Stream("shop-db/public."+name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer table.Close(t.Context())
+		err = table.Walk(t.Context(), func(rows []event.Raw) error {
+			for _, row := range rows {
+				if found, err := table.Row(t.Context(), row.Key); err != nil || found == nil || string(found.Value) != string(row.Value) {
+					t.Errorf("%s: by %s, %+v was found: %v", name, row.Key, found, err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
