@@ -113,7 +113,8 @@ func readEachRowOnce(t *testing.T, dsn string) {
 	for name, sql := range tables {
 		r.exec(strings.ReplaceAll(fmt.Sprintf(sql, name), `"Weird ""Table"_`, "weird_"))
 	}
-	citext := r.mayExec(`create extension citext; create table ignored (id citext primary key, tag int); insert into ignored select chr(65 + (g % 2) * 32 + g) || 'x', g from generate_series(0, 12) g`)
+	citext := r.mayExec(`create extension citext; create table ignored (id citext primary key, tag int); insert into ignored select chr(65 + (g % 2) * 32 + g) || 'x', g from generate_series(0, 12) g;
+		create table mingled (a int, b citext, c int, primary key (a, b, c)); insert into mingled select g % 2, chr(97 + g / 2 % 3), g from generate_series(1, 25) g`)
 	r.config.Snapshot = snapshotInitial
 	r.limits.chunkRows = 3
 	stop := r.start()
@@ -125,7 +126,7 @@ func readEachRowOnce(t *testing.T, dsn string) {
 	names := slices.Collect(maps.Keys(tables))
 	names = append(names, "children")
 	if citext {
-		names = append(names, "ignored")
+		names = append(names, "ignored", "mingled")
 	}
 	for _, name := range names {
 		plain := strings.ReplaceAll(strings.Trim(name, `"`), `""`, `"`)

@@ -40,11 +40,11 @@ type relation struct {
 }
 
 // walkIndex is a unique one whose order is that of ORDER BY. Collations has those of the columns that have one, with their versions.
-type walkIndex struct{ columns, types, greater, collations []string }
+type walkIndex struct{ columns, types, greater, collations, equal []string }
 
 // walkIndexOf finds the index that a table can be walked by.
 func walkIndexOf(ctx context.Context, db querier, t *table) (i walkIndex, err error) {
-	err = db.QueryRow(ctx, walkSQL, t.oid).Scan(&i.columns, &i.types, &i.greater, &i.collations)
+	err = db.QueryRow(ctx, walkSQL, t.oid).Scan(&i.columns, &i.types, &i.greater, &i.collations, &i.equal)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return i, fmt.Errorf("find out how to walk %s: %w", t.ident(), err)
 	}
@@ -279,33 +279,37 @@ func (rel *relation) byKey(c cursor, rows int) (sql string, names []string) {
 		columns[i] = "datawatch_row." + pgx.Identifier{name}.Sanitize()
 		texts[i] = "format('%s', " + columns[i] + ") as " + names[i]
 	}
-	where := ""
+	wheres := []string{""}
 	if len(c.Last) > 0 {
 		values := make([]string, len(columns))
 		for i, v := range c.Last {
 			values[i] = quote(v) + "::" + rel.types[i]
 		}
-		where = "where " + behind(columns, rel.greater, values)
+		wheres = rel.behind(columns, values)
 	}
-	return fmt.Sprintf("  select %s, %s as j\n  from %s as datawatch_row %s order by %s limit %d\n",
-		strings.Join(texts, ", "), rel.row, rel.from(), where, strings.Join(columns, ", "), rows), names
+	for i, where := range wheres {
+		wheres[i] = fmt.Sprintf("  (select %s, %s as j\n  from %s as datawatch_row %s order by %s limit %d)\n",
+			strings.Join(texts, ", "), rel.row, rel.from(), where, strings.Join(columns, ", "), rows)
+	}
+	return strings.Join(wheres, "  union all\n"), names
 }
 
-// behind compares several columns as rows, which an index can do at once, where their operators have one name.
-func behind(columns, greater, values []string) string {
-	if len(slices.Compact(slices.Clone(greater))) == 1 {
+// behind compares several columns as rows, which an index can do at once, where their operators have one name. Else it takes first the rows
+// that are the same but for the last column, then those but for the last two, and so on.
+func (by *walkIndex) behind(columns, values []string) (wheres []string) {
+	if len(slices.Compact(slices.Clone(by.greater))) == 1 {
 		if len(columns) == 1 {
-			return columns[0] + " " + greater[0] + " " + values[0]
+			return []string{"where " + columns[0] + " " + by.greater[0] + " " + values[0]}
 		}
-		return "row(" + strings.Join(columns, ", ") + ") " + greater[0] + " row(" + strings.Join(values, ", ") + ")"
+		return []string{"where row(" + strings.Join(columns, ", ") + ") " + by.greater[0] + " row(" + strings.Join(values, ", ") + ")"}
 	}
-	var either []string
-	same := ""
+	same := "where "
 	for i := range columns {
-		either = append(either, same+columns[i]+" "+greater[i]+" "+values[i])
-		same += "not " + columns[i] + " " + greater[i] + " " + values[i] + " and not " + values[i] + " " + greater[i] + " " + columns[i] + " and "
+		wheres = append(wheres, same+columns[i]+" "+by.greater[i]+" "+values[i])
+		same += columns[i] + " " + by.equal[i] + " " + values[i] + " and "
 	}
-	return "(" + strings.Join(either, " or ") + ")"
+	slices.Reverse(wheres)
+	return wheres
 }
 
 // blocksAtOnce is how many blocks are looked through at a time where there is no index.

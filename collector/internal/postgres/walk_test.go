@@ -298,3 +298,29 @@ func TestARowIsFoundByItsKey(t *testing.T) {
 		}
 	}
 }
+
+// TestAKeyOfOperatorsOfSeveralSchemasIsWalkedByItsIndex: a chunk doesn't go through what was read before.
+func TestAKeyOfOperatorsOfSeveralSchemasIsWalkedByItsIndex(t *testing.T) {
+	r := newRig(t)
+	if !r.mayExec(`create extension citext`) {
+		t.Skip("no citext here")
+	}
+	r.exec(`create table mixed (tenant citext, id int, primary key (tenant, id));
+		insert into mixed select 'tenant' || g / 10000, g from generate_series(0, 19999) g`)
+	r.exec(`vacuum analyze mixed`)
+	r.limits.chunkRows = 1000
+	before := r.number(`select idx_tup_read from pg_stat_user_indexes where indexrelname = 'mixed_pkey'`)
+	if rows := r.walked("public.mixed"); len(rows) != 20000 {
+		t.Errorf("%d rows of 20000 were read", len(rows))
+	}
+	testrig.Eventually(t, time.Minute, func() error { // the server counts a moment later
+		read := r.number(`select idx_tup_read from pg_stat_user_indexes where indexrelname = 'mixed_pkey'`) - before
+		if read < 20000 {
+			return fmt.Errorf("%d entries of the index were read", read)
+		}
+		if read > 60000 {
+			t.Errorf("%d entries of the index were read for 20000 rows", read)
+		}
+		return nil
+	})
+}

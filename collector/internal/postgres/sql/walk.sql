@@ -1,5 +1,5 @@
 -- How table $1 can be walked: the columns of a unique index whose order is that of ORDER BY, and the operator behind each
--- column's "greater", and the collations. The primary key is preferred, then the fewest columns. Values aren't made of types that may have a domain
+-- column's "greater", the collations, and the operators behind "equal". The primary key is preferred, then the fewest columns. Values aren't made of types that may have a domain
 -- in them, which puts them to its check, somebody's function: of a domain the type below is taken, and no index of others.
 select array(select a.attname::text from unnest(found.columns) with ordinality c(attnum, place)
              join pg_attribute a on a.attrelid = found.indrelid and a.attnum = c.attnum order by place),
@@ -15,7 +15,15 @@ select array(select a.attname::text from unnest(found.columns) with ordinality c
                where oc.oid = c.opclass) o
              order by place),
        array(select concat_ws(' ', c.collated, pg_collation_actual_version(c.collated))
-             from unnest(found.collations) with ordinality c(collated, place) where c.collated <> 0 order by place)
+             from unnest(found.collations) with ordinality c(collated, place) where c.collated <> 0 order by place),
+       array(select o.operator from unnest(found.classes) with ordinality c(opclass, place)
+             cross join lateral (
+               select format('operator(%I.%s)', n.nspname, p.oprname) as operator
+               from pg_opclass oc join pg_amop am on am.amopfamily = oc.opcfamily and am.amopstrategy = 3
+                 and am.amoplefttype = oc.opcintype and am.amoprighttype = oc.opcintype
+               join pg_operator p on p.oid = am.amopopr join pg_namespace n on n.oid = p.oprnamespace
+               where oc.oid = c.opclass) o
+             order by place)
 from (
   select i.indrelid, i.indisprimary, i.indnkeyatts, x.relname,
          i.indkey[0:i.indnkeyatts - 1]::int2[] as columns, i.indclass[0:i.indnkeyatts - 1]::oid[] as classes,
