@@ -85,6 +85,11 @@ func sourcesOf(names []string, seen map[string]remote.Seen, now time.Time) []sou
 		if n := len(s.Snapshots.Ended); len(one.Snapshots) == 0 && n > 0 {
 			one.Snapshots = s.Snapshots.Ended[n-1:]
 		}
+		for _, j := range one.Snapshots {
+			for _, p := range j.Parts {
+				p.Cursor = nil // values of a key, which mask may hide
+			}
+		}
 		switch {
 		case s.Status == nil:
 			one.Status = &remote.Status{State: unknown}

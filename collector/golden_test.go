@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"encoding/json"
 	"flag"
 	"io"
 	"os"
@@ -32,7 +33,7 @@ func TestResultsReadAsTheGoldenFilesSay(t *testing.T) {
 		},
 	}
 	atWork := &backfill.Job{ID: backfill.InitialID, Asked: ago(time.Minute), Began: ago(time.Minute), Parts: []*backfill.Part{
-		{Stream: "shop-mongo/shop.carts", Place: "shop.carts", Estimate: 4000, Rows: 1000},
+		{Stream: "shop-mongo/shop.carts", Place: "shop.carts", Estimate: 4000, Rows: 1000, Cursor: []byte(`"the key"`)},
 	}}
 	sources := sourcesOf([]string{"shop-db", "shop-mongo", "shop-kafka", "old-db", "new-db", "lost-db"}, map[string]remote.Seen{
 		"shop-db": {
@@ -48,6 +49,9 @@ func TestResultsReadAsTheGoldenFilesSay(t *testing.T) {
 		"new-db":     {Snapshots: &backfill.Account{}},
 		"lost-db":    {Status: &remote.Status{Version: 1, State: source.Streaming, Since: ago(2 * time.Hour), Host: "app-3", At: ago(time.Hour)}, Snapshots: &backfill.Account{}},
 	}, now)
+	if text, err := json.Marshal(sources); err != nil || strings.Contains(string(text), "the key") {
+		t.Errorf("a key of a row that was read is shown: %s, %v", text, err)
+	}
 	gaps := []gapFound{
 		{"shop-db/public.orders", "shop-db/20261122T101500Z.000000000412.000000003", event.Gap{From: ago(time.Hour), To: ago(30 * time.Minute), Cause: "outbox_full", Remedy: "raise outbox.max_bytes"}},
 		{"shop-kafka/payments.captured", "shop-kafka/payments.captured/0/20261122T101500Z.0000000000000000042", event.Gap{From: ago(time.Hour), To: now, Cause: "expired", Lost: &lost, Remedy: "keep records longer"}},

@@ -59,7 +59,7 @@ func openPostgres(c Config, s Source, at place) *postgres.Source {
 
 func openWAL(c Config, s Source, at place) *wal.Source {
 	return wal.New(s.Name, *s.Postgres, wal.Options{
-		MaxRecordBytes: int64(c.Broker.MaxRecordBytes), Log: at.log, Metrics: at.metrics, Reporter: at.reporter,
+		MaxRecordBytes: int64(c.Broker.MaxRecordBytes), Log: at.log, Metrics: at.metrics, Reporter: at.reporter, Mask: c.Mask,
 	})
 }
 

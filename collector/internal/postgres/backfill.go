@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -135,11 +136,32 @@ func (s *Source) rowsOf(ctx context.Context, db *pgx.Conn, rel *relation, part *
 	}
 	s.hindered = 0
 	c.rows, c.done = found, done
-	for _, w := range found {
+	masked, err := s.masks(rel.parsed.stream, rel.columns)
+	if err != nil {
+		return nil, err
+	}
+	for i, w := range found {
 		c.bytes += w.size
+		if masked && w.row == nil { // people are told the place
+			found[i].at = []string{"***"}
+		}
 	}
 	c.next, err = next.text()
 	return c, err
+}
+
+// masks tells whether the configuration hides one of a stream's columns.
+func (s *Source) masks(stream event.Stream, columns []string) (bool, error) {
+	for _, m := range s.options.Mask {
+		matches, err := path.Match(m.Stream, string(stream))
+		if err != nil {
+			return false, fmt.Errorf("mask of %q: %w", m.Stream, err)
+		}
+		if matches && slices.ContainsFunc(columns, func(c string) bool { return slices.Contains(m.Fields, c) }) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // refused is why a table isn't read.

@@ -324,3 +324,23 @@ func TestAKeyOfOperatorsOfSeveralSchemasIsWalkedByItsIndex(t *testing.T) {
 		return nil
 	})
 }
+
+// TestAKeyThatIsHiddenIsNotToldAsAPlace: where a row is that no record could hold.
+func TestAKeyThatIsHiddenIsNotToldAsAPlace(t *testing.T) {
+	r := newRig(t, `create table people (ssn text primary key, v text)`, `insert into people values ('hush-1', repeat('x', 300000)), ('hush-2', 'y')`)
+	r.opts.MaxRecordBytes = 100_000
+	r.opts.Mask = append(r.opts.Mask, maskOf("shop-db/public.people", "hash", "ssn"))
+	r.install()
+	id := r.ask("")
+	stop := r.start()
+	r.awaitEnded(id)
+	_ = stop()
+	for i, e := range r.captured() {
+		if gap := e.Type == event.GapType; gap != (i == 0) || gap && (strings.Contains(string(e.Value), "hush") || !strings.Contains(string(e.Value), causeTooLarge)) {
+			t.Errorf("event %d: %s", i, e.Value)
+		}
+	}
+	if n := r.count(); n != 2 {
+		t.Errorf("%d events", n)
+	}
+}

@@ -15,6 +15,7 @@ import (
 
 	"datawatch/collector/internal/postgres"
 	"datawatch/collector/internal/source"
+	"datawatch/pkg/config"
 	"datawatch/pkg/event"
 	"datawatch/pkg/reason"
 )
@@ -26,6 +27,8 @@ type Options struct {
 	Log            *slog.Logger
 	Metrics        prometheus.Registerer
 	Reporter       source.Reporter
+	// Mask hides what is told of rows that no record could hold; the rest is the work of whoever takes the events.
+	Mask []config.Mask
 }
 
 // Source captures one database from its WAL.
@@ -98,7 +101,7 @@ func (s *Source) Run(ctx context.Context, committed source.Progress, emit source
 	if err := s.prepare(ctx, db, &w, slot, from); err != nil {
 		return err
 	}
-	walker := postgres.NewWalker(s.name, s.config, postgres.Options{MaxRecordBytes: s.options.MaxRecordBytes, Log: s.options.Log, Reporter: s.reporter})
+	walker := postgres.NewWalker(s.name, s.config, postgres.Options{MaxRecordBytes: s.options.MaxRecordBytes, Log: s.options.Log, Reporter: s.reporter, Mask: s.options.Mask})
 	walker.ChunkRows(s.limits.chunkRows)
 	snapshots, err := walker.Tracker(committed, s.requests)
 	if err != nil {
