@@ -111,8 +111,8 @@ func (d *described) rowSQL(relation string) string {
 		casts = casts || d.bringsCasts(c.OID, 0)
 		values = append(values, d.valueSQL(c.OID, relation+"."+name, 0)+" as "+name)
 	}
-	if !casts {
-		return rowSQL(relation, d.Drop)
+	if !casts && len(d.Drop) == 0 {
+		return rowSQL(relation, nil)
 	}
 	return "(select to_json(datawatch_safe.*)::text from (select " + strings.Join(values, ", ") + ") datawatch_safe)"
 }

@@ -344,3 +344,22 @@ func TestAKeyThatIsHiddenIsNotToldAsAPlace(t *testing.T) {
 		t.Errorf("%d events", n)
 	}
 }
+
+// TestADroppedColumnLeavesTheOthersAsTheyAre: as text of JSON and of numbers they are what they are without it, captured or read.
+func TestADroppedColumnLeavesTheOthersAsTheyAre(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, secret text, j json, f float8)`, `create table p (id int primary key, secret text, j json, f float8) partition by range (id)`,
+		`create table p_1 partition of p for values from (0) to (10)`)
+	r.opts.Mask = append(r.opts.Mask, maskOf("shop-db/public.*", "drop", "secret"))
+	r.install()
+	const row = `(1, 'hush', '{"b": 1.0,  "a": 2, "a": 3, "z": "\u0000"}', 1e300)`
+	r.exec(`insert into t values ` + row)
+	r.exec(`insert into p values ` + row)
+	id := r.ask("shop-db/public.t")
+	stop := r.start()
+	r.awaitEnded(id)
+	r.exec(`truncate p_1`) // as deletes of its rows
+	r.await(4)
+	_ = stop()
+	const want = `{"id":1,"j":{"b": 1.0,  "a": 2, "a": 3, "z": "\u0000"},"f":1e+300}`
+	expect(t, r.captured(), `public.t insert {"id":1} after `+want, `public.p insert {"id":1} after `+want, `public.t read {"id":1} after `+want, `public.p delete {"id":1} before `+want)
+}

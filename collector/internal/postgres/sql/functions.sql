@@ -490,17 +490,17 @@ begin
     execute format($query$
       with packs as (
       insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, behind, place, before)
-      select $1, $2, min(i) - 1, 'd', $3, $4, $5 + min(i) - 1, count(*), max(count), $7, $8, '[' || string_agg(j, ',' order by i) || ']'
+      select $1, $2, min(i) - 1, 'd', $3, $4, $5 + min(i) - 1, count(*), max(count), $6, $7, '[' || string_agg(j, ',' order by i) || ']'
       from (select i, j, count, (i - 1) / 200 + sum(octet_length(j)) over w / 1048576 + (sum(octet_length(j)) over w - octet_length(j)) / 1048576 as pack
             from (select row_number() over () as i, count(*) over () as count,
                          %s as j from only %s as datawatch_row) r window w as (order by i)) p
       group by pack
       returning rows)
       select coalesce(sum(rows), 0) from packs $query$,
-      case when datawatch.brings_casts_in(relation) then datawatch.row_sql(relation, 'datawatch_row', dropped)
-        when cardinality(dropped) = 0 then 'to_json(datawatch_row.*)::text' else '(to_jsonb(datawatch_row.*) - $6)::text' end,
+      case when cardinality(dropped) > 0 or datawatch.brings_casts_in(relation) then datawatch.row_sql(relation, 'datawatch_row', dropped)
+        else 'to_json(datawatch_row.*)::text' end,
       relation::regclass)
-    into written using slot, number, shape, moment, started, dropped, spot.behind, spot.place;
+    into written using slot, number, shape, moment, started, spot.behind, spot.place;
     if spot.behind is null then
       perform datawatch.count_rows(written);
     end if;
