@@ -32,6 +32,24 @@ func TestRemoveLeavesWhatIsntOurs(t *testing.T) {
 	}
 }
 
+// TestNobodyTakesAnotherDatabasesSlotForItsOwn: without one of its own, capture would read nothing.
+func TestNobodyTakesAnotherDatabasesSlotForItsOwn(t *testing.T) {
+	r := newRigOn(t, private(t, "", nil, ""), `create table t (id int primary key)`, `create database staging`)
+	r.install()
+	other := r.source()
+	other.config.DSN = config.Secret(strings.Replace(r.dsn, "/shop", "/staging", 1))
+	_, planned := other.Plan(t.Context())
+	_, status := other.Status(t.Context())
+	for what, err := range map[string]error{"plan": planned, "install": other.Install(t.Context()), "status": status} {
+		if err == nil || !strings.Contains(err.Error(), `of database "shop"`) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if text := findingsText(other.Check(t.Context())); !strings.Contains(text, `of database "shop"`) {
+		t.Errorf("check says\n%s", text)
+	}
+}
+
 // TestAnUpdateNeverFailsForADroppedType, or whatever else took the primary key's column with it.
 func TestAnUpdateNeverFailsForADroppedType(t *testing.T) {
 	for _, version := range []string{"", "13", "18"} {

@@ -64,7 +64,7 @@ func (s *Source) Plan(ctx context.Context) ([]postgres.Statement, error) {
 		return nil, err
 	}
 	defer postgres.CloseConn(ctx, db)
-	server, slot, err := s.survey(ctx, db)
+	server, slot, err := s.surveyOwn(ctx, db)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +187,7 @@ func (s *Source) Install(ctx context.Context) error {
 		return err
 	}
 	defer postgres.CloseConn(ctx, db)
-	server, slot, err := s.survey(ctx, db)
+	server, slot, err := s.surveyOwn(ctx, db)
 	if err != nil {
 		return err
 	}

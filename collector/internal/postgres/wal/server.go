@@ -184,6 +184,15 @@ func (s *slot) usable(name string, db server) error {
 	return nil
 }
 
+// surveyOwn is survey where nothing is to be done, or said, with the slot of another database's source.
+func (s *Source) surveyOwn(ctx context.Context, db *pgx.Conn) (server, *slot, error) {
+	about, slot, err := s.survey(ctx, db)
+	if err == nil && slot != nil {
+		err = slot.usable(s.names.slot, about)
+	}
+	return about, slot, err
+}
+
 // survey asks about the server, and the source's slot on it; nil where there is none, or the server is a standby.
 func (s *Source) survey(ctx context.Context, db *pgx.Conn) (server, *slot, error) {
 	about, err := askServer(ctx, db)

@@ -33,7 +33,7 @@ func (s *Source) Status(ctx context.Context) (*Status, error) {
 		return nil, err
 	}
 	defer postgres.CloseConn(ctx, db)
-	server, slot, err := s.survey(ctx, db)
+	server, slot, err := s.surveyOwn(ctx, db)
 	if err != nil {
 		return nil, err
 	}
