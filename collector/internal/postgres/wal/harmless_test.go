@@ -1,6 +1,8 @@
 package wal
 
 import (
+	"bytes"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -75,4 +77,29 @@ func TestAnUpdateNeverFailsForADroppedType(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAStrangersSchemaIsToldOf, in which no event trigger is made: he could change what superusers run.
+func TestAStrangersSchemaIsToldOf(t *testing.T) {
+	var log bytes.Buffer
+	r := newRig(t, `create table t (id int primary key)`)
+	r.opts.Log = slog.New(slog.NewTextHandler(&log, nil))
+	stranger := r.role("_s", "")
+	r.exec(`create schema datawatch_wal authorization ` + stranger)
+	const told = "the schema datawatch_wal is of"
+	if text := findingsText(r.source().Check(t.Context())); !strings.Contains(text, told) || !strings.Contains(text, stranger) {
+		t.Errorf("check says\n%s", text)
+	}
+	stop := r.start()
+	_ = stop()
+	if !strings.Contains(log.String(), told) {
+		t.Errorf("the log says\n%s", log.String())
+	}
+	r.exec(`drop schema datawatch_wal cascade`)
+	stop = r.start()
+	_ = stop()
+	if text := findingsText(r.source().Check(t.Context())); strings.Contains(text, "event trigger") {
+		t.Errorf("check says\n%s", text)
+	}
+	r.exec(`alter table t drop constraint t_pkey; update t set id = 2`) // fails where its updates are published
 }

@@ -3,6 +3,7 @@ package wal
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"datawatch/collector/internal/postgres"
+	"datawatch/pkg/daemon"
 )
 
 //go:embed sql/keep.sql
@@ -33,14 +35,32 @@ func (n names) keepBody(server server) string {
 		"{{updates}}", updatesOf(strconv.FormatBool(server.version >= 180000))).Replace(keepBodySQL)
 }
 
+// keeperSQL names who has the event triggers' schema and is no superuser.
+const keeperSQL = `select o.rolname from pg_namespace n join pg_roles o on o.oid = n.nspowner where n.nspname = 'datawatch_wal' and not o.rolsuper`
+
+// checkKeeping tells of a stranger's schema, in which no event trigger is made.
+func (s *Source) checkKeeping(ctx context.Context, db *pgx.Conn) []daemon.Finding {
+	f := daemon.Finding{What: "source " + s.name + " event trigger"}
+	var owner string
+	switch err := db.QueryRow(ctx, keeperSQL).Scan(&owner); {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		f.Err = fmt.Errorf("look for its schema: %w", err)
+	default:
+		f.Err = fmt.Errorf("the schema datawatch_wal is of %s, who is no superuser and could change what superusers run: none is made in it, and a table that loses its replica identity can't be updated until the collector sees it", pgx.Identifier{owner}.Sanitize())
+		f.Remedy = "drop schema datawatch_wal cascade"
+	}
+	return []daemon.Finding{f}
+}
+
 // planKeeping makes the event triggers by which a table that loses its replica identity can still be updated, where the role may
 // have them and they aren't there as they are to be. In a schema of somebody who is no superuser it makes none: he could change what
 // superusers run.
 func (s *Source) planKeeping(ctx context.Context, db *pgx.Conn, server server) ([]postgres.Statement, error) {
 	body := s.names.keepBody(server)
 	var wanted bool
-	err := db.QueryRow(ctx, `select (select rolsuper from pg_roles where rolname = current_user) and not exists (
-		select from pg_namespace n join pg_roles o on o.oid = n.nspowner where n.nspname = 'datawatch_wal' and not o.rolsuper) and 2 > (
+	err := db.QueryRow(ctx, `select (select rolsuper from pg_roles where rolname = current_user) and not exists (`+keeperSQL+`) and 2 > (
 		select count(*) from pg_event_trigger e join pg_proc p on p.oid = e.evtfoid
 		where e.evtname::text in ($1::text, $1::text || '_drop') and e.evtenabled <> 'D' and p.pronamespace = to_regnamespace('datawatch_wal') and p.prosrc = $2)`, s.names.all, body).Scan(&wanted)
 	if err != nil {

@@ -280,6 +280,9 @@ func (s *Source) publish(ctx context.Context, db *pgx.Conn, server server, runni
 		}
 		defer postgres.CloseConn(ctx, db)
 	}
+	for _, f := range s.checkKeeping(ctx, db) {
+		s.log.Warn(f.Err.Error(), "remedy", f.Remedy)
+	}
 	done, err = s.installPublications(ctx, db, server, running, installTries, was)
 	if ctx.Err() != nil {
 		return nil, errors.Join(err, ctx.Err())
