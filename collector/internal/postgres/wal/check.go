@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -108,6 +109,9 @@ func (s *Source) checkTables(ctx context.Context, db *pgx.Conn, server *server, 
 		findings = append(findings, daemon.Finding{What: what + t.ident(), Detail: "no usable replica identity: its inserts and truncates come, its updates and deletes are told as gaps. " +
 			"Give it a primary key that isn't deferrable, or: alter table " + t.ident() + " replica identity full"})
 	}
+	if !server.publishesComputed() {
+		findings = append(findings, s.checkUpgrade(ctx, db, tables)...)
+	}
 	findings = append(findings, daemon.Finding{What: what + "capture", Detail: compare(server, s.config.AllowUnboundedWAL, tables)})
 	for _, t := range tables {
 		if !t.permanent && s.config.Selects(t.rootSchema, t.rootName) {
@@ -115,6 +119,33 @@ func (s *Source) checkTables(ctx context.Context, db *pgx.Conn, server *server, 
 		}
 	}
 	return findings
+}
+
+// checkUpgrade names the tables whose updates and deletes PostgreSQL 18 refuses with the publication as a server before it has it: their old
+// rows come whole, and have stored generated columns, which the publication is to have there.
+func (s *Source) checkUpgrade(ctx context.Context, db *pgx.Conn, tables []*table) []daemon.Finding {
+	f := daemon.Finding{What: "source " + s.name + " upgrades"}
+	var computed []uint32
+	err := db.QueryRow(ctx, "select array(select attrelid from pg_attribute where attgenerated = 's' and not attisdropped)").Scan(&computed)
+	var named []string
+	for _, t := range tables {
+		if !t.partitioned && t.identity == "f" && captures(tables, t) && slices.Contains(computed, t.oid) {
+			named = append(named, t.ident())
+		}
+	}
+	switch {
+	case err != nil:
+		f.Err = fmt.Errorf("look for generated columns: %w", err)
+	case len(named) == 0:
+		return nil
+	default:
+		if more := len(named) - mostShown; more > 0 {
+			named = append(named[:mostShown], fmt.Sprintf("and %d more", more))
+		}
+		f.Detail = "PostgreSQL 18, upgraded to or given a dump of this database, refuses updates and deletes of " + strings.Join(named, ", ") +
+			" until the collector runs there, or somebody has run: alter publication " + s.names.all + " set (publish_generated_columns = stored)"
+	}
+	return []daemon.Finding{f}
 }
 
 // installable tells what is missing, and whether the collector may make it: a table's owner adds it to a publication, and
