@@ -267,7 +267,7 @@ func (r *reader) takeOther(ctx context.Context, m *message, parsed pglogrepl.Mes
 		switch {
 		case !p.Transactional || r.tx == nil:
 		case p.Prefix == tagPrefix:
-			r.tx.tag = strings.ToValidUTF8(string(p.Content[:min(len(p.Content), maxTag)]), "")
+			r.tx.tag = strings.ToValidUTF8(string(p.Content), "")
 		case p.Prefix == checkpointPrefix:
 			r.beaten = time.Time{} // somebody waits for progress
 		}

@@ -160,11 +160,12 @@ func (s *stream) receive(ctx context.Context) error {
 		}
 		switch m := received.(type) {
 		case *pgproto3.CopyData:
-			if foreign(m.Data) {
+			data := emitted(m.Data)
+			if data == nil {
 				break
 			}
 			var one message
-			if one, slab, err = s.message(m.Data, slab); err != nil {
+			if one, slab, err = s.message(data, slab); err != nil {
 				return err
 			}
 			chunk, within = append(chunk, one), one.within(within)
@@ -192,15 +193,23 @@ func (s *stream) receive(ctx context.Context) error {
 // xlogHead is what is before a message of pgoutput: the kind, the record's place, the end of the WAL, the time.
 const xlogHead = 25
 
-// foreign tells whether it is a message that pg_logical_emit_message wrote and that isn't for us, which anybody may make as large as he
-// likes.
-func foreign(data []byte) bool {
+// emitted bounds a message that pg_logical_emit_message wrote, which anybody may make as large as he likes; nothing is left of one that isn't
+// for us.
+func emitted(data []byte) []byte {
 	const prefixAt = xlogHead + 1 + 1 + 8 // the kind, flags, the message's place
 	if len(data) <= prefixAt || data[0] != pglogrepl.XLogDataByteID || data[xlogHead] != 'M' {
-		return false
+		return data
 	}
-	prefix, _, _ := bytes.Cut(data[prefixAt:min(len(data), prefixAt+len(checkpointPrefix)+1)], []byte{0})
-	return string(prefix) != tagPrefix && string(prefix) != checkpointPrefix
+	prefix, content, _ := bytes.Cut(data[prefixAt:], []byte{0})
+	if string(prefix) != tagPrefix && string(prefix) != checkpointPrefix {
+		return nil
+	}
+	const most = 4 + maxTag // behind its length
+	if len(content) > most {
+		binary.BigEndian.PutUint32(content, maxTag)
+		data = data[:len(data)-len(content)+most]
+	}
+	return data
 }
 
 // hand hands a chunk over, and waits a moment where there is no more for now.

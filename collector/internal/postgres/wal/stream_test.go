@@ -2,9 +2,12 @@ package wal
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,5 +118,23 @@ func TestMessagesForOthersAreLeftWhereTheyCome(t *testing.T) {
 	s.send('C')
 	if got := s.next(); got != "BMMC" {
 		t.Errorf("chunk %q", got)
+	}
+}
+
+// TestATagIsCutWhereItComes, to what is told of it.
+func TestATagIsCutWhereItComes(t *testing.T) {
+	s := newSending(t)
+	const length = 1 << 20
+	long := append(binary.BigEndian.AppendUint32([]byte("M\x01\x00\x00\x00\x00\x00\x00\x00\x01"+tagPrefix+"\x00"), length), bytes.Repeat([]byte{'x'}, length)...)
+	s.send('B')
+	s.sendMessage(long)
+	s.send('C')
+	chunk := <-s.chunks
+	parsed, err := pglogrepl.Parse(chunk[1].data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, ok := parsed.(*pglogrepl.LogicalDecodingMessage); !ok || m.Prefix != tagPrefix || string(m.Content) != strings.Repeat("x", maxTag) || cap(chunk[1].data) > 2*maxTag {
+		t.Errorf("%d bytes, %.80q", cap(chunk[1].data), parsed)
 	}
 }
