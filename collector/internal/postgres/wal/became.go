@@ -27,6 +27,9 @@ const (
 func (r *reader) settle(ctx context.Context, rel *relation) error {
 	before, old := r.known[rel.id]
 	t := knownTable{Schema: rel.streamSchema, Table: rel.streamTable, Root: rel.tree != 0, Tree: rel.tree, Key: before.Key, Early: true}
+	if rel.excluded = !r.config.Selects(t.Schema, t.Table); rel.excluded { // by now, or it is published by somebody else
+		return nil
+	}
 	if old && before.same(t) {
 		return nil
 	}

@@ -35,7 +35,7 @@ func (r *reader) takeRow(ctx context.Context, m *message) error {
 	if err != nil {
 		return err
 	}
-	if rel.stray {
+	if rel.stray || rel.excluded {
 		return nil
 	}
 	if int64(len(m.data)) > 2*r.options.MaxRecordBytes { // both images may be in it
@@ -118,7 +118,7 @@ func (r *reader) takeTruncate(ctx context.Context, m *pglogrepl.TruncateMessage)
 		if err != nil {
 			return err
 		}
-		if rel.stray {
+		if rel.stray || rel.excluded {
 			continue
 		}
 		if of[rel.stream] == nil {

@@ -3,7 +3,7 @@
 //
 // It refuses servers on which it could do harm: one that keeps WAL without bound for a collector that is away
 // (max_slot_wal_keep_size = -1), and one that could take it for a synchronous standby. It publishes just the tables of the
-// configuration, never all, and never an UPDATE that PostgreSQL would then refuse.
+// configuration, never all, tells of no other that somebody publishes, and publishes no UPDATE that PostgreSQL would then refuse.
 //
 // # In the database
 //

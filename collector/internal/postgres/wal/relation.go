@@ -36,6 +36,7 @@ type relation struct {
 	shape                               []event.Column
 	key                                 []string
 	head                                []byte
+	excluded                            bool
 	keyless                             bool
 	tree                                uint32 // the oid of the partition tree's root
 	gone                                bool   // it isn't in the catalog

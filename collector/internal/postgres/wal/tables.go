@@ -104,18 +104,16 @@ func (s *Source) assign(all []*table) {
 // captured are the relations whose rows come, with what their stream is named for. Those that came before are among them as long as
 // they are to come: somebody took them out of a publication.
 func captured(all []*table, before knownTables) knownTables {
-	published := map[uint32]bool{}
+	published, selected := map[uint32]bool{}, map[uint32]bool{}
 	for _, t := range all {
-		if t.inAll || t.inInserts {
-			published[t.oid] = true
-		}
+		published[t.oid], selected[t.oid] = t.inAll || t.inInserts, t.wantAll || t.wantInserts
 	}
 	known := knownTables{}
 	for _, t := range all {
-		if t.partitioned || !t.permanent {
+		if t.partitioned || !t.permanent || !selected[t.oid] && !selected[t.root] {
 			continue
 		}
-		if _, came := before[t.oid]; published[t.oid] || published[t.root] || came && (wanted(all, t.oid) || wanted(all, t.root)) {
+		if _, came := before[t.oid]; came || published[t.oid] || published[t.root] {
 			known[t.oid] = t.known()
 		}
 	}

@@ -340,3 +340,34 @@ func TestATruncateLeavesUnloggedPartitionsOut(t *testing.T) {
 	r.exec(`insert into p values (1), (21); truncate p; truncate p_1`)
 	expect(t, r.wait(3), `public.p insert {"id":1} after {"id":1}`, `public.p truncate -`, `public.p gap partition_changed`)
 }
+
+// TestWhatIsExcludedIsntTold, also of what waits from a time when it wasn't, and where somebody has published it.
+func TestWhatIsExcludedIsntTold(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`, `create table secret (id int primary key, pan text)`,
+		`create table secret_p (id int primary key) partition by range (id)`, `create table p_1 partition of secret_p for values from (0) to (10)`)
+	stop := r.start()
+	r.exec(`insert into secret values (1, '4111')`)
+	r.await(1)
+	_ = stop()
+	r.exec(`insert into secret values (2, '4222'); truncate secret; insert into secret values (3, '4333'); insert into secret_p values (3); insert into t values (1)`)
+	r.config.Exclude = []string{"public.secret*"}
+	stop = r.start()
+	r.await(2)
+	r.awaitPublished("secret", "")
+	r.awaitPublished("secret_p", "")
+	_ = stop()
+	r.config.ManageTriggers = false
+	r.exec(`create table secret_2 (id int primary key); insert into secret_2 values (1); alter publication ` + r.source().names.all + ` add table secret, secret_2, secret_p`)
+	id := r.ask("")
+	stop = r.start()
+	r.exec(`insert into secret values (4, '4444'); truncate secret; insert into secret_p values (4); insert into secret_2 values (4); insert into t values (2)`)
+	r.awaitEnded(id)
+	r.awaitLast(func(e event.Raw) bool { return strings.HasPrefix(brief(t, e), `public.t insert {"id":2}`) })
+	_ = stop()
+	got := slices.DeleteFunc(briefs(t, r.captured()), func(line string) bool { return strings.HasPrefix(line, "public.t read ") })
+	want := []string{`public.secret insert {"id":1} after {"id":1,"pan":"4111"}`, `public.t insert {"id":1} after {"id":1}`,
+		`public.secret_p gap partition_changed`, `public.t insert {"id":2} after {"id":2}`}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n\t%s", strings.Join(got, "\n\t"))
+	}
+}
