@@ -244,3 +244,26 @@ func TestAStatementHasItsNumberBehindItsTransactionsID(t *testing.T) {
 	}
 	r.await(n + rows)
 }
+
+// TestAPageOfWideRowsIsChosenWithoutTemporaryFiles: of many wide rows that wait a page has few.
+func TestAPageOfWideRowsIsChosenWithoutTemporaryFiles(t *testing.T) {
+	for _, kind := range []string{"int", "float"} { // whose rows are sent, and JSON
+		r := newRig(t, `create table t (id `+kind+` primary key, v text)`)
+		r.install()
+		r.exec(`do $$ begin for i in 1..600 loop insert into t select i, string_agg(md5(g::text || i), '') from generate_series(1, 2200) g; end loop; end $$`)
+		const written = `select temp_bytes >> 20 from pg_stat_database where datname = current_database()`
+		before := r.number(written)
+		if got := r.wait(600); len(got[0].Value) < 70000 {
+			t.Errorf("the first one is %.100s", got[0].Value)
+		}
+		testrig.Eventually(t, 10*time.Second, func() error { // sessions tell of it when they are idle or end
+			if n := r.number(`select count(*) from pg_stat_activity where datname = current_database()`); n > 1 {
+				return fmt.Errorf("%d sessions", n)
+			}
+			return nil
+		})
+		if n := r.number(written) - before; n > 40 {
+			t.Errorf("%s: %d MB of temporary files for 40 MB of rows", kind, n)
+		}
+	}
+}

@@ -22,6 +22,9 @@ var (
 	//go:embed sql/behind.sql
 	behindTemplate string
 
+	//go:embed sql/single_read.sql
+	singleReadSQL string
+
 	columnSent = regexp.MustCompile(`{{sent (\S+?)}}`)
 )
 
@@ -35,6 +38,13 @@ func packsOf(version int) string {
 	}
 	return "datawatch.packs"
 }
+
+// readPacks are the packs of datawatch.packs with the images of single rows as they are stored: a page is chosen among many times as much as
+// it has, and what were made of all these images meanwhile would be kept in the server's temporary files.
+var readPacks = `(select seq, part, txid, op, shape, at, first, rows, total, start, behind, place, application, login, client, tag, before, after, bytes, olds, news,
+       null::boolean as json, null::bytea as was, null::bytea as became
+from datawatch.outbox
+` + eachSlot(strings.TrimSpace(singleReadSQL), "\n") + `)`
 
 // queriesOf are for an installation of that version, which need not be upgraded to be read.
 func queriesOf(version int) *queries {
@@ -52,13 +62,25 @@ func queriesOf(version int) *queries {
 	if version < versionPlaces {
 		order, after = "seq, part", "$9::text <> '' and (o.seq, o.part) > ($1::bigint, $2::bigint)"
 	}
+	packs := packsOf(version)
+	if version >= versionSingles {
+		packs = readPacks
+	}
 	complete := func(template, packs, largest, which, parent string) string {
-		template = strings.NewReplacer("{{pack}}", strings.Replace(strings.TrimSpace(packColumns), "{{parent}}", parent, 1), "{{packs}}", packs, "{{which}}", which, "{{order}}", order, "{{after the last}}", after).Replace(template)
+		images := strings.NewReplacer("{{parent}}", parent, "{{before}}", "before", "{{after}}", "after", "{{olds}}", "{{sent olds}}", "{{news}}", "{{sent news}}")
+		if packs == readPacks {
+			images = strings.NewReplacer("{{parent}}", parent,
+				"{{before}}", "case when json then '[' || convert_from(was, 'UTF8') || ']' else before end",
+				"{{after}}", "case when json then '[' || convert_from(became, 'UTF8') || ']' else after end",
+				"{{olds}}", "case when not json and was is not null then array[was] else olds end",
+				"{{news}}", "case when not json and became is not null then array[became] else news end")
+		}
+		template = strings.NewReplacer("{{pack}}", images.Replace(strings.TrimSpace(packColumns)), "{{packs}}", packs, "{{which}}", which, "{{order}}", order, "{{after the last}}", after).Replace(template)
 		return strings.ReplaceAll(columnSent.ReplaceAllString(template, sent), "{{largest}}", largest)
 	}
 	return &queries{
 		poll: strings.NewReplacer("{{unnoted}}", unnoted, "{{drawn}}", drawnSQL(version)).Replace(pollSQL),
-		page: complete(pageTemplate, packsOf(version), "$7", "o.behind is null", "0::bigint"),
+		page: complete(pageTemplate, packs, "$7", "o.behind is null", "0::bigint"),
 		unclaimed: complete(pageTemplate, "datawatch.outbox", "$7",
 			"o.behind is not null and not exists (select from datawatch.outbox s where abs(s.start) = o.behind and s.txid = o.txid and s.seq > o.seq)", "0::bigint"),
 		behind: complete(behindTemplate, "", "$9", "", "parent"),
