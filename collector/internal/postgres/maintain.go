@@ -13,7 +13,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
+	"datawatch/pkg/reason"
 )
 
 const (
@@ -61,6 +63,7 @@ func (s *Source) maintain(ctx context.Context) error {
 	var alive pulse
 	reconciled, looked := time.Now(), time.Now() // prepare did it
 	known := map[uint32]bool{}
+	stalled := false
 	for {
 		if err := alive.beat(ctx, s, db); err != nil {
 			return err
@@ -77,6 +80,9 @@ func (s *Source) maintain(ctx context.Context) error {
 			reconciled = time.Now()
 		}
 		if err := s.reclaim(ctx, db); err != nil {
+			return err
+		}
+		if stalled, err = s.tellStalled(ctx, db, stalled); err != nil {
 			return err
 		}
 		select {
@@ -198,6 +204,25 @@ func (s *Source) reconcile(ctx context.Context, db querier) {
 			s.log.Warn("not everything could be installed", "error", message(err))
 		}
 	}
+}
+
+// tellStalled tells that triggers capture nothing, as long as that is so; was tells whether it was so before.
+func (s *Source) tellStalled(ctx context.Context, db querier, was bool) (bool, error) {
+	var off, full bool
+	err := db.QueryRow(ctx, "select to_jsonb(q) ->> 'off' is not null, clock_timestamp() > expires or case when to_regclass('datawatch.gate') is null then false else "+fullSQL+
+		" end from datawatch.queue q").Scan(&off, &full)
+	if err != nil {
+		return was, fmt.Errorf("ask whether triggers capture: %w", err)
+	}
+	switch {
+	case off:
+		s.report.State(source.Stalled, reason.SwitchedOff.With())
+	case full:
+		s.report.State(source.Stalled, reason.OutboxFull.With())
+	case was:
+		s.report.State(source.Streaming, reason.Text{})
+	}
+	return off || full, nil
 }
 
 // reclaim tells what was committed, and empties what nobody needs.

@@ -2,9 +2,15 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"datawatch/collector/internal/source"
+	"datawatch/pkg/reason"
+	"datawatch/pkg/testrig"
 )
 
 func TestCaptureIsSwitchedOffAndOnInTheDatabase(t *testing.T) {
@@ -111,4 +117,36 @@ func TestTheDocumentedRightsAreEnough(t *testing.T) {
 	if err := r.source().Remove(t.Context()); err != nil || r.announced("t") != 0 {
 		t.Errorf("removed with %v, %d triggers are left", err, r.announced("t"))
 	}
+}
+
+// states is a reporter that keeps the last state.
+type states struct {
+	silent
+	last atomic.Value
+}
+
+func (s *states) State(state source.State, why reason.Text) {
+	said := strings.TrimSpace(string(state) + " " + string(why.Code))
+	s.last.Store(said)
+}
+
+func TestThatNothingIsCapturedIsToldAsStalled(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	told := &states{}
+	r.opts.Reporter = told
+	stop := r.start()
+	for _, step := range []struct{ do, want string }{
+		{`select`, "streaming"}, {`select datawatch.off()`, "stalled switched_off"}, {`select datawatch.on()`, "streaming"},
+		{`update datawatch.queue set room = 0; insert into t select generate_series(1, 3)`, "stalled outbox_full"}, {`update datawatch.queue set room = 1 << 30`, "streaming"},
+	} {
+		r.exec(step.do)
+		testrig.Eventually(t, 20*time.Second, func() error {
+			if last := told.last.Load(); last != step.want {
+				return fmt.Errorf("after %s the state is %v", step.do, last)
+			}
+			return nil
+		})
+	}
+	_ = stop()
 }

@@ -183,7 +183,7 @@ func TestCaptureGoesOnWhileASnapshotCant(t *testing.T) {
 		r.exec(database + ` set work_mem = '256kB'; ` + database + ` set temp_file_limit = 0`)
 		id := r.ask("shop-db/public.k")
 		r.limits.chunkRows = 20000
-		var told states
+		var told whys
 		r.opts.Reporter = &told
 		stop := r.start()
 		r.awaitJob(id)
@@ -216,26 +216,25 @@ func (r *rig) awaitJob(id string) {
 	})
 }
 
-// states keeps the last state that a source was in, and why.
-type states struct {
+// whys keeps why a source was in its last state.
+type whys struct {
 	silent
 	mu   sync.Mutex
 	text string
 }
 
-func (s *states) State(_ source.State, why reason.Text) {
+func (s *whys) State(_ source.State, why reason.Text) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.text = fmt.Sprint(why)
 }
 
-func (s *states) last() string {
+func (s *whys) last() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.text
 }
 
-// TestWhatMayPassIsTriedAgain: for about an hour, and what won't pass is left out at once.
 // TestWhatMayPassIsTriedAgain: for about an hour, and what won't pass is left out at once.
 func TestWhatMayPassIsTriedAgain(t *testing.T) {
 	failed := func(code string) error {
