@@ -10,14 +10,19 @@ type metrics struct {
 	bytes     prometheus.Gauge
 	rows      prometheus.Gauge
 	unclaimed prometheus.Counter
+	// forget takes the gauges away: the source isn't read here any more.
+	forget func()
 }
 
 // newMetrics makes the source's metrics; sources that share a registerer share the families.
 func newMetrics(reg prometheus.Registerer, name string) *metrics {
+	var gauges []*prometheus.GaugeVec
 	gauge := func(metric, help string) prometheus.Gauge {
-		return registered(reg, prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		of := registered(reg, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "datawatch", Subsystem: "collector", Name: metric, Help: help,
-		}, []string{"source"})).WithLabelValues(name)
+		}, []string{"source"}))
+		gauges = append(gauges, of)
+		return of.WithLabelValues(name)
 	}
 	return &metrics{
 		bytes: gauge("outbox_bytes", "Size of the outbox in the watched database, with what was read and not yet reclaimed."),
@@ -26,6 +31,11 @@ func newMetrics(reg prometheus.Registerer, name string) *metrics {
 			Namespace: "datawatch", Subsystem: "collector", Name: "order_unclaimed_total",
 			Help: "Captured parts of statements that were told in the order in which they ended, since the statement that they belong behind was not captured.",
 		}, []string{"source"})).WithLabelValues(name),
+		forget: func() {
+			for _, of := range gauges {
+				of.DeleteLabelValues(name)
+			}
+		},
 	}
 }
 

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,4 +71,13 @@ func TestTheOutboxIsMeasuredWhileTheBrokerIsAway(t *testing.T) {
 	})
 	cancel()
 	<-ended
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families { // another collector may read it by now
+		if strings.HasPrefix(f.GetName(), "datawatch_collector_outbox_") {
+			t.Errorf("%s is told of a source that isn't read", f.GetName())
+		}
+	}
 }

@@ -74,6 +74,11 @@ func New(name string, c Config, o Options) *Source {
 // session follows new and altered tables and reclaims what was committed.
 func (s *Source) Run(ctx context.Context, committed source.Progress, emit source.Emit) error {
 	s.report.State(source.Connecting, reason.Text{})
+	defer func(ctx context.Context) {
+		if ctx.Err() != nil { // else it is run again
+			s.metrics.forget()
+		}
+	}(ctx)
 	from, err := parseProgress(committed)
 	if err != nil {
 		return err
