@@ -93,7 +93,9 @@
 // than a change before it, nor newer than one behind it. Chunks follow a unique btree index, by the operators of its own
 // operator classes; where none has the order of ORDER BY, they follow the place of rows (ctid). Then a row that moves while
 // it is read is missed by the walk, but not by its triggers, or is met twice: told twice, which matters where the table has
-// no key. A table that was rewritten (VACUUM FULL, CLUSTER) or whose index changed is walked anew.
+// no key. A table that was rewritten (VACUUM FULL, CLUSTER) or whose index changed is walked anew, also where
+// just its collation did. Rows are fetched from a cursor as far as a chunk goes, so that the server prints no more of them. An
+// error in a chunk, while the session lives, is the snapshot's alone.
 //
 // # New tables
 //
