@@ -212,7 +212,8 @@ const planByOrder = "set local enable_sort = off; set local enable_incremental_s
 // chunk reads on from c: at most so many rows, and about so many bytes. Of a row larger than largest only the place comes.
 func (rel *relation) chunk(ctx context.Context, db *pgx.Conn, c cursor, rows int, bytes, largest int64) (found []walked, next cursor, done bool, err error) {
 	next = c
-	from, names := "", []string{"k0"}
+	var from string
+	names := []string{"k0"}
 	var upTo int64 // the block behind those that are looked through
 	if len(rel.columns) == 0 {
 		from, upTo = rel.byPlace(c, rows)
