@@ -86,20 +86,21 @@ func (m *metrics) showLag(name string, lag func() (float64, bool), fares func() 
 	m.lags.now[name], m.lags.fares[name] = lag, fares
 }
 
-// hideLag has it told no more: another collector runs the source.
-func (m *metrics) hideLag(name string) {
+// hide has its lag and its snapshots told no more: another collector runs the source.
+func (m *metrics) hide(name string) {
 	m.lags.mu.Lock()
-	defer m.lags.mu.Unlock()
 	delete(m.lags.now, name)
 	delete(m.lags.fares, name)
+	m.lags.mu.Unlock()
+	for _, of := range []*prometheus.GaugeVec{m.snapshotRows, m.snapshotOf, m.snapshotsOpen} {
+		of.DeletePartialMatch(prometheus.Labels{"source": name})
+	}
 }
 
 // forget takes a source away that is in the configuration no more.
 func (m *metrics) forget(name string) {
-	m.hideLag(name)
-	for _, of := range []*prometheus.GaugeVec{m.state, m.snapshotRows, m.snapshotOf, m.snapshotsOpen} {
-		of.DeletePartialMatch(prometheus.Labels{"source": name})
-	}
+	m.hide(name)
+	m.state.DeletePartialMatch(prometheus.Labels{"source": name})
 }
 
 // seen counts what came from a source.

@@ -9,12 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"datawatch/collector/internal/remote"
 	"datawatch/collector/internal/source"
 	"datawatch/collector/internal/source/backfill"
 	"datawatch/pkg/config"
+	"datawatch/pkg/daemon"
 	"datawatch/pkg/event"
 	"datawatch/pkg/reason"
 	"datawatch/pkg/testrig"
@@ -149,3 +151,16 @@ func TestFailingSourceSaysWhy(t *testing.T) {
 type failing struct{}
 
 func (failing) Run(context.Context, source.Progress, source.Emit) error { return errDown }
+
+// TestSnapshotsOfASourceThatAnotherCollectorRunsAreNotTold: that one tells of them.
+func TestSnapshotsOfASourceThatAnotherCollectorRunsAreNotTold(t *testing.T) {
+	u := Unit{Name: "one", New: func(source.Reporter) source.Source { return nil }}
+	s := New(Options{Units: []Unit{u}, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Health: daemon.NewHealth()})
+	for _, of := range []*prometheus.GaugeVec{s.metrics.snapshotRows, s.metrics.snapshotOf, s.metrics.snapshotsOpen} {
+		of.WithLabelValues(u.Name).Set(1)
+		s.standBy(u)
+		if n := testutil.CollectAndCount(of); n != 0 {
+			t.Errorf("%d metrics are told", n)
+		}
+	}
+}

@@ -306,7 +306,7 @@ func (s *Supervisor) standBy(u Unit) {
 	}
 	if u.Do == nil {
 		s.metrics.setState(u.label(), source.Standby)
-		s.metrics.hideLag(u.label())
+		s.metrics.hide(u.label())
 		if s.Watch != nil && s.lost.IsZero() { // else nobody may run it
 			s.Watch.Gone(u.label())
 		}
