@@ -235,8 +235,8 @@ func TestDroppedFieldsNeverEnterTheOutbox(t *testing.T) {
 	r.exec(`insert into users values (1, 'An', 'secret'); update users set name = 'Binh'`)
 	got := r.wait(2)
 	expect(t, got,
-		`public.users insert {"id":1} after {"id": 1, "name": "An"}`,
-		`public.users update {"id":1} before {"id": 1, "name": "An"} after {"id": 1, "name": "Binh"}`)
+		`public.users insert {"id":1} after {"id":1,"name":"An"}`,
+		`public.users update {"id":1} before {"id":1,"name":"An"} after {"id":1,"name":"Binh"}`)
 	if c := rowChange(t, got[0]); len(c.Columns) != 2 {
 		t.Errorf("columns %+v", c.Columns)
 	}

@@ -21,8 +21,9 @@ const accountVersion = 1
 const (
 	// keptEnded is how many snapshots that ended are remembered, so that whoever asked hears of it.
 	keptEnded = 10
-	// keptProblems is how many parts of theirs are remembered, if the snapshot isn't the latest.
-	keptProblems = 20
+	// keptParts is how many parts of theirs are remembered, besides the latest one's. Of a snapshot that has more, keptProblems are that
+	// were left out.
+	keptParts, keptProblems = 100, 20
 )
 
 // Account is all that is known of a source's snapshots.

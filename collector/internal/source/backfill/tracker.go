@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -182,8 +183,11 @@ func (t *Tracker) finish(j *Job) {
 	j.Ended = t.options.Now().UTC()
 	t.account.Jobs = t.account.Jobs[1:]
 	t.account.readBy(j)
-	if n := len(t.account.Ended); n > 0 {
-		t.account.Ended[n-1].forget()
+	parts := 0
+	for _, before := range slices.Backward(t.account.Ended) {
+		if parts += len(before.Parts); parts > keptParts {
+			before.forget()
+		}
 	}
 	t.account.Ended = append(t.account.Ended, j)
 	if n := len(t.account.Ended); n > keptEnded {

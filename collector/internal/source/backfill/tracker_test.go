@@ -239,14 +239,14 @@ func TestWhatASnapshotReadIsCountedThoughItsPartsAreForgotten(t *testing.T) {
 	for range 2 {
 		tr.Job()
 		var parts []*backfill.Part
-		for i := range 30 {
+		for i := range 130 {
 			parts = append(parts, &backfill.Part{Stream: event.StreamOf("shop-db", fmt.Sprint("public.t", i))})
 		}
 		tr.Planned(parts)
 		for range 5 {
 			tr.Read(10, 100, nil, true)
 		}
-		for range 25 {
+		for range 125 {
 			tr.LeaveOut("permission denied")
 		}
 	}
@@ -255,10 +255,10 @@ func TestWhatASnapshotReadIsCountedThoughItsPartsAreForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	first, last := account.Ended[0], account.Ended[1]
-	if rows, of := first.Rows(); rows != 50 || of != 50 || len(first.Parts) != 20 || len(first.Problems()) != 21 || first.Problem != "5 more were left out" {
+	if rows, of := first.Rows(); rows != 50 || of != 50 || len(first.Parts) != 20 || len(first.Problems()) != 21 || first.Problem != "105 more were left out" {
 		t.Errorf("%d rows of %d, %q", rows, of, first.Problems())
 	}
-	if len(last.Parts) != 30 || len(last.Problems()) != 25 {
+	if len(last.Parts) != 130 || len(last.Problems()) != 125 {
 		t.Errorf("of the latest, %d parts are left, and %d problems", len(last.Parts), len(last.Problems()))
 	}
 }
