@@ -34,10 +34,10 @@ func TestASignOfLifeTellsHowEachSourceFares(t *testing.T) {
 		}
 	}}
 	f.configure(configured(t, `
-    - {name: stops, postgres: {dsn: "postgres://h/d", tables: ["public.*"], outbox: {max_bytes: 16MiB}}}
-    - {name: grows, postgres: {dsn: "postgres://h/d", tables: ["public.*"], outbox: {max_bytes: 16MiB, when_full: grow}}}
-    - {name: usual, postgres: {dsn: "postgres://h/d", tables: ["public.*"]}}
-    - {name: wal, postgres: {dsn: "postgres://h/d", tables: ["public.*"], capture: wal}}
+    - {name: stops, postgres: {dsn: "postgres://h/stops", tables: ["public.*"], outbox: {max_bytes: 16MiB}}}
+    - {name: grows, postgres: {dsn: "postgres://h/grows", tables: ["public.*"], outbox: {max_bytes: 16MiB, when_full: grow}}}
+    - {name: usual, postgres: {dsn: "postgres://h/usual", tables: ["public.*"]}}
+    - {name: wal, postgres: {dsn: "postgres://h/wal", tables: ["public.*"], capture: wal}}
     - {name: mongo, mongodb: {uri: "mongodb://h/?replicaSet=r", collections: ["shop.*"]}}
 `))
 	teller.State("mongo", source.Failed, reason.Quote("no route to host\nat all"), reason.Quote("check the uri"))
@@ -56,8 +56,8 @@ func TestASignOfLifeTellsHowEachSourceFares(t *testing.T) {
 	}
 
 	f.configure(configured(t, `
-    - {name: stops, postgres: {dsn: "postgres://h/d", tables: ["public.*"], outbox: {max_bytes: 32MiB}}}
-    - {name: usual, postgres: {dsn: "postgres://h/d", tables: ["public.*"], outbox: {when_full: grow}}}
+    - {name: stops, postgres: {dsn: "postgres://h/stops", tables: ["public.*"], outbox: {max_bytes: 32MiB}}}
+    - {name: usual, postgres: {dsn: "postgres://h/usual", tables: ["public.*"], outbox: {when_full: grow}}}
 `))
 	f.say(&b)
 	var caps []string
