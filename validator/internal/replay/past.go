@@ -60,7 +60,7 @@ func Open(ctx context.Context, scanner *broker.Scanner, topic string, r Range) (
 		if s.oldest, err = scanner.Oldest(topic, partition); err != nil {
 			return nil, fmt.Errorf("read %s: %w", topic, err)
 		}
-		if s.end, err = scanner.End(topic, partition); err != nil {
+		if s.end, err = scanner.Settled(ctx, topic, partition); err != nil {
 			return nil, fmt.Errorf("read %s: %w", topic, err)
 		}
 		s.start = s.oldest
