@@ -216,14 +216,35 @@ func TestASecondDatawatchEndsTheFirstWhichTellsTheGap(t *testing.T) {
 	_ = stop()
 	n := r.count()
 	r.exec(`update datawatch.progress set told_at = told_at - interval '3 minutes'`)
-	got := r.wait(n + 1)
+	stop = r.start()
+	r.await(n + 1)
+	r.claimed()
+	_ = stop()
+	got := r.captured()
 	expect(t, got[n:n+1], `public.t gap read_further`)
 	if g := gapOf(t, got[n]); g.From.After(lost) || g.To.Before(lost) {
 		t.Errorf("the gap is from %v to %v, and what the other one has was written from %v on", g.From, g.To, lost)
 	}
-	if err := other.source().Run(t.Context(), other.progress(), other.emit); !errors.Is(err, errShared) {
+	again, end := context.WithTimeout(t.Context(), time.Minute)
+	defer end()
+	if err := other.source().Run(again, other.progress(), other.emit); !errors.Is(err, errShared) {
 		t.Errorf("the other one ended with %v", err)
 	}
+}
+
+// claimed waits until the database was told of the rig's epoch, which is after the gap that begins it.
+func (r *rig) claimed() {
+	r.t.Helper()
+	p, err := parseProgress(r.progress())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	testrig.Eventually(r.t, 20*time.Second, func() error {
+		if r.number(`select count(*) from datawatch.progress where epoch = '`+string(p.Epoch)+`'`) == 0 {
+			return errors.New("the database wasn't told of the epoch")
+		}
+		return nil
+	})
 }
 
 // TestWhatWasLeftOutBeforeTheFirstStartIsAGapSinceTheInstallation: nobody knows since when it is.
