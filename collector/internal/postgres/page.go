@@ -101,11 +101,11 @@ type limits struct {
 	rotateBytes int64
 	// How much the outbox may hold when it is upgraded; 0 is upgradeBytes.
 	upgradeBytes int64
-	// How long a poll is waited for, which takes a millisecond: whoever doesn't answer may have a session that hangs.
+	// How long a poll is waited for; 0 is pollPatience.
 	answer time.Duration
 }
 
-var defaultLimits = limits{pagePacks: 5000, pageBytes: 2 << 20, batchEvents: 5000, batchBytes: 4 << 20, answer: time.Minute}
+var defaultLimits = limits{pagePacks: 5000, pageBytes: 2 << 20, batchEvents: 5000, batchBytes: 4 << 20}
 
 // pack is a row of the outbox: up to 200 rows of one statement.
 type pack struct {

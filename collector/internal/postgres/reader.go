@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -33,6 +34,9 @@ const (
 
 // errRewound ends a run whose database was rewound under it; the next run begins a new epoch.
 var errRewound = reason.New(reason.PostgresRewound.With())
+
+// pollPatience is how long a poll is waited for, which takes a millisecond: where no answer comes, the session may hang.
+const pollPatience = time.Minute
 
 // otherAlive is how long another datawatch counts as at work after the last that it told the database of.
 const otherAlive = 2 * time.Minute
@@ -171,8 +175,9 @@ func (r *reader) claim(ctx context.Context, w whereabouts) error {
 func (r *reader) poll(ctx context.Context, marking bool) (position, error) {
 	var p position
 	var xid, snap string
-	silent := reason.New(reason.PostgresHangs.With(r.limits.answer)).Advise(reason.DoPostgresHangs.With())
-	ctx, cancel := context.WithTimeoutCause(ctx, r.limits.answer, silent)
+	patience := cmp.Or(r.limits.answer, pollPatience)
+	silent := reason.New(reason.PostgresHangs.With(patience)).Advise(reason.DoPostgresHangs.With())
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, silent)
 	defer cancel()
 	err := r.db.QueryRow(ctx, r.queries.poll, marking).Scan(&xid, &snap, &p.at, &p.seq, &p.failed, &p.skipped, &r.unflushed)
 	if err != nil {
