@@ -218,3 +218,57 @@ func (r *relation) asText(source string, i int) error {
 	r.shape[i] = event.Column{Name: r.shape[i].Name, Type: r.shape[i].Type, Base: "text"}
 	return r.complete(source)
 }
+
+// relation is what is known of a table that the stream told of.
+func (r *reader) relation(ctx context.Context, id uint32) (*relation, error) {
+	if known := r.relations[id]; known != nil {
+		return known, nil
+	}
+	m := r.named[id]
+	if m == nil {
+		return nil, fmt.Errorf("relation %d, of which the stream told nothing: %w", id, errMessage)
+	}
+	before := r.before(id)
+	found, err := r.catalog.relation(ctx, m, before)
+	if err == nil && found.gone && before == nil { // or not there yet
+		if err = r.catalog.await(ctx, r.tx.wide); err == nil {
+			found, err = r.catalog.relation(ctx, m, before)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if before == nil && found.tree == 0 && !r.config.Selects(found.schema, found.name) {
+		if found.stray, err = r.catalog.stray(ctx, id, r.names); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case !found.stray:
+		err = r.settle(ctx, found)
+	case !r.strays[id]:
+		r.strays[id] = true
+		r.strayed(found)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.relations[id] = found
+	return found, nil
+}
+
+// before is what a table was known to be at a place that was read, or, where it wasn't there, the partition that looks behind it found;
+// nil where it is neither.
+func (r *reader) before(id uint32) *knownTable {
+	if known, ok := r.known[id]; ok {
+		return &known
+	}
+	if r.look != nil {
+		for _, tables := range []knownTables{r.look.tables, r.look.seen} {
+			if known := tables[id]; known.Root {
+				return &known
+			}
+		}
+	}
+	return nil
+}
