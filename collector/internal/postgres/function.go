@@ -13,12 +13,6 @@ var captureSQL string
 //go:embed sql/capture_body.sql
 var captureBodySQL string
 
-//go:embed sql/append.sql
-var appendSQL string
-
-//go:embed sql/send.sql
-var sendSQL string
-
 //go:embed sql/guard.sql
 var guardSQL string
 
@@ -45,22 +39,19 @@ func (s *Source) captureBody(t *table) string {
 	source, _, _ := strings.Cut(rest, "$capture$")
 	capture := strings.NewReplacer(
 		"{{moved}}", moved,
-		"{{singles}}", eachSlot(strings.ReplaceAll(strings.TrimSpace(singleWriteSQL), "{{counted}}", countedSQL), "\nels")+"\nend if;",
-		"{{append}}", indent(strings.TrimSpace(appendSQL), "    "),
-		"{{send}}", indent(strings.TrimSpace(sendSQL), "        "), "{{send.rest}}", indent(strings.TrimSpace(sendSQL), "    "),
+		"{{singles}}", eachSlot(strings.TrimSpace(singleWriteSQL), "\nels")+"\nend if;",
 	).Replace(strings.TrimSpace(captureBodySQL))
 	unguarded := strings.ReplaceAll(capture, "{{guard}}", "0")
-	declare, body := "", indent(unguarded, "  ")
+	body := indent(unguarded, "  ")
 	if s.config.OnError == onErrorFailOpen {
-		declare, body, _ = strings.Cut(guardSQL, "begin\n")
 		body = strings.TrimRight(strings.NewReplacer(
 			"{{capture}}", indent(strings.ReplaceAll(capture, "{{guard}}", countedGuard), "      "),
 			"{{capture.unguarded}}", indent(unguarded, "    "),
-		).Replace(body), "\n")
+		).Replace(guardSQL), "\n")
 	}
-	source = strings.NewReplacer("{{guard.declare}}", declare, "{{body}}", body).Replace(source)
+	source = strings.Replace(source, "{{body}}", body, 1)
 	return strings.NewReplacer(
-		"{{number}}", numberSQL, "{{one more skipped}}", oneMoreSQL("skipped"),
+		"{{number}}", numberSQL,
 		"{{table}}", strings.ReplaceAll(InComment(t.ident()), "$", ""),
 		"{{shape}}", strconv.FormatInt(t.shapeID, 10), "{{sent}}", t.marked(), "{{sure}}", t.sure,
 		"{{drop}}", dropSQL(t.drop), "{{row datawatch_new}}", t.row("datawatch_new"), "{{row datawatch_old}}", t.row("datawatch_old"),
@@ -87,13 +78,8 @@ func (t *table) marked() string {
 	return "/* sent */ " + strconv.FormatBool(t.sent)
 }
 
-const (
-	// countedGuard is what a statement with a guard adds to the count of rows: see datawatch.count_rows.
-	countedGuard = "100000000000000"
-	// countedSQL is the count with the statement's one row.
-	countedSQL = "set_config('datawatch.written',\n" +
-		"        (coalesce(nullif(current_setting('datawatch.written', true), ''), '10000000000000000')::bigint + (1 + {{guard}}))::text, true)::bigint"
-)
+// countedGuard is what a statement with a guard adds to the count of rows: see datawatch.counted.
+const countedGuard = "100000000000000"
 
 // imageSQL is a row as the tables for single rows take it.
 func imageSQL(relation string, t *table) string {

@@ -23,6 +23,9 @@ var schemaSQL string
 //go:embed sql/functions.sql
 var functionsSQL string
 
+//go:embed sql/rows.sql
+var rowsSQL string
+
 //go:embed sql/strangers.sql
 var strangersSQL string
 
@@ -268,14 +271,14 @@ const fullSQL = "(coalesce(pg_relation_size(main), 0) + coalesce(pg_relation_siz
 func installedFunctions() string {
 	were, pin, restore := settingsSQL()
 	return strings.NewReplacer(
-		"{{number}}", numberSQL, "{{place}}", placeSQL, "{{one more unnoted}}", oneMoreSQL("unnoted"), "{{shape.of p}}", shapeOfSQL, "{{describe}}", describeSQLFunction(), "{{tracked}}", strings.TrimSpace(trackedSQL),
+		"{{number}}", numberSQL, "{{place}}", placeSQL, "{{one more unnoted}}", oneMoreSQL("unnoted"), "{{one more skipped}}", oneMoreSQL("skipped"), "{{shape.of p}}", shapeOfSQL, "{{describe}}", describeSQLFunction(), "{{tracked}}", strings.TrimSpace(trackedSQL),
 		"{{words said}}", wordsSQL("said"),
 		"{{full}}", fullSQL, "{{strange expressions}}", strangers(expressionsSQL), "{{strange keys}}", strangers(partitionKeysSQL), "{{settings}}", allSettings.String(),
 		"{{settings.were}}", were, "{{settings.pin}}", pin, "{{settings.restore}}", restore, "{{sendable}}", sendableList(),
 		"{{open.name}}", triggerOpen, "{{open.fires}}", firesWhen[triggerOpen],
 		"{{rows.name}}", triggerRows, "{{rows.fires}}", firesWhen[triggerRows],
 		"{{gone.name}}", triggerGone, "{{gone.fires}}", firesWhen[triggerGone],
-	).Replace(strings.TrimSpace(functionsSQL))
+	).Replace(strings.Replace(strings.TrimSpace(functionsSQL), "{{rows}}", strings.TrimSpace(rowsSQL), 1))
 }
 
 // describeSQLFunction is the query with the function's parameters in place of the placeholders.

@@ -130,14 +130,18 @@ begin
 end
 $body$;
 
--- Counts rows of the transaction that were captured, and tells how many there are then. The setting datawatch.written has them in
--- its last 14 digits; before these are a 1 and, in two digits, how many statements of the transaction had a guard, so that one
--- setting does for both.
+-- Counts rows of the transaction that were captured. The setting datawatch.written has them in its last 14 digits; before these are
+-- a 1 and, in two digits, how many statements of the transaction had a guard, so that one setting does for both. It is inlined.
+create or replace function datawatch.counted(more bigint) returns bigint language sql as $body$
+  select pg_catalog.set_config('datawatch.written', (coalesce(nullif(pg_catalog.current_setting('datawatch.written', true), ''), '10000000000000000')::pg_catalog.int8
+    operator(pg_catalog.+) more)::pg_catalog.text, true)::pg_catalog.int8
+$body$;
+
+-- Counts rows as counted does, and tells how many there are then.
 create or replace function datawatch.count_rows(more bigint) returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp as $body$
 begin
-  return set_config('datawatch.written',
-    (coalesce(nullif(current_setting('datawatch.written', true), ''), '10000000000000000')::bigint + more)::text, true)::bigint % 100000000000000;
+  return datawatch.counted(more) % 100000000000000;
 end
 $body$;
 
@@ -203,14 +207,7 @@ begin
 end
 $body$;
 
--- Writes some of a statement's rows.
-create or replace function datawatch.write_pack(slot smallint, number bigint, part bigint, op text, shape bigint, moment timestamptz, first bigint, rows integer, total bigint,
-  spot datawatch.spot, olds text[], news text[]) returns void
-language sql set search_path = pg_catalog, pg_temp as $body$
-  insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, start, behind, place, before, after)
-  values (slot, number, part, lower(left(op, 1) collate "C")::"char", shape, moment, first, rows, total, (spot).start, (spot).behind, (spot).place,
-    '[' || array_to_string(olds, ',') || ']', '[' || array_to_string(news, ',') || ']')
-$body$;
+{{rows}}
 
 -- Pins what the text of values depends on, and tells what it was. A function whose table has a type that is told by its text
 -- pins it for each statement, by its own clauses; the others do so only where they write JSON, since each setting costs a

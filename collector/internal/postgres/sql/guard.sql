@@ -1,7 +1,5 @@
-  reason text;
-begin
   -- A guard is a subtransaction, and where it writes, has an id of its own: the first 50 statements that write get one. The
-  -- setting begins with 1 and how many had one: see datawatch.count_rows.
+  -- setting begins with 1 and how many had one: see datawatch.counted.
   if current_setting('datawatch.written', true) >= '150' collate "C" then
 {{capture.unguarded}}
   else
@@ -10,8 +8,7 @@ begin
     exception when serialization_failure then
       raise; -- the transaction can't be saved
     when others then
-      get stacked diagnostics reason = message_text;
-      perform datawatch.capture_failed({{shape}}, reason, tg_relid, case when tg_when = 'AFTER' or tg_op = 'TRUNCATE' then tg_op end, pg_trigger_depth());
-      return nothing;
+      perform datawatch.capture_failed({{shape}}, sqlerrm, tg_relid, case when tg_when = 'AFTER' or tg_op = 'TRUNCATE' then tg_op end, pg_trigger_depth());
+      return new;
     end;
   end if;

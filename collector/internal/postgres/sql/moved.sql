@@ -5,6 +5,6 @@ if tg_op = 'UPDATE' and tg_when = 'AFTER' then
     perform datawatch.capture_failed({{shape}}, 'MERGE sets a column of the partition key: PostgreSQL tells no trigger which rows move to another partition', tg_relid, null, pg_trigger_depth());
   elsif (select count(*) from datawatch_old) <> (select count(*) from datawatch_new) then
     perform datawatch.capture_failed({{shape}}, 'a trigger kept rows from the partition that they moved to', tg_relid, tg_op, pg_trigger_depth());
-    return nothing;
+    return new;
   end if;
 end if;
