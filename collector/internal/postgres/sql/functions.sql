@@ -531,13 +531,13 @@ language sql set search_path = pg_catalog, pg_temp as $body$
   from datawatch.queue
 $body$;
 
--- Whether a partition, or a part of the tree that it is in, was a table of its own before: its row type is older than
+-- Whether a partition, or a part of the tree that it is in, was a table of its own before: it, which a system column tells, is older than
 -- what ties it to the tree, or, of one transaction, than all its columns as they are now.
 create or replace function datawatch.was_attached(relation oid) returns boolean
 language sql stable set search_path = pg_catalog, pg_temp as $body$
   select exists (
-    select from pg_class c join pg_type y on y.oid = c.reltype
-    where c.oid = relation and (
+    select from pg_attribute y
+    where y.attrelid = relation and y.attnum = -1 and (
       exists (select from pg_partition_ancestors(relation) a join pg_inherits i on i.inhrelid = a.relid where age(i.xmin) < age(y.xmin))
       or exists (select from pg_inherits i where i.inhrelid = relation) and not exists (
         select from pg_attribute a where a.attrelid = relation and a.attnum > 0 and not a.attisdropped

@@ -23,65 +23,110 @@ const (
 )
 
 // settle takes note of a table that the stream told of before a look did, or by another name. A name that was another's until now has its
-// stream end before a row of this one is told.
+// stream end before a row of this one is told; of the rows that it brings there is a gap.
 func (r *reader) settle(ctx context.Context, rel *relation) error {
 	before, old := r.known[rel.id]
 	t := knownTable{Schema: rel.streamSchema, Table: rel.streamTable, Root: rel.tree != 0, Tree: rel.tree, Key: before.Key, Early: true}
-	if rel.excluded = !r.config.Selects(t.Schema, t.Table); rel.excluded { // by now, or it is published by somebody else
+	rel.excluded = !r.config.Selects(t.Schema, t.Table) // by now, or it is published by somebody else
+	switch {
+	case old && before.same(t):
+		return nil
+	case rel.excluded && !old:
+		if rel.tree != 0 { // its tree may get a name that is selected
+			r.lost[rel.id] = true
+		}
 		return nil
 	}
-	if old && before.same(t) {
-		return nil
-	}
-	advance := r.tx.lsn < r.inAdvance // the names are those of later
-	var others []uint32
-	for id, known := range r.known {
-		if id != rel.id && known.same(t) && !known.sameTree(t) {
-			others = append(others, id)
-		}
-	}
-	if old && !advance {
-		r.ended(before, leftRename)
-	}
-	if len(others) > 0 && !advance {
-		why := leftDrop
-		var there bool
-		if err := r.catalog.db.QueryRow(ctx, "select exists (select from pg_class where oid = any ($1))", others).Scan(&there); err != nil {
-			return fmt.Errorf("look for tables: %w", err)
-		}
-		if there {
-			why = leftRename
-		}
-		r.ended(t, why)
-	}
+	advance := r.tx.lsn < r.inAdvance && !before.Early // the names are those of later
 	known := maps.Clone(r.known)
 	if known == nil {
 		known = knownTables{}
 	}
-	known[rel.id] = t
-	r.early[rel.id] = r.tx.wide
-	for _, id := range others {
-		delete(known, id)
-		delete(r.relations, id)
-		r.early[id] = r.tx.wide
+	if old && !advance {
+		r.ended(before, leftRename)
+	}
+	if rel.excluded {
+		r.lose(known, rel.id)
+	} else {
+		others, why, err := r.namesakes(ctx, rel.id, t)
+		if err != nil {
+			return err
+		}
+		if len(others) > 0 && !advance {
+			r.ended(t, why)
+		}
+		for _, id := range others {
+			r.lose(known, id)
+			delete(r.relations, id)
+		}
+		known[rel.id], r.early[rel.id] = t, r.tx.wide
+		if (old || r.lost[rel.id]) && !advance {
+			r.gap(r.streamOf(t), event.Gap{From: r.p.At, To: r.tx.at, Cause: causeTableNew}.Advising(reason.DoTableNew.With()))
+			r.brought[rel.id] = t
+			delete(r.lost, rel.id)
+		}
 	}
 	r.known = known
 	r.noteTables()
 	return nil
 }
 
+// namesakes are the tables that are known by the name of another one, and why they aren't of its stream any more.
+func (r *reader) namesakes(ctx context.Context, id uint32, t knownTable) (others []uint32, why string, err error) {
+	for other, known := range r.known {
+		if other != id && known.same(t) && !known.sameTree(t) {
+			others = append(others, other)
+		}
+	}
+	if len(others) == 0 {
+		return nil, "", nil
+	}
+	var there bool
+	if err := r.catalog.db.QueryRow(ctx, "select exists (select from pg_class where oid = any ($1))", others).Scan(&there); err != nil {
+		return nil, "", fmt.Errorf("look for tables: %w", err)
+	}
+	if there {
+		return others, leftRename, nil
+	}
+	return others, leftDrop, nil
+}
+
+// lose lets go of a table whose name is another's now, or isn't selected. Wherever it is found next, its rows aren't in that stream.
+func (r *reader) lose(known knownTables, id uint32) {
+	delete(known, id)
+	r.early[id], r.lost[id] = r.tx.wide, true
+}
+
 // compare looks what became of the captured tables since the look before, once reading has come to where it was taken.
 func (r *reader) compare() {
-	if r.look == nil || r.proof != nil || r.tx != nil || r.p.LSN < r.look.lsn || r.p.Open != nil {
-		return
+	for r.look != nil && r.proof == nil && r.tx == nil && r.p.LSN >= r.look.lsn && r.p.Open == nil {
+		now := *r.look
+		r.look, r.later = r.later, nil
+		r.compareWith(now)
 	}
-	now := *r.look
-	r.look = nil
+}
+
+// looked takes a look, to be compared when reading has come to it. Of those that come while one waits, the newest counts, with what
+// nobody has looked at yet of the ones before: else reading that is always behind would come to none.
+func (r *reader) looked(now *look) {
+	if r.look == nil {
+		r.look = now
+	} else {
+		now.after(r.later)
+		r.later = now
+	}
+}
+
+func (r *reader) compareWith(now look) {
 	now.tables = r.overlook(&now)
+	r.rename(&now)
 	for id, was := range r.known { // a partition's own message names no root
 		if now.tables[id] != was {
 			delete(r.relations, id)
 		}
+	}
+	for id := range r.lost {
+		delete(r.relations, id)
 	}
 	if now.types != r.types { // which the stream doesn't tell
 		clear(r.relations)
@@ -117,6 +162,20 @@ func (r *reader) overlook(now *look) knownTables {
 		}
 	}
 	return tables
+}
+
+// rename has tables be of the schemas that the look found them in: up to version 16 a server doesn't tell that a schema was renamed.
+func (r *reader) rename(now *look) {
+	for id, m := range r.named {
+		t, there := now.there[id]
+		if _, early := r.early[id]; !there || early || t.Root || m.Namespace == t.Schema || m.RelationName != t.Table {
+			continue
+		}
+		renamed := *m
+		renamed.Namespace = t.Schema
+		r.named[id] = &renamed
+		delete(r.relations, id)
+	}
 }
 
 // left tells of rows that went with their tables and partitions. Those of one that isn't selected any more stay.
@@ -157,7 +216,7 @@ func (l *look) whyLeft(id uint32, t knownTable) (why string, went bool) {
 	case !is.same(t):
 		return leftRename, true
 	default:
-		return "", !captured || l.fresh[id].moved
+		return "", !captured || l.fresh[id].moved || l.away[id] && !t.Early
 	}
 }
 
@@ -190,10 +249,12 @@ func (r *reader) came(now *look) {
 	for _, id := range slices.Sorted(maps.Keys(now.tables)) {
 		t := now.tables[id]
 		fresh, is := now.fresh[id]
-		if known, was := r.known[id]; was && !known.same(t) && !is {
-			fresh, is = freshTable{rows: true, renamed: true}, true // it was another one in between
+		known, was := r.known[id]
+		other := was && !known.same(t) && (!is || known.Early && !fresh.moved && !fresh.attached)
+		if other || was && !known.Early && now.away[id] || r.lost[id] {
+			fresh, is = freshTable{rows: true, renamed: true}, true // it was another one in between, or not captured
 		}
-		if !is || !fresh.rows {
+		if brought, told := r.brought[id]; !is || !fresh.rows || told && brought.same(t) {
 			continue
 		}
 		part := t.Root && !fresh.renamed && r.knows(t)
@@ -207,6 +268,8 @@ func (r *reader) came(now *look) {
 			r.gap(stream, event.Gap{From: now.since.UTC(), To: now.at.UTC(), Cause: causeTableNew}.Advising(reason.DoTableNew.With()))
 		}
 	}
+	maps.DeleteFunc(r.lost, func(id uint32, _ bool) bool { _, found := now.tables[id]; return found })
+	clear(r.brought)
 }
 
 // knows tells whether the tree of a partition was captured at the look before.

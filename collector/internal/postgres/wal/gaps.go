@@ -105,7 +105,7 @@ func (c *catalog) leaves(ctx context.Context, id uint32, xid string, known []uin
 }
 
 // truncatesWhole tells whether a TRUNCATE that named these relations of one stream was one of the whole table: it named all
-// its partitions. Where none of them is left, those count that were known.
+// its partitions, those that were known and those that are there.
 func (r *reader) truncatesWhole(ctx context.Context, ids []uint32) (bool, error) {
 	tree := r.known[ids[0]]
 	var before []uint32
@@ -114,16 +114,19 @@ func (r *reader) truncatesWhole(ctx context.Context, ids []uint32) (bool, error)
 			before = append(before, id)
 		}
 	}
+	if !containsAll(ids, before) {
+		return false, nil
+	}
 	for _, id := range ids {
 		leaves, err := r.catalog.leaves(ctx, id, r.tx.xid, before)
 		if err != nil {
 			return false, err
 		}
-		if len(leaves) > 0 {
-			return containsAll(ids, leaves), nil
+		if !containsAll(ids, leaves) {
+			return false, nil
 		}
 	}
-	return !tree.Root || containsAll(ids, before), nil
+	return true, nil
 }
 
 func containsAll(ids, wanted []uint32) bool {

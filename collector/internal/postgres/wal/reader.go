@@ -55,6 +55,8 @@ type reader struct {
 	strays    map[uint32]bool                       // that were told
 	inAdvance pglogrepl.LSN                         // known is what there was at this place
 	early     map[uint32]uint64                     // tables that the stream told to be others than they were known, by the transactions that did
+	lost      map[uint32]bool                       // of these, those that nobody knows the name of
+	brought   knownTables                           // and those whose rows from before are told to be missing, since the last look
 
 	walker    *postgres.Walker
 	snapshots *backfill.Tracker
@@ -68,6 +70,7 @@ type reader struct {
 	batch   *batch
 	usual   int           // how many events the last batch had: the next one has as many, mostly
 	look    *look         // to be compared when reading has reached it
+	later   *look         // and then this one
 	ahead   pglogrepl.LSN // where the WAL ended at the last look
 	beaten  time.Time
 	sent    pglogrepl.LSN // progress that was handed to the broker
@@ -140,8 +143,8 @@ func (r *reader) read(ctx context.Context) error {
 				}
 			}
 		case now := <-r.looks:
-			now.after(r.look)
-			r.look, r.ahead = now, now.lsn
+			r.looked(now)
+			r.ahead = now.lsn
 			r.recent = slices.DeleteFunc(r.recent, now.sees)
 			r.compare()
 		case <-step.C:

@@ -263,8 +263,11 @@ func (r *reader) before(id uint32) *knownTable {
 	if known, ok := r.known[id]; ok {
 		return &known
 	}
-	if r.look != nil {
-		for _, tables := range []knownTables{r.look.tables, r.look.seen} {
+	for _, l := range []*look{r.look, r.later} {
+		if l == nil {
+			break
+		}
+		for _, tables := range []knownTables{l.tables, l.seen} {
 			if known := tables[id]; known.Root {
 				return &known
 			}

@@ -38,6 +38,7 @@ type rig struct {
 	committed source.Progress
 	events    []event.Raw
 	batches   int
+	marks     int // of compared
 	states    []string
 	fail      func(batch int) (before, after bool)
 	requested []source.SnapshotRequest // as the control topic holds them

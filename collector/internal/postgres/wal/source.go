@@ -134,7 +134,7 @@ func (s *Source) follow(ctx context.Context, r *reader, db *pgx.Conn, from store
 	r.catalog, r.stream = &catalog{source: s.name, database: w.server.database, db: db}, st
 	r.near, r.looks, r.out = new(nearXID), make(chan *look, 1), make(chan *batch)
 	r.relations, r.named = map[uint32]*relation{}, map[uint32]*pglogrepl.RelationMessage{}
-	r.early, r.strays = map[uint32]uint64{}, map[uint32]bool{}
+	r.early, r.lost, r.brought, r.strays = map[uint32]uint64{}, map[uint32]bool{}, knownTables{}, map[uint32]bool{}
 	r.batch, r.beaten = &batch{}, time.Now()
 	watching, err := s.connectReader(ctx)
 	if err != nil {

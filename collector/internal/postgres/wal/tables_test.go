@@ -324,10 +324,11 @@ func TestAnAlteredTableBreaksNothing(t *testing.T) {
 	r.exec(`insert into t values (1, 'a', (1, 'x')); alter table t drop column v; alter table t add column w numeric default 1.50`)
 	r.exec(`insert into t values (2, (2, 'y'), 2.10); alter type pair add attribute c int; insert into t values (3, (3, 'z', 4), 1)`)
 	r.exec(`alter type pair drop attribute b; alter table t rename to u; insert into u values (4, (4, 5), 1)`)
-	expect(t, r.wait(4),
+	expect(t, r.wait(6),
 		`public.t insert {"id":1} after {"id":1,"v":"a","p":{"a":1,"c":"x"}}`,
 		`public.t insert {"id":2} after {"id":2,"p":{"a":2,"c":"y"},"w":2.10}`,
 		`public.t insert {"id":3} after {"id":3,"p":"(3,z,4)","w":1}`,
+		`public.t truncate - reason rename`, `public.u gap table_new`,
 		`public.u insert {"id":4} after {"id":4,"p":{"a":4,"c":5},"w":1}`,
 	)
 }

@@ -38,6 +38,7 @@ type look struct {
 	types      string      // changes with what composite types are made of
 	seen       knownTables // what looks before it found, with which nothing was compared
 	fresh      map[uint32]freshTable
+	away       map[uint32]bool // tables that weren't captured at a look before it, with which nothing was compared
 	uncaptured []uncaptured
 	counted    counted
 
@@ -68,6 +69,12 @@ func (l *look) after(earlier *look) {
 	for id, t := range earlier.seen {
 		if _, ok := l.seen[id]; !ok {
 			l.seen[id] = t
+		}
+	}
+	l.away = map[uint32]bool{}
+	for id := range l.tables {
+		if _, there := earlier.tables[id]; !there || earlier.away[id] {
+			l.away[id] = true
 		}
 	}
 	for id, fresh := range earlier.fresh {
