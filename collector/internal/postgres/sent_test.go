@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"datawatch/pkg/event"
 	"datawatch/pkg/testrig"
 	"datawatch/pkg/testrig/postgres"
 )
@@ -69,6 +70,35 @@ func TestRowsInBinaryFormAreWhatToJSONPrints(t *testing.T) {
 	for _, e := range r.wait(len(want)) {
 		if got := string(rowChange(t, e).After); got != want[string(e.Key)] {
 			t.Fatalf("captured\n%.3000s\nnot\n%.3000s", got, want[string(e.Key)])
+		}
+	}
+}
+
+// TestTheLongestNumericIsRead: PostgreSQL takes 131,072 digits before the point and 16,383 behind it.
+func TestTheLongestNumericIsRead(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key, v numeric)`)
+	r.install()
+	values := []string{
+		strings.Repeat("9", 131072), "-" + strings.Repeat("9", 131072) + "." + strings.Repeat("9", 16383), strings.Repeat("9", 131060) + "." + strings.Repeat("1", 100),
+		"1" + strings.Repeat("0", 131071), "1" + strings.Repeat("0", 131071) + "." + strings.Repeat("0", 16382) + "1", "-0." + strings.Repeat("0", 16382) + "1",
+		"0." + strings.Repeat("0", 16383), "0." + strings.Repeat("1", 16383), "0.1" + strings.Repeat("0", 16382), "-10000.00010", `"NaN"`,
+	}
+	if r.number(`select current_setting('server_version_num')::int`) >= 140000 {
+		values = append(values, `"Infinity"`, `"-Infinity"`)
+	}
+	for i, v := range values {
+		if _, err := r.db.Exec(t.Context(), `insert into t values ($1, trim(both '"' from $2::text)::numeric)`, i, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := r.number(`select count(*) from datawatch.packs where news is null`); n != 0 {
+		t.Errorf("%d packs aren't in binary form", n)
+	}
+	for i, e := range r.wait(len(values)) {
+		if e.Type == event.GapType {
+			t.Errorf("%.20s of %d characters: %s", values[i], len(values[i]), brief(t, e))
+		} else if got, want := string(rowChange(t, e).After), fmt.Sprintf(`{"id":%d,"v":%s}`, i, values[i]); got != want {
+			t.Errorf("%.20s of %d characters: %d, %.40s", values[i], len(values[i]), len(got), got)
 		}
 	}
 }

@@ -86,14 +86,14 @@ const (
 	numericMinusInf = 0xF000
 )
 
-// appendSentNumeric reads numeric_send (src/backend/utils/adt/numeric.c): digits to the base of 10,000, the weight of the first
-// one, and how many decimal places are shown.
+// appendSentNumeric reads numeric_send (src/backend/utils/adt/numeric.c): how many digits to the base of 10,000 there are, up to 36,864 and
+// so without a sign, the weight of the first one, and how many decimal places are shown.
 func appendSentNumeric(dst, value []byte) ([]byte, error) {
 	if len(value) < 8 || len(value)%2 != 0 {
 		return dst, errSent
 	}
 	field := func(i int) int { return int(int16(binary.BigEndian.Uint16(value[2*i:]))) }
-	count, weight, sign, scale := field(0), field(1), binary.BigEndian.Uint16(value[4:]), field(3)
+	count, weight, sign, scale := int(binary.BigEndian.Uint16(value)), field(1), binary.BigEndian.Uint16(value[4:]), field(3)
 	if count != len(value)/2-4 || scale < 0 {
 		return dst, errSent
 	}
