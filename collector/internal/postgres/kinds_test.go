@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -202,6 +203,70 @@ func TestAMergeIsKnownWhateverItsText(t *testing.T) {
 		expect(t, r.wait(len(want)), want...)
 		if n := r.number(`select count(*) from p1`); n != 0 {
 			t.Errorf("%d rows moved nowhere", n)
+		}
+	}
+}
+
+// TestAMergeOfATreeIsToldAsItIs: of itself, PostgreSQL gives triggers the row that a MERGE inserted last for those of a partition tree
+// that it updates behind it. What it does then is right, whatever the tree is like.
+func TestAMergeOfATreeIsToldAsItIs(t *testing.T) {
+	trees := map[string]string{
+		"range":     `create table p (id int primary key, v text) partition by range (id); create table p0 partition of p for values from (0) to (20); create table p1 partition of p default`,
+		"hash":      `create table p (id int primary key, v text) partition by hash (id); create table p0 partition of p for values with (modulus 2, remainder 0); create table p1 partition of p for values with (modulus 2, remainder 1)`,
+		"one":       `create table p (id int primary key, v text) partition by range (id); create table p0 partition of p default`,
+		"converted": `create table p (id int primary key, v text) partition by range (id); create table p0 (gone int, v text, id int not null); alter table p0 drop gone; alter table p attach partition p0 for values from (0) to (20); create table p1 partition of p default`,
+		"deep": `create table p (id int primary key, v text) partition by range (id); create table p0 partition of p for values from (0) to (100) partition by hash (id); create table p1 partition of p default;
+			create table p00 partition of p0 for values with (modulus 2, remainder 0); create table p01 partition of p0 for values with (modulus 2, remainder 1)`,
+		"triggers": `create table p (id int primary key, v text) partition by range (id); create table p0 partition of p for values from (0) to (20); create table p1 partition of p default;
+			create function touch() returns trigger language plpgsql as $$ begin new.v := new.v || '!'; return new; end $$; create trigger touch before insert or update on p1 for each row execute function touch();
+			create function more() returns trigger language plpgsql as $$ begin if pg_trigger_depth() = 1 then update p set v = v || '+' where v = new.v; end if; return null; end $$; create trigger more after insert or update on p for each row execute function more()`,
+	}
+	for _, version := range []string{"15", "18"} {
+		for name, tree := range trees {
+			t.Run(version+"/"+name, func(t *testing.T) {
+				r := newRigOn(t, testrig.PostgresVersion(t, version).Database(t), tree)
+				r.install()
+				r.exec(`insert into p select g, 'v' || g from generate_series(1, 60, 2) g`)
+				targets := []string{"p"}
+				if name == "deep" {
+					targets = append(targets, "p0", "p00")
+				}
+				for i, target := range targets {
+					r.exec(fmt.Sprintf(`merge into %s t using (select generate_series(1, 30) as id union all select 40 union all select 41) s on t.id = s.id
+						when matched and t.id %% 5 = 0 then delete when matched then update set v = 'm%d' when not matched and ('%[1]s' <> 'p00' or s.id = -1) then insert (id, v) values (s.id, 'n')`, target, i))
+				}
+				r.exec(`with m as (select 1) merge into p using (values (71), (3), (73), (31)) s(id) on p.id = s.id when matched then update set v = 'w' when not matched then insert values (s.id, 'n')`)
+				events := r.drained()
+				got, want := sorted(t, replay(t, events)["shop-db/public.p"]), sorted(t, contents(t, r.db, "p"))
+				if !maps.Equal(got, want) {
+					t.Errorf("by replay %v, in the table %v", got, want)
+				}
+			})
+		}
+	}
+}
+
+// TestAMergeThatPostgreSQLTellsFalselyIsAGap: of a partition that is there for seconds and has no trigger yet, nobody knows what a MERGE has
+// updated in the tree behind what it inserted.
+func TestAMergeThatPostgreSQLTellsFalselyIsAGap(t *testing.T) {
+	for _, version := range []string{"15", "18"} {
+		r := newRigOn(t, testrig.PostgresVersion(t, version).Database(t), `create table p (id int primary key, v text) partition by range (id)`, `create table p0 partition of p for values from (0) to (50)`,
+			`create table other (id int primary key, v text)`)
+		r.install()
+		r.exec(`alter table p attach partition other for values from (50) to (100); insert into p values (1, 'a')`)
+		r.exec(`merge into p using (values (2), (1)) s(id) on p.id = s.id when matched then update set v = 'm' when not matched then insert values (s.id, 'n')`)
+		r.exec(`merge into p using (values (1)) s(id) on p.id = s.id when matched then update set v = 'insert'`)
+		r.exec(`merge into p using (values (3)) s(id) on p.id = s.id when not matched then insert values (s.id, 'n')`)
+		r.exec(`merge into p using (values (4)) s(id) on p.id = s.id when matched then update set v = 'm' when not matched then insert values (s.id, 'n')`)
+		r.exec(`insert into p values (5, 'a'); update p set v = 'u' where id = 5`)
+		r.install()
+		r.exec(`merge into p using (values (6), (5)) s(id) on p.id = s.id when matched then update set v = 'm' when not matched then insert values (s.id, 'n')`)
+		expect(t, r.wait(11), `public.other truncate - attach`, `public.p insert {"id":1} after {"id":1,"v":"a"}`, `public.p gap capture_failed`, `public.p insert {"id":2} after {"id":2,"v":"n"}`,
+			`public.p update {"id":1} before {"id":1,"v":"m"} after {"id":1,"v":"insert"}`, `public.p insert {"id":3} after {"id":3,"v":"n"}`, `public.p insert {"id":4} after {"id":4,"v":"n"}`,
+			`public.p insert {"id":5} after {"id":5,"v":"a"}`, `public.p update {"id":5} before {"id":5,"v":"a"} after {"id":5,"v":"u"}`,
+			`public.p update {"id":5} before {"id":5,"v":"u"} after {"id":5,"v":"m"}`, `public.p insert {"id":6} after {"id":6,"v":"n"}`)
+		if n := r.number(`select count(*) from pg_trigger where tgname = '_datawatch_merge' and tgrelid in ('p0'::regclass, 'other'::regclass)`); n != 2 {
+			t.Errorf("%d triggers", n)
 		}
 	}
 }

@@ -275,7 +275,7 @@ func installedFunctions() string {
 		"{{words said}}", wordsSQL("said"),
 		"{{full}}", fullSQL, "{{strange expressions}}", strangers(expressionsSQL), "{{strange keys}}", strangers(partitionKeysSQL), "{{settings}}", allSettings.String(),
 		"{{settings.were}}", were, "{{settings.pin}}", pin, "{{settings.restore}}", restore, "{{sendable}}", sendableList(),
-		"{{open.name}}", triggerOpen, "{{open.fires}}", firesWhen[triggerOpen],
+		"{{merge.name}}", triggerMerge, "{{open.name}}", triggerOpen, "{{open.fires}}", firesWhen[triggerOpen],
 		"{{rows.name}}", triggerRows, "{{rows.fires}}", firesWhen[triggerRows],
 		"{{gone.name}}", triggerGone, "{{gone.fires}}", firesWhen[triggerGone],
 	).Replace(strings.Replace(strings.TrimSpace(functionsSQL), "{{rows}}", strings.TrimSpace(rowsSQL), 1))
@@ -324,8 +324,13 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 			"revoke all on function "+function+"() from public; grant execute on function "+function+"() to public;")
 	}
 	lock := fmt.Sprintf(lockTable, t.ident())
+	later := false // in a transaction of its own, so that nothing else of a captured table waits for its lock
 	for _, name := range t.triggerNames() {
 		if slices.Contains(t.triggers, name) || t.disabled {
+			continue
+		}
+		if name == triggerMerge && !t.lacks() {
+			later = true
 			continue
 		}
 		if t.root && slices.Contains(t.rowTriggers(), name) {
@@ -335,6 +340,11 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 	}
 	for _, name := range t.spare() {
 		add(fmt.Sprintf(lockExclusive, t.ident()), "drop trigger "+name+" on "+t.ident()+";")
+	}
+	if later {
+		add(lock, t.createTrigger(triggerMerge, function))
+		last := &steps[len(steps)-1]
+		last.Optional, last.Why = true, "until it is there, what a MERGE updates that inserts into the partition tree, too, is a gap"
 	}
 	return steps, nil
 }

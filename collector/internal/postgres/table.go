@@ -49,6 +49,7 @@ type table struct {
 	parted        bool     // it has partitions
 	root          bool     // of a partition tree
 	leaf          bool     // in a partition tree, below its root
+	merged        bool     // MERGE may insert into it through the partition tree
 	tracked       bool     // its statements are announced
 	owned         bool     // by a role that the installer has
 	overForeign   bool     // a foreign table is its child, or in its partition tree
@@ -86,7 +87,7 @@ func (s *Source) tables(ctx context.Context, db querier) (selected, deselected [
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*table, error) {
 		t := new(table)
-		return t, row.Scan(&t.oid, &t.schema, &t.name, &t.rootSchema, &t.rootName, &t.parted, &t.root, &t.leaf, &t.tracked, &t.owned, &t.overForeign, &t.triggers, &t.disabled, &t.function, &t.functionHead, &t.functionHash, &t.numbered)
+		return t, row.Scan(&t.oid, &t.schema, &t.name, &t.rootSchema, &t.rootName, &t.parted, &t.root, &t.leaf, &t.merged, &t.tracked, &t.owned, &t.overForeign, &t.triggers, &t.disabled, &t.function, &t.functionHead, &t.functionHash, &t.numbered)
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("list tables: %w", err)

@@ -69,7 +69,7 @@ var everyKind = []string{
 	`insert into T values (103, 'x', 1), (1040, 'y', 2) on conflict do nothing`,
 	`update T set v = v || '!', n = -n where id > 100`, `update T set n = 1 where id = 2`, `update T0 set v = 'leaf'`, `delete from T0 where id < 9`, `update T set id = id + 3000 where id between 80 and 160`,
 	`with d as (delete from T where id in (15, 16, 17) returning *) insert into T select id + 400, v, n from d`,
-	`merge into T using (select generate_series(1, 40, 3)) s(id) on T.id = s.id when matched and s.id % 2 = 0 then delete when matched then update set v = 'm', n = 5`,
+	`merge into T using (select generate_series(1, 40, 3)) s(id) on T.id = s.id when matched and s.id % 2 = 0 then delete when matched then update set v = 'm', n = 5 when not matched then insert values (s.id, 'not', 2)`,
 	`merge into T using (select generate_series(1000, 1010, 3)) s(id) on T.id = s.id when matched then delete when not matched then insert values (s.id, 'new', 1)`,
 }
 

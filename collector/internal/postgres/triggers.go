@@ -13,6 +13,10 @@ const (
 	triggerDelete    = "_datawatch_delete"
 	triggerTruncate  = "_datawatch_truncate"
 	triggerTruncated = "_datawatch_truncated"
+	// A MERGE that inserts into a partition and then updates rows of the tree would have PostgreSQL (15 to 18) give triggers the row that it
+	// inserted last as the new image of each (tcs_original_insert_tuple in ExecPrepareTupleRouting): but not where that partition has a
+	// trigger which could have changed the row. This one never fires.
+	triggerMerge = "_datawatch_merge"
 	// These announce statements and count their rows: see "Order within a transaction" in sql/functions.sql. The latter
 	// two are copied to the partitions by PostgreSQL; their names end in the table's oid, so that none is in the way of
 	// a table that is attached.
@@ -37,6 +41,7 @@ var firesWhen = map[string]string{
 	triggerDelete:    "after delete on {{table}} referencing old table as datawatch_old\n  for each statement",
 	triggerTruncate:  "before truncate on {{table}}\n  for each statement",
 	triggerTruncated: "after truncate on {{table}}\n  for each statement",
+	triggerMerge:     "before insert on {{table}} -- never fires: with it, PostgreSQL tells what a MERGE does to the partition tree as it is\n  for each row when (false)",
 	triggerOpen:      opens,
 	triggerRows:      strings.ReplaceAll(countRows, "{{counter}}", "rows"),
 	triggerGone:      strings.ReplaceAll(countGone, "{{counter}}", "gone"),
@@ -47,6 +52,9 @@ func (t *table) triggerNames() []string {
 	names := []string{triggerInsert, triggerUpdate, triggerDelete, triggerTruncate}
 	if t.root {
 		names = append(names, triggerTruncated)
+	}
+	if t.merged {
+		names = append(names, triggerMerge)
 	}
 	if t.tracked {
 		names = append(names, triggerOpen)

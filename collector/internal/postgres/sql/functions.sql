@@ -170,40 +170,53 @@ when others then
 end
 $body$;
 
--- Whether the statement at work, or one that runs it, is a MERGE that sets a column of the partition key of a table, or of a partition
--- with partitions: by its text, which says it of some that move no row. Between SET and the next action of the MERGE, any mention
--- of the column counts. What runs statements without naming them is looked for by its own name: a prepared statement, and a function
+-- Whether the images of an UPDATE of a partitioned table can't be captured. What is lacking is told as a gap:
+-- - Rows that a MERGE moves to another partition are in no transition table. What these have is right, and can be captured.
+-- - A MERGE that has inserted into a partition without a trigger {{merge.name}} has false new images of what it updates behind that.
+-- - A row of an UPDATE that a trigger keeps from the partition that it moves to is in one of the two tables.
+-- The statement at work, or one that runs it, is known for a MERGE by its text, which says it of some that aren't, or that move no row.
+-- Between SET and the next action of the MERGE, any mention of a column of the partition key, of the table or of a partition with
+-- partitions, counts. What runs statements without naming them is looked for by its own name: a prepared statement, and a function
 -- in the line behind our trigger's.
-create or replace function datawatch.merge_may_move(relation oid) returns boolean
+create or replace function datawatch.lacks_images(shape bigint, relation oid, depth integer, olds bigint, news bigint) returns boolean
 language plpgsql set search_path = pg_catalog, pg_temp as $body$
 declare
   context text collate "C";
   said text collate "C" := current_query();
   caller text collate "C";
 begin
-  if current_setting('server_version_num')::integer < 150000 then
-    return false;
+  if current_setting('server_version_num')::integer >= 150000 then
+    get diagnostics context = pg_context;
+    caller := left(substring(context from E'datawatch[.]capture_[^\n]*\n([^\n]*)'), 10000);
+    if said ~* '[[:<:]]execute[[:>:]]' then
+      said := concat_ws(' ', said, (select string_agg(statement, ' ') from pg_prepared_statements));
+    end if;
+    if caller is not null then
+      context := concat_ws(' ', context, (
+        select string_agg(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), ' ') from pg_proc p join pg_language l on l.oid = p.prolang and l.lanname in ('sql', 'plpgsql')
+        where p.proname = any (regexp_split_to_array(caller, '[^[:alnum:]_]+') || regexp_split_to_array(caller, '"'))));
+    end if;
+    if concat_ws(' ', said, context) ~* '[[:<:]]merge([[:space:]]|/[*]|--)' then
+      said := lower(concat_ws(' ', {{words said}}, context));
+      if news > 0 and said ~ '[[:<:]]insert[[:>:]]' and exists (
+          select from pg_partition_tree(relation) t where t.isleaf and not exists (select from pg_trigger g where g.tgrelid = t.relid and g.tgtype & 71 = 7)) then -- before insert, for each row
+        perform datawatch.capture_failed(shape, 'a partition has no trigger {{merge.name}} yet: without it, PostgreSQL gives triggers the row that a MERGE inserted last for those that it updates behind it', relation, 'UPDATE', depth);
+        return true;
+      elsif exists (
+          select from pg_partition_tree(relation) t join pg_partitioned_table p on p.partrelid = t.relid
+          cross join lateral unnest(p.partattrs::smallint[]) k(attnum) left join pg_attribute a on a.attrelid = p.partrelid and a.attnum = k.attnum
+          cross join lateral regexp_matches(said, '[[:<:]]set[[:>:]](.*?)([[:<:]]when[[:space:]]+(not[[:space:]]+)?matched|[[:<:]]returning[[:>:]]|$)', 'g') action
+          where k.attnum = 0 or lower(a.attname) = any (regexp_split_to_array(action[1], '[^[:alnum:]_]+'))
+            or a.attname !~ '^[[:alnum:]_]+$' and position(lower(a.attname) in action[1]) > 0) then
+        perform datawatch.capture_failed(shape, 'MERGE sets a column of the partition key: PostgreSQL tells no trigger which rows move to another partition', relation, null, depth);
+        return false;
+      end if;
+    end if;
   end if;
-  get diagnostics context = pg_context;
-  caller := left(substring(context from E'datawatch[.]capture_[^\n]*\n([^\n]*)'), 10000);
-  if said ~* '[[:<:]]execute[[:>:]]' then
-    said := concat_ws(' ', said, (select string_agg(statement, ' ') from pg_prepared_statements));
+  if olds <> news then
+    perform datawatch.capture_failed(shape, 'a trigger kept rows from the partition that they moved to', relation, 'UPDATE', depth);
   end if;
-  if caller is not null then
-    context := concat_ws(' ', context, (
-      select string_agg(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), ' ') from pg_proc p join pg_language l on l.oid = p.prolang and l.lanname in ('sql', 'plpgsql')
-      where p.proname = any (regexp_split_to_array(caller, '[^[:alnum:]_]+') || regexp_split_to_array(caller, '"'))));
-  end if;
-  if concat_ws(' ', said, context) !~* '[[:<:]]merge([[:space:]]|/[*]|--)' then
-    return false;
-  end if;
-  said := lower(concat_ws(' ', {{words said}}, context));
-  return exists (
-    select from pg_partition_tree(relation) t join pg_partitioned_table p on p.partrelid = t.relid
-    cross join lateral unnest(p.partattrs::smallint[]) k(attnum) left join pg_attribute a on a.attrelid = p.partrelid and a.attnum = k.attnum
-    cross join lateral regexp_matches(said, '[[:<:]]set[[:>:]](.*?)([[:<:]]when[[:space:]]+(not[[:space:]]+)?matched|[[:<:]]returning[[:>:]]|$)', 'g') action
-    where k.attnum = 0 or lower(a.attname) = any (regexp_split_to_array(action[1], '[^[:alnum:]_]+'))
-      or a.attname !~ '^[[:alnum:]_]+$' and position(lower(a.attname) in action[1]) > 0);
+  return olds <> news;
 end
 $body$;
 

@@ -6,6 +6,7 @@ with recursive over_foreign(oid) as (
 )
 select c.oid, n.nspname, c.relname, coalesce(rn.nspname, n.nspname), coalesce(r.relname, c.relname),
        c.relkind = 'p' as parted, coalesce(r.oid = c.oid, false) as root, coalesce(r.oid <> c.oid, false) as leaf,
+       coalesce(r.oid <> c.oid, false) and c.relkind = 'r' and current_setting('server_version_num')::integer >= 150000 as merged,
        coalesce(r.oid, c.oid) in ({{tracked}}) as tracked, pg_has_role(c.relowner, 'usage') as owned,
        coalesce(r.oid, c.oid) in (select o.oid from over_foreign o) as over_foreign,
        array(select t.tgname::text from pg_trigger t join pg_proc p on p.oid = t.tgfoid where t.tgrelid = c.oid and p.pronamespace = to_regnamespace('datawatch')
