@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +55,43 @@ func TestRowsThatComeSidewaysAreCaptured(t *testing.T) {
 	}
 }
 
+// TestTruncatesAndWhatWritesByOtherNamesAreCaptured: TRUNCATE of what refers to a table and inherits from it, a procedure that commits and
+// rolls back, a view, a rule, a cursor, a prepared statement.
+func TestTruncatesAndWhatWritesByOtherNamesAreCaptured(t *testing.T) {
+	r := newRig(t, `create table a (id int primary key)`, `create table b (id int primary key, a int references a)`, `create table c (id int primary key, b int references b)`,
+		`create table heir (primary key (id)) inherits (a)`, `create table lone (id int generated always as identity primary key)`,
+		`create table p (id int primary key, a int references a) partition by range (id); create table p0 partition of p for values from (0) to (10)`,
+		`create table t (id int primary key, v text)`, `create view w as select id, v from t where id > 0`, `create table ruled (id int); create rule away as on insert to ruled do instead insert into t values (new.id, 'ruled')`,
+		`create procedure steps() language plpgsql as $$ begin insert into t values (1, 'a'); commit; insert into t values (2, 'b'); rollback; insert into t values (3, 'c'); end $$`)
+	r.install()
+	r.exec(`truncate a, lone restart identity cascade`)
+	r.exec(`insert into lone default values`)
+	r.exec(`call steps()`)
+	r.exec(`insert into w values (4, 'view'); update w set v = 'seen' where id = 4; insert into ruled values (5)`)
+	r.exec(`begin; declare here cursor for select * from t where id = 5 for update; fetch here; update t set v = 'at' where current of here; delete from t where current of here; commit`)
+	r.exec(`prepare put(int, text) as insert into t values ($1, $2); execute put(6, 'prepared')`)
+	got := r.drained()
+	truncated := briefs(t, got[:6])
+	slices.Sort(truncated)
+	if want := []string{`public.a truncate -`, `public.b truncate -`, `public.c truncate -`, `public.heir truncate -`, `public.lone truncate -`, `public.p truncate -`}; !slices.Equal(truncated, want) {
+		t.Errorf("%q were truncated", truncated)
+	}
+	expect(t, got[6:],
+		`public.lone insert {"id":1} after {"id":1}`,
+		`public.t insert {"id":1} after {"id":1,"v":"a"}`,
+		`public.t insert {"id":3} after {"id":3,"v":"c"}`,
+		`public.t insert {"id":4} after {"id":4,"v":"view"}`,
+		`public.t update {"id":4} before {"id":4,"v":"view"} after {"id":4,"v":"seen"}`,
+		`public.t insert {"id":5} after {"id":5,"v":"ruled"}`,
+		`public.t update {"id":5} before {"id":5,"v":"ruled"} after {"id":5,"v":"at"}`,
+		`public.t delete {"id":5} before {"id":5,"v":"at"}`,
+		`public.t insert {"id":6} after {"id":6,"v":"prepared"}`)
+	checkIndexes(t, got)
+	if one, other := rowChange(t, got[7]).Transaction, rowChange(t, got[8]).Transaction; one == other {
+		t.Errorf("what a procedure commits apart is of one transaction, %s", one)
+	}
+}
+
 // TestRowLevelSecurityHidesNothingFromCapture: what the writer may not read back is captured all the same, and the writer
 // sees no more than before.
 func TestRowLevelSecurityHidesNothingFromCapture(t *testing.T) {
@@ -74,7 +112,13 @@ func TestRowLevelSecurityHidesNothingFromCapture(t *testing.T) {
 
 // TestTheOutboxIsCompressed: as well as the server can, at the least as every server can; rows in binary form as JSON.
 func TestTheOutboxIsCompressed(t *testing.T) {
-	r := newRig(t, `create table t (id int primary key, v text)`, `create table j (id int primary key, v text, f float8)`)
+	for _, version := range []string{"", "13", "18"} { // 13 has nothing but its own
+		t.Run("PostgreSQL"+version, func(t *testing.T) { outboxIsCompressed(t, testrig.PostgresVersion(t, version).Database(t)) })
+	}
+}
+
+func outboxIsCompressed(t *testing.T, dsn string) {
+	r := newRigOn(t, dsn, `create table t (id int primary key, v text)`, `create table j (id int primary key, v text, f float8)`)
 	r.install()
 	for _, table := range []string{"t", "j"} {
 		r.exec(`insert into ` + table + ` select g, repeat('compressible ', 20) from generate_series(1, 2000) g`)

@@ -222,6 +222,33 @@ func TestStatementsOfSingleRowsKeepToTheCap(t *testing.T) {
 	}
 }
 
+// TestAnOutboxThatNobodyReadsKeepsToItsCap: while no collector lives at all, the triggers leave out what comes once it is full, of many rows
+// or of single ones, and the application's writes go through. Beyond the cap goes the statement that fills it.
+func TestAnOutboxThatNobodyReadsKeepsToItsCap(t *testing.T) {
+	const most, rows, noise = 16 << 20, 300, 32 * 60 // a statement has 600 kB, which compression leaves about as long as they are
+	r := newRig(t, `create table t (id int generated always as identity primary key, v text)`,
+		`create function noise() returns text language sql volatile as $$ select string_agg(md5(random()::text), '') from generate_series(1, 60) $$`)
+	r.config.Outbox.MaxBytes = most
+	r.install()
+	for _, bulk := range []bool{true, false} { // single rows come to an outbox that is full
+		sql := `insert into t (v) select noise() from generate_series(1, 300)`
+		if !bulk {
+			sql = `for j in 1..50 loop insert into t (v) select noise(); end loop`
+		}
+		r.exec(`do $$ begin for i in 1..50 loop ` + sql + `; end loop; end $$`)
+		if size, err := outboxBytes(t.Context(), r.db); err != nil || size < most*3/4 || size > most+2*rows*noise {
+			t.Errorf("bulk %v: the outbox has %d bytes, %v", bulk, size, err)
+		}
+	}
+	if n := r.number(`select count(*) from t`); n != 50*rows+50*50 {
+		t.Errorf("%d rows went through", n)
+	}
+	if n := r.number(`select last_value from datawatch.skipped`); n < 2500 {
+		t.Errorf("%d statements were left out", n)
+	}
+	expect(t, r.wait(1)[:1], `public.t gap outbox_full`)
+}
+
 func FuzzRowsInBinaryForm(f *testing.F) {
 	s := &shape{}
 	text, err := sentShape()

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -233,6 +234,29 @@ func (s *whys) last() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.text
+}
+
+// TestRowsThatASnapshotMayNotSeeAreSaid: a policy hides them from whoever reads, and they aren't left out in silence.
+func TestRowsThatASnapshotMayNotSeeAreSaid(t *testing.T) {
+	r := newRig(t, `create table s (id int primary key, owner text); insert into s values (1, 'a'), (2, 'b'); alter table s enable row level security; create policy own on s using (owner = 'a')`,
+		`drop role if exists dw_test_reader; create role dw_test_reader login password 'x'; grant select on s to dw_test_reader`)
+	t.Cleanup(func() {
+		db := r.session0()
+		_, _ = db.Exec(context.Background(), `drop owned by dw_test_reader cascade; drop role dw_test_reader`)
+		_ = db.Close(context.Background())
+	})
+	r.config.InstallDSN, r.config.DSN = r.config.DSN, r.as("dw_test_reader", "x")
+	r.install()
+	for _, sees := range []int{0, 2} {
+		id := r.ask("")
+		stop := r.start()
+		problems := strings.Join(r.awaitEnded(id).Problems(), " ")
+		_ = stop()
+		if said := strings.Contains(problems, "row-level security"); said != (sees == 0) || r.count() != sees {
+			t.Errorf("%d rows were read of %d, and it is said: %s", r.count(), sees, problems)
+		}
+		r.exec(`alter role dw_test_reader bypassrls`)
+	}
 }
 
 // TestWhatMayPassIsTriedAgain: for about an hour, and what won't pass is left out at once.
