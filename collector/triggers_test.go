@@ -185,7 +185,7 @@ func TestATablesNameDoesNotEndAPlansComments(t *testing.T) {
 	}
 }
 
-// TestNobodysOperatorsAreRunByWhoRunsAPlan: psql works with the search path of whoever runs it, in which anybody's schema may be.
+// TestNobodysOperatorsAreRunByWhoRunsAPlan, which is complete then: psql works with the search path of whoever runs it, in which anybody's schema may be.
 func TestNobodysOperatorsAreRunByWhoRunsAPlan(t *testing.T) {
 	psql, err := exec.LookPath("psql")
 	if err != nil {
@@ -198,7 +198,7 @@ func TestNobodysOperatorsAreRunByWhoRunsAPlan(t *testing.T) {
 	}
 	defer func() { _ = db.Close(context.Background()) }()
 	for _, sql := range []string{
-		"create table orders (id bigint primary key)", "create table ran (what text)",
+		"create table orders (id bigint primary key)", "create table ran (what text)", `create table "Weird ""Table" (n int, old int, rows text, "it's :ran \d" int, "$body$" int, primary key (old, n))`,
 		`create function same(a oid, b regclass) returns boolean language plpgsql as $$ begin insert into public.ran values ('='); return a operator(pg_catalog.=) b::oid; end $$`,
 		"create operator = (leftarg = oid, rightarg = regclass, procedure = same)",
 		`create function "left"(a name, n int) returns text language plpgsql as $$ begin insert into public.ran values ('left'); return pg_catalog.left(a::text, n); end $$`,
@@ -230,8 +230,11 @@ func TestNobodysOperatorsAreRunByWhoRunsAPlan(t *testing.T) {
 			t.Fatalf("%s: %v", sql, err)
 		}
 	}
-	if out, err := runs(); err != nil {
+	if out, err := runs(); err != nil || strings.Contains(string(out), "ERROR") {
 		t.Fatalf("%v: %s", err, out)
+	}
+	if code, stdout, stderr := run(t, yaml, "triggers", "status"); code != daemon.ExitOK || !strings.Contains(stdout, "source shop-db: complete") || !strings.Contains(stdout, `"public"."Weird ""Table": captured`) {
+		t.Errorf("triggers status exits with %d: %s%s", code, stdout, stderr)
 	}
 	var ran, installed int
 	err = db.QueryRow(t.Context(), "select (select count(*) from public.ran), (select count(*) from pg_catalog.pg_trigger where tgname like '\\_datawatch%')").Scan(&ran, &installed)

@@ -38,6 +38,8 @@ func catalog(t *testing.T, db *pgx.Conn) []string {
 }
 
 const shopDDL = `create schema "odd.one"; create table "odd.one"."T" (id int primary key);
+	create table "odd.one"."Weird ""Table" (n int, old int, rows text, "a\'b" int, primary key (old, n)); create table "odd.one"."tree; --" (id int, parent int, primary key (id)) partition by range (id);
+	create table "odd.one"."l'eaf" partition of "odd.one"."tree; --" for values from (0) to (10); alter table "odd.one"."tree; --" add foreign key (parent) references "odd.one"."tree; --" on delete cascade;
 	create table orders (id int primary key, v text); create table p (id int primary key) partition by range (id);
 	create table p1 partition of p for values from (0) to (10)`
 
@@ -90,21 +92,68 @@ func TestInstallingTwiceChangesNothing(t *testing.T) {
 	}
 }
 
+// TestAPlanRunByHandIsComplete: each statement by itself, and it takes no other locks on tables of the application's than it tells.
 func TestAPlanRunByHandIsComplete(t *testing.T) {
-	r := newRig(t, shopDDL)
-	steps, err := r.source().Plan(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, step := range steps {
-		if step.Lock == "" {
-			t.Errorf("no lock is told of %s", step.SQL)
+	r := newRig(t, shopDDL, `create table parent (id int primary key); create table child (id int primary key, parent int references parent on delete cascade)`,
+		`create table t (id int primary key, v text)`, ownRowTrigger)
+	r.config.Exclude = []string{"odd.one.tree*"}
+	r.config.Tables = []string{"*.*"}
+	for what, alter := range []string{
+		``, // nothing is installed yet
+		`create table late (id int primary key); insert into late values (1); alter table parent add v int; drop trigger _datawatch_insert on orders; drop table p cascade`,
+		`drop trigger again on t; alter table child drop constraint child_parent_fkey`, // what announces their statements isn't needed any more
+	} {
+		r.exec(alter)
+		steps, err := r.source().Plan(t.Context())
+		if err != nil || len(steps) == 0 {
+			t.Fatalf("%d: a plan of %d steps, %v", what, len(steps), err)
 		}
-		r.exec(step.SQL)
+		r.runsAsTold(steps)
+		status, err := r.source().Status(t.Context())
+		if err != nil || !status.Complete || len(status.Tables) < 6 {
+			t.Errorf("%d: status %+v, %v", what, status, err)
+		}
 	}
-	status, err := r.source().Status(t.Context())
-	if err != nil || !status.Complete || len(status.Tables) != 3 {
-		t.Errorf("status %+v, %v", status, err)
+	r.config.Exclude = []string{"*.*"}
+	steps, err := r.source().Plan(t.Context())
+	if err != nil || len(steps) < 6 {
+		t.Errorf("a plan of %v, %v", steps, err)
+	}
+	r.runsAsTold(steps)
+}
+
+// runsAsTold runs steps, a transaction each group, and looks at the locks that each of them takes.
+func (r *rig) runsAsTold(steps []Statement) {
+	r.t.Helper()
+	look := r.session()
+	modes := map[string]string{"SHARE ROW EXCLUSIVE": "ShareRowExclusiveLock", "ACCESS EXCLUSIVE": "AccessExclusiveLock"}
+	for _, group := range Groups(steps) {
+		before := map[string]bool{}
+		r.exec(`begin`)
+		for _, step := range group {
+			if step.Lock == "" {
+				r.t.Errorf("no lock is told of %s", step.SQL)
+			}
+			r.exec(step.SQL)
+			rows, err := look.Query(r.t.Context(), `select distinct format('%I.%I', n.nspname, c.relname), l.mode from pg_locks l join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
+				where l.pid = $1 and l.database = (select oid from pg_database where datname = current_database()) and n.nspname not in ('datawatch', 'pg_catalog', 'pg_toast')
+				and l.mode <> 'AccessShareLock'`, r.db.PgConn().PID())
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			var table, mode string
+			if _, err := pgx.ForEachRow(rows, []any{&table, &mode}, func() error {
+				told, on, _ := strings.Cut(step.Lock, " on ")
+				if name := strings.ReplaceAll(strings.SplitN(on, ", for an instant", 2)[0], `"`, ""); !before[table+mode] && (modes[told] != mode || name != strings.ReplaceAll(table, `"`, "")) {
+					r.t.Errorf("%.80q takes %s on %s, and tells %q", step.SQL, mode, table, step.Lock)
+				}
+				before[table+mode] = true
+				return nil
+			}); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+		r.exec(`commit`)
 	}
 }
 
@@ -141,7 +190,7 @@ func TestAPlanRunByADBAIsEnoughForTheReader(t *testing.T) {
 func TestOthersDoNotQueueBehindAnInstallation(t *testing.T) {
 	r := newRig(t, shopDDL)
 	r.install()
-	r.exec(`create table busy (id int primary key)`)
+	r.exec(`create table busy (id int primary key); create table another (id int primary key);`)
 	holder := r.session()
 	tx, err := holder.Begin(t.Context())
 	if err != nil {
@@ -158,8 +207,14 @@ func TestOthersDoNotQueueBehindAnInstallation(t *testing.T) {
 		if _, err := r.db.Exec(t.Context(), `insert into busy values ($1)`, 10+i); err != nil {
 			t.Fatal(err)
 		}
+		r.exec(`select count(*) from busy`)
 		slowest = max(slowest, time.Since(started))
 		time.Sleep(5 * time.Millisecond)
+	}
+	for table, want := range map[string]int64{"another": 4, "busy": 0} { // a table a transaction: the others don't wait for it
+		if n := r.number(`select count(*) from pg_trigger where tgrelid = '` + table + `'::regclass and tgname like '\_datawatch%'`); n != want {
+			t.Errorf("%s has %d triggers while busy is held", table, n)
+		}
 	}
 	if slowest > 10*time.Second { // without the installation's lock_timeout they would wait until the other has ended
 		t.Errorf("a write waited %v behind the installation", slowest)
@@ -174,7 +229,7 @@ func TestOthersDoNotQueueBehindAnInstallation(t *testing.T) {
 
 // TestOthersDoNotQueueBehindARemoval: neither writers nor readers, while a long transaction holds a table.
 func TestOthersDoNotQueueBehindARemoval(t *testing.T) {
-	r := newRig(t, `create table busy (id int primary key)`, `create table idle (id int primary key)`)
+	r := newRig(t, `create table another (id int primary key)`, `create table busy (id int primary key)`, `create table idle (id int primary key)`)
 	r.install()
 	holder := r.session()
 	tx, err := holder.Begin(t.Context())
@@ -194,8 +249,10 @@ func TestOthersDoNotQueueBehindARemoval(t *testing.T) {
 		}
 		time.Sleep(5 * time.Millisecond) // a pace
 	}
-	if n := r.number(`select count(*) from pg_trigger where tgrelid = 'busy'::regclass and tgname like '\_datawatch%'`); n != 4 {
-		t.Errorf("busy has %d triggers while it is held", n)
+	for table, want := range map[string]int64{"busy": 4, "another": 0} { // a table a transaction
+		if n := r.number(`select count(*) from pg_trigger where tgrelid = '` + table + `'::regclass and tgname like '\_datawatch%'`); n != want {
+			t.Errorf("%s has %d triggers while busy is held", table, n)
+		}
 	}
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)

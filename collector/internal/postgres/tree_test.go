@@ -136,3 +136,41 @@ func sorted(t *testing.T, rows map[string]string) map[string]string {
 	}
 	return all
 }
+
+// TestOddNamesGoThroughTheirTablesLife: attached, renamed, detached, brought to another schema, truncated and dropped, whatever tables are called.
+func TestOddNamesGoThroughTheirTablesLife(t *testing.T) {
+	for _, follow := range []bool{true, false} {
+		r := newRig(t, `create schema "we.ird"`, `create table "we.ird"."Weird ""Tree" (n int, old int, rows text, primary key (old, n)) partition by range (n)`,
+			`create table "we.ird"."Weird ""Leaf" partition of "we.ird"."Weird ""Tree" for values from (0) to (10)`,
+			`create table "we.ird"."Weird ""Table" (n int, old int, rows text, primary key (old, n))`)
+		r.config.Tables = []string{"*.*"}
+		r.install()
+		if !follow {
+			r.exec(`drop event trigger datawatch_follow`)
+		}
+		r.exec(`insert into "we.ird"."Weird ""Tree" values (1, 1, 'a'); insert into "we.ird"."Weird ""Table" values (11, 1, 'b')`)
+		for _, ddl := range []string{
+			`alter table "we.ird"."Weird ""Tree" attach partition "we.ird"."Weird ""Table" for values from (10) to (20)`, `alter table "we.ird"."Weird ""Tree" rename rows to "'"`,
+			`alter table "we.ird"."Weird ""Tree" detach partition "we.ird"."Weird ""Leaf"`, `alter table "we.ird"."Weird ""Leaf" rename to "re'named; --"`,
+			`alter table "we.ird"."re'named; --" set schema public`, `drop table "re'named; --"`,
+		} {
+			r.exec(ddl)
+			r.install()
+		}
+		r.exec(`update "we.ird"."Weird ""Tree" set old = 2; truncate "we.ird"."Weird ""Table"`)
+		expect(t, r.drained(),
+			`we%2Eird.Weird%20%22Tree insert {"n":1,"old":1} after {"n":1,"old":1,"rows":"a"}`,
+			`we%2Eird.Weird%20%22Table insert {"n":11,"old":1} after {"n":11,"old":1,"rows":"b"}`,
+			`we%2Eird.Weird%20%22Table truncate - attach`,
+			`we%2Eird.Weird%20%22Tree gap partition_gone`,
+			`we%2Eird.Weird%20%22Leaf gap table_new`,
+			`we%2Eird.Weird%20%22Leaf truncate - rename`,
+			`we%2Eird.re%27named%3B%20-- gap table_new`,
+			`we%2Eird.re%27named%3B%20-- truncate - rename`,
+			`public.re%27named%3B%20-- gap table_new`,
+			`public.re%27named%3B%20-- truncate - drop`,
+			`we%2Eird.Weird%20%22Tree delete {"n":11,"old":1} before {"n":11,"old":1,"'":"b"} after {"n":11,"old":2,"'":"b"} moved_to`,
+			`we%2Eird.Weird%20%22Tree insert {"n":11,"old":2} before {"n":11,"old":1,"'":"b"} after {"n":11,"old":2,"'":"b"} moved_from`,
+			`we%2Eird.Weird%20%22Tree delete {"n":11,"old":2} before {"n":11,"old":2,"'":"b"}`)
+	}
+}
