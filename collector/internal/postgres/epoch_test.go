@@ -33,6 +33,30 @@ func TestAReinstallIsANewEpochWithAGap(t *testing.T) {
 	}
 }
 
+// TestAReinstallUnderWhoReadsEndsHim, and he goes on behind the gap.
+func TestAReinstallUnderWhoReadsEndsHim(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	r.exec(`insert into t values (1)`)
+	ended := make(chan error, 1)
+	go func() { ended <- r.source().Run(t.Context(), r.progress(), r.emit) }()
+	r.await(1)
+	if err := r.source().Remove(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.install()
+	r.exec(`insert into t values (2)`)
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("the run ended with nothing")
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("he reads on")
+	}
+	expect(t, r.wait(3)[1:], `public.t gap reinstalled`, `public.t insert {"id":2} after {"id":2}`)
+}
+
 func TestADatabaseThatWentBackIsANewEpochWithAGap(t *testing.T) {
 	r := newRig(t, `create table t (id int primary key)`)
 	r.install()

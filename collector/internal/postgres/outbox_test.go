@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -206,6 +207,23 @@ func TestALargeStatementNeedsBoundedMemory(t *testing.T) {
 		t.Errorf("%d MiB were alive", peak>>20)
 	}
 	t.Logf("at most %d MiB were alive", peak>>20)
+}
+
+// TestPacksAreBoundedByRowsAndBytes, of whatever form and statement: the collector holds one as a whole.
+func TestPacksAreBoundedByRowsAndBytes(t *testing.T) {
+	r := newRig(t, `create table sent (id int primary key, v text)`, `create table printed (id int primary key, v text, p point)`)
+	r.install()
+	for _, table := range []string{"sent", "printed"} {
+		r.exec(strings.ReplaceAll(`insert into T select generate_series(1, 2000); update T set v = 'x'; delete from T where id > 100; update T set v = repeat('y', 60000); update T set v = v || 'z'; delete from T`, "T", table))
+	}
+	var packs, rows, most, bytes int64
+	if err := r.db.QueryRow(t.Context(), `select count(*), sum(rows), max(rows), max(octet_length(before::text) + octet_length(after::text) + (select coalesce(sum(octet_length(o)), 0) from unnest(olds) o) + (select coalesce(sum(octet_length(n)), 0) from unnest(news) n))
+		from (select rows, coalesce(before, '') as before, coalesce(after, '') as after, olds, news from datawatch.outbox) packs`).Scan(&packs, &rows, &most, &bytes); err != nil {
+		t.Fatal(err)
+	}
+	if want := int64(2 * (2000 + 2000 + 1900 + 3*100)); rows != want || packs < 100 || most > 200 || bytes > 5<<18 {
+		t.Errorf("%d rows of %d in %d packs, of at most %d rows and %d bytes", rows, want, packs, most, bytes)
+	}
 }
 
 // TestAStatementHasItsNumberBehindItsTransactionsID: a mark made in between would have the reader begin above it. With wal_level minimal,

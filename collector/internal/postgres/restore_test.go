@@ -238,6 +238,37 @@ func TestADumpBroughtToAnotherServerIsANewEpochWithAGap(t *testing.T) {
 	}
 }
 
+// TestADumpBroughtBackToItsOwnDatabaseIsANewEpochWithAGap: the server and the database are the same, and the ids of transactions go on. What waited
+// in the dump's outbox was told since, and isn't told again.
+func TestADumpBroughtBackToItsOwnDatabaseIsANewEpochWithAGap(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	stop := r.start()
+	r.exec(`insert into t values (1)`)
+	r.await(1)
+	r.awaitTold()
+	_ = stop()
+	file := filepath.Join(t.TempDir(), "dump")
+	r.exec(`insert into t values (2)`)
+	r.clientProgram("pg_dump", "--format", "custom", "--file", file, "--dbname", r.dsn)
+	stop = r.start()
+	r.await(2)
+	r.exec(`insert into t values (3)`)
+	r.await(3)
+	r.awaitTold()
+	_ = stop()
+	before := r.captured()
+	r.clientProgram("pg_restore", "--clean", "--if-exists", "--exit-on-error", "--dbname", r.dsn, file)
+	lost := r.clock()
+	r.exec(`insert into t values (4)`)
+	stop = r.start()
+	r.await(5)
+	r.exec(`insert into t values (5)`)
+	r.await(6)
+	_ = stop()
+	r.expectGap(before, causeRestored, lost, `public.t insert {"id":4} after {"id":4}`, `public.t insert {"id":5} after {"id":5}`)
+}
+
 // clientProgram runs one of PostgreSQL's programs and gives what it printed. Where the machine has none that fits the server, the
 // test is skipped.
 func (r *rig) clientProgram(name string, args ...string) string {
