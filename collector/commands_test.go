@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"datawatch/collector/internal/postgres"
 	"datawatch/pkg/broker"
@@ -204,6 +205,34 @@ func TestVerifyFindsWhatWasBrokenAndNothingElse(t *testing.T) {
 	contains(t, out, `different  {"id":250}`, `extra      {"id":251}`, `missing    {"id":1000}`, "3 differ")
 }
 
+// TestVerifyAgreesOfEveryTypeAndKey, and sees the smallest difference: whatever columns are of, and tables are called.
+func TestVerifyAgreesOfEveryTypeAndKey(t *testing.T) {
+	s := newShop(t, `create table "Weird ""Table" (n int, old int, rows text, primary key (old, n)); insert into "Weird ""Table" select g, g % 3, 'r' from generate_series(1, 20) g`,
+		`create type mood as enum ('sad'); create type pair as (a int, b text);
+		create table kinds (id numeric(20,4), at timestamptz, primary key (id, at), f4 real, f8 float8, n numeric, m money, b bytea, d date, t time, tz timetz, i interval, u uuid, ip inet, j json, jb jsonb, x xml, bits bit(3),
+			arr int[], tarr text[], r tstzrange, e mood, p pair, ts timestamp, c char(5), pt point, l pg_lsn)`,
+		`create table tree (id text primary key, v int) partition by hash (id); create table tree0 (v int, id text not null); alter table tree attach partition tree0 for values with (modulus 2, remainder 0);
+		create table tree1 partition of tree for values with (modulus 2, remainder 1); insert into tree select 'k' || g, g from generate_series(1, 30) g`)
+	const row = `(1.5000, '2026-01-01 00:00:00.5+07', 3.4028235e+38, 0.1::float8 + 0.2::float8, 'NaN', -12.5, '\x00ff', '0044-03-15 BC', '24:00', '23:59:59.999999+07', '1 year -2 days', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '::1',
+		'{"b": 1.0,  "a": 2, "a": 3}', '{"b": 1.10}', '<a>1</a>', '101', '{{1,null},{2,3}}', '{"a,b",null}', '[2026-01-01,infinity)', 'sad', '(1,x)', '-infinity', 'ab', '(1.5,0.1)', '16/B374D848')`
+	s.exec(`insert into kinds values ` + row)
+	start(t, s.config)
+	s.normalizes()
+	s.does(daemon.ExitOK, "snapshot", "--source", "shop-db")
+	s.exec(`insert into kinds values `+strings.Replace(row, "1.5000", "2.5", 1), `insert into kinds values `+strings.NewReplacer("1.5000", "3.5", "2026-01-01 00:00:00.5+07", "infinity").Replace(row))
+	for stream, differs := range map[string]struct{ behind, found string }{
+		"shop-db/public.kinds":            {`update kinds set f8 = 0.3 where id = 2.5`, `different  {"at":"2025-12-31T17:00:00.5Z","id":2.5000}`},
+		"shop-db/public.tree":             {`delete from tree where id = 'k7'`, `extra      {"id":"k7"}`},
+		"shop-db/public.Weird%20%22Table": {`insert into "Weird ""Table" values (21, 0, 'r')`, `missing    {"n":21,"old":0}`},
+	} {
+		out, _ := s.does(daemon.ExitOK, "verify", "--stream", stream)
+		contains(t, out, " 0 differ")
+		s.exec(`begin; set local session_replication_role = replica; ` + differs.behind + `; commit`)
+		out, _ = s.does(daemon.ExitFailed, "verify", "--stream", stream)
+		contains(t, out, differs.found, " 1 differ")
+	}
+}
+
 // TestVerifySaysWhyItCannotCompare: a table without a key, and one that isn't captured, are a sentence that says so.
 func TestVerifySaysWhyItCannotCompare(t *testing.T) {
 	s := newShop(t, `create table notes (v text)`)
@@ -266,7 +295,7 @@ func TestSnapshotNeedsACollector(t *testing.T) {
 // TestTailShowsTheFeedAndGapsListsGaps: tail gives the feed's own text, of what its arguments pick.
 func TestTailShowsTheFeedAndGapsListsGaps(t *testing.T) {
 	s := newShop(t, `create table orders (id int primary key, total numeric(12,2))`, `create table other (id int primary key)`)
-	start(t, s.config)
+	collector := start(t, s.config)
 	s.normalizes()
 	out, errs := s.does(daemon.ExitOK, "gaps")
 	contains(t, out, "no gaps")
@@ -288,6 +317,13 @@ func TestTailShowsTheFeedAndGapsListsGaps(t *testing.T) {
 	})
 	out, _ = s.does(daemon.ExitOK, "gaps", "--stream", "shop-db/public.fresh")
 	contains(t, out, "from:   ", "to:     ", "remedy: A table")
+	if err := testutil.GatherAndCompare(collector.metrics, strings.NewReader(`
+		# HELP datawatch_collector_gaps_total Stretches that were not captured.
+		# TYPE datawatch_collector_gaps_total counter
+		datawatch_collector_gaps_total{cause="table_new",source="shop-db"} 1
+	`), "datawatch_collector_gaps_total"); err != nil {
+		t.Error(err)
+	}
 	out, _ = s.does(daemon.ExitOK, "tail", "--no-follow")
 	contains(t, out, "🔹 shop-db · 2 changes · ", "orders 1  + total 10.00\nother 5  +\n", "tag checkout-test", "orders 1  total 10.00 → 12.50  (+2.50)")
 	for args, want := range map[string]int{
