@@ -107,6 +107,42 @@ func TestAServerThatKeepsWALWithoutBoundIsRefused(t *testing.T) {
 	_ = stop()
 }
 
+// TestCheckSaysWhichWayOfCaptureFits the server and its tables, also before either was chosen.
+func TestCheckSaysWhichWayOfCaptureFits(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	for _, one := range []struct{ sql, want string }{
+		{`select`, "wal fits where old rows aren't needed: "},
+		{`alter table t replica identity full`, "wal fits: "},
+		{`create table log (v text)`, "triggers fit better, or give those tables a replica identity: "},
+	} {
+		r.exec(one.sql)
+		for _, f := range []daemon.Finding{Compare(t.Context(), r.sourceName(), r.config), r.found(" capture")} {
+			if f.Err != nil || !strings.HasPrefix(f.Detail, one.want) || !strings.Contains(f.Detail, "wal leaves writers") || !strings.Contains(f.Detail, "triggers give") {
+				t.Errorf("after %s: %s, %v", one.sql, f.Detail, f.Err)
+			}
+		}
+	}
+	var bound string
+	if err := r.db.QueryRow(t.Context(), `show max_slot_wal_keep_size`).Scan(&bound); err != nil || bound != "-1" {
+		t.Skipf("this server has set max_slot_wal_keep_size to %s, %v", bound, err)
+	}
+	r.config.AllowUnboundedWAL = false
+	if f := Compare(t.Context(), r.sourceName(), r.config); f.Err != nil || !strings.HasPrefix(f.Detail, "triggers fit; wal doesn't here: max_slot_wal_keep_size") {
+		t.Errorf("of a server that keeps WAL without bound: %s, %v", f.Detail, f.Err)
+	}
+}
+
+// found is what check finds of a matter.
+func (r *rig) found(matter string) (found daemon.Finding) {
+	r.t.Helper()
+	for _, f := range r.source().Check(r.t.Context()) {
+		if strings.HasSuffix(f.What, matter) {
+			found = f
+		}
+	}
+	return found
+}
+
 // fillUntilWarned writes to a table that isn't captured until the slot is told to be in danger, while nobody reads it.
 func (r *rig) fillUntilWarned() {
 	r.t.Helper()
