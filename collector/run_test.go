@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -341,6 +342,47 @@ func TestConfigurationThatCanNotWorkIsAnErrorAtOnce(t *testing.T) {
 func TestRowOfPostgresArrivesInRaw(t *testing.T) {
 	for _, capture := range []string{"triggers", "wal"} {
 		t.Run(capture, func(t *testing.T) { rowOfPostgres(t, capture) })
+	}
+}
+
+// TestOneCollectorCapturesSeveralDatabases: of one server, and of a server of another version, with the same table and the same keys.
+func TestOneCollectorCapturesSeveralDatabases(t *testing.T) {
+	addr := testrig.Embedded(t)
+	c := configuration(t, addr, addr, testrig.Prefix(t))
+	c.Collector.Sources = nil
+	want := map[string]bool{}
+	var dbs []*pgx.Conn
+	for i, version := range []string{"", "", "13"} {
+		dsn := testrig.PostgresVersion(t, version).Database(t)
+		db, err := pgx.Connect(t.Context(), dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close(context.Background()) })
+		if _, err := db.Exec(t.Context(), "create table orders (id bigint primary key, total int)"); err != nil {
+			t.Fatal(err)
+		}
+		var p postgres.Config
+		p.SetDefaults()
+		p.DSN = config.Secret(dsn)
+		name := fmt.Sprint("shop-", i)
+		c.Collector.Sources = append(c.Collector.Sources, Source{Name: name, Postgres: &p})
+		dbs = append(dbs, db)
+		want[fmt.Sprintf("%s/public.orders\n{\"id\":1} \"after\":{\"id\":1,\"total\":%d}", name, i)] = true
+	}
+	start(t, c)
+	for i, db := range dbs {
+		if _, err := db.Exec(t.Context(), "insert into orders values (1, $1)", i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, record := range awaitRaw(t, c, len(dbs)) {
+		after := regexp.MustCompile(`"after":[{][^}]*[}]`).FindString(string(record.Value))
+		if got := string(record.Key) + " " + after; !want[got] {
+			t.Errorf("captured %s", got)
+		} else {
+			delete(want, got)
+		}
 	}
 }
 
