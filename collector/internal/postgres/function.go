@@ -53,8 +53,8 @@ func (s *Source) captureBody(t *table) string {
 	return strings.NewReplacer(
 		"{{number}}", numberSQL,
 		"{{table}}", strings.ReplaceAll(InComment(t.ident()), "$", ""),
-		"{{shape}}", strconv.FormatInt(t.shapeID, 10), "{{sent}}", t.marked(), "{{sure}}", t.sure,
-		"{{drop}}", dropSQL(t.drop), "{{row datawatch_new}}", t.row("datawatch_new"), "{{row datawatch_old}}", t.row("datawatch_old"),
+		"{{shape}}", strconv.FormatInt(t.shapeID, 10), "{{sent}}", t.marked(), "{{sure}}", asItWas+" and "+t.sure, "{{altered}}", t.altered(),
+		"{{row datawatch_new}}", t.row("datawatch_new"), "{{row datawatch_old}}", t.row("datawatch_old"),
 		"{{image datawatch_new}}", imageSQL("datawatch_new", t), "{{image datawatch_old}}", imageSQL("datawatch_old", t),
 	).Replace(source)
 }
@@ -76,6 +76,21 @@ func (t *table) marked() string {
 		return "false"
 	}
 	return "/* sent */ " + strconv.FormatBool(t.sent)
+}
+
+// Before what tells whether rows may be printed as the function has it: datawatch.refresh makes of the one the other where other columns are
+// to be left out.
+const (
+	asItWas    = "/* as it was */ true"
+	notAsItWas = "/* as it was */ false"
+)
+
+// altered is what the function does where it may not print rows as it has it. One that prints them may be of before.
+func (t *table) altered() string {
+	if t.sent {
+		return "how.form := 'large';"
+	}
+	return "select * from datawatch.begin_altered(tg_relid, how.settings) into how.settings, how.form, altered;"
 }
 
 // countedGuard is what a statement with a guard adds to the count of rows: see datawatch.counted.

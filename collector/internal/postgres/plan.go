@@ -133,7 +133,11 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 	if err := state.readable(); err != nil {
 		return nil, err
 	}
-	steps := s.planSchema(state, reader)
+	functions, err := s.functions()
+	if err != nil {
+		return nil, err
+	}
+	steps := s.planSchema(state, reader, functions)
 	if state.upgrading {
 		steps = append(steps, Statement{SQL: againSQL, Lock: lockNone, Why: "waits anew for transactions where a function of an earlier datawatch came back", Optional: true})
 	}
@@ -206,11 +210,10 @@ func orphans(ctx context.Context, db querier) ([]Statement, error) {
 	return steps, nil
 }
 
-func (s *Source) planSchema(state installed, reader string) []Statement {
+func (s *Source) planSchema(state installed, reader, functions string) []Statement {
 	var steps []Statement
 	add := func(sql string) { steps = append(steps, Statement{SQL: strings.TrimSpace(sql), Lock: lockNone}) }
-	functions := installedFunctions()
-	code := fmt.Sprintf("%x", md5.Sum([]byte(numberFunction(false)+functions)))
+	code := codeOf(functions)
 	if state.version == 0 {
 		add(schemaSQL)
 		add(singleSQL())
@@ -267,8 +270,17 @@ func eachSlot(template, between string) string {
 const fullSQL = "(coalesce(pg_relation_size(main), 0) + coalesce(pg_relation_size(nullif(toast, 0)), 0)\n" +
 	"    + pg_table_size(('datawatch.single_' || current)::regclass) > room)"
 
-// installedFunctions are those that all tables share.
-func installedFunctions() string {
+// codeOf is what datawatch.meta says of functions that are installed.
+func codeOf(functions string) string {
+	return fmt.Sprintf("%x", md5.Sum([]byte(numberFunction(false)+functions)))
+}
+
+// functions are those that all tables share.
+func (s *Source) functions() (string, error) {
+	masked, err := maskedSQL(s.name, s.options.Mask)
+	if err != nil {
+		return "", err
+	}
 	were, pin, restore := settingsSQL()
 	return strings.NewReplacer(
 		"{{number}}", numberSQL, "{{place}}", placeSQL, "{{one more unnoted}}", oneMoreSQL("unnoted"), "{{one more skipped}}", oneMoreSQL("skipped"), "{{shape.of p}}", shapeOfSQL, "{{describe}}", describeSQLFunction(), "{{tracked}}", strings.TrimSpace(trackedSQL),
@@ -277,8 +289,8 @@ func installedFunctions() string {
 		"{{settings.were}}", were, "{{settings.pin}}", pin, "{{settings.restore}}", restore, "{{sendable}}", sendableList(),
 		"{{merge.name}}", triggerMerge, "{{open.name}}", triggerOpen, "{{open.fires}}", firesWhen[triggerOpen],
 		"{{rows.name}}", triggerRows, "{{rows.fires}}", firesWhen[triggerRows],
-		"{{gone.name}}", triggerGone, "{{gone.fires}}", firesWhen[triggerGone],
-	).Replace(strings.Replace(strings.TrimSpace(functionsSQL), "{{rows}}", strings.TrimSpace(rowsSQL), 1))
+		"{{gone.name}}", triggerGone, "{{gone.fires}}", firesWhen[triggerGone], "{{masked}}", masked, "{{as it was}}", asItWas, "{{not as it was}}", notAsItWas,
+	).Replace(strings.Replace(strings.TrimSpace(functionsSQL), "{{rows}}", strings.TrimSpace(rowsSQL), 1)), nil
 }
 
 // describeSQLFunction is the query with the function's parameters in place of the placeholders.

@@ -53,7 +53,11 @@ func (s *Source) status(ctx context.Context, db querier) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	status := &Status{Version: state.version, Complete: state.version == version && !state.upgrading, EventTrigger: state.follows, Idle: s.config.idle(tables)}
+	functions, err := s.functions()
+	if err != nil {
+		return nil, err
+	}
+	status := &Status{Version: state.version, Complete: state.version == version && state.code == codeOf(functions) && !state.upgrading, EventTrigger: state.follows, Idle: s.config.idle(tables)}
 	if state.version > 0 {
 		if status.OutboxBytes, err = outboxBytes(ctx, db); err != nil {
 			return nil, err

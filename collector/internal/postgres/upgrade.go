@@ -27,6 +27,9 @@ const tagSQL = `do $$ begin
   end if;
 end $$;`
 
+// contentSQL is for functions that look for a shape by what it says.
+const contentSQL = "create index if not exists shapes_content on datawatch.shapes (md5(shape::text));"
+
 // upgradeBytes is how much the outbox may hold when it gets other indexes, for which writers wait. Until then, rotate leaves less.
 const upgradeBytes = 16 << 20
 
@@ -36,9 +39,9 @@ func (s *Source) upgrade(from installed, functions string) []string {
 	const gate = "update datawatch.queue set current = current; -- which sets the gate"
 	if from.version >= versionSingles {
 		if from.version < versionPlaces {
-			return []string{places, orderSQL, numberFunction(true), functions, tagSQL, ownersSQL, gate}
+			return []string{places, orderSQL, numberFunction(true), contentSQL, functions, tagSQL, ownersSQL, gate}
 		}
-		return []string{numberFunction(from.upgrading), functions, tagSQL, ownersSQL, gate}
+		return []string{numberFunction(from.upgrading), contentSQL, functions, tagSQL, ownersSQL, gate}
 	}
 	var steps []string
 	tables := "single"
@@ -49,7 +52,7 @@ func (s *Source) upgrade(from installed, functions string) []string {
 	if from.lz4 {
 		steps = append(steps, strings.ReplaceAll(lz4SQL, "{{tables}}", tables))
 	}
-	return append(steps, places, orderSQL, numberFunction(true), functions, tagSQL, ownersSQL, gateSQL, gate)
+	return append(steps, places, orderSQL, numberFunction(true), contentSQL, functions, tagSQL, ownersSQL, gateSQL, gate)
 }
 
 // planEnd ends an upgrade, when all functions are made anew.

@@ -12,6 +12,7 @@ declare
   how record;
   olds refcursor;
   news refcursor;
+  altered bigint;
   ignored text;
 begin
 {{body}}

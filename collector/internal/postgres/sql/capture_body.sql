@@ -37,13 +37,13 @@ elsif {{sure}} then
     open news for select {{row datawatch_new}} from datawatch_new;
   end if;
 else
-  how.form := 'large';
+  {{altered}}
   if tg_op <> 'INSERT' then
-    open olds for execute 'select ' || datawatch.row_sql(tg_relid, 'datawatch_old', {{drop}}) || ' from datawatch_old';
+    open olds for execute 'select ' || datawatch.row_sql(tg_relid, 'datawatch_old', datawatch.dropped(coalesce(altered, {{shape}}))) || ' from datawatch_old';
   end if;
   if tg_op <> 'DELETE' then
-    open news for execute 'select ' || datawatch.row_sql(tg_relid, 'datawatch_new', {{drop}}) || ' from datawatch_new';
+    open news for execute 'select ' || datawatch.row_sql(tg_relid, 'datawatch_new', datawatch.dropped(coalesce(altered, {{shape}}))) || ' from datawatch_new';
   end if;
 end if;
-ignored := datawatch.write_rows(how.form, tg_op, {{shape}}, how.slot, how.number, how.moment, how.started, how.total, how.spot, olds, news, how.settings);
+ignored := datawatch.write_rows(how.form, tg_op, coalesce(altered, {{shape}}), how.slot, how.number, how.moment, how.started, how.total, how.spot, olds, news, how.settings);
 return new;

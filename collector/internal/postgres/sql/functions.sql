@@ -368,18 +368,20 @@ language plpgsql set search_path = pg_catalog, pg_temp as $body$
 declare
   printed text;
   seen text;
+  typed text;
 begin
   select coalesce(string_agg(format('%s as %I', datawatch.value_sql(a.atttypid, format('%I.%I', name, a.attname)), a.attname), ', ' order by a.attnum)
-      filter (where a.attname <> all (dropped)), ''), string_agg(case when a.attgenerated = 'v' then 'null::' || format_type(a.atttypid, a.atttypmod) else format('%I.%I', name, a.attname) end, ', ' order by a.attnum)
-  into printed, seen from pg_attribute a where a.attrelid = relation and a.attnum > 0 and not a.attisdropped;
-  if not datawatch.sees_columns(relation) then
+      filter (where a.attname <> all (dropped)), ''), string_agg(case when a.attgenerated = 'v' then 'null::' || format_type(a.atttypid, a.atttypmod) else format('%I.%I', name, a.attname) end, ', ' order by a.attnum),
+    coalesce(string_agg(format(' and pg_typeof(%I.%I)::oid = %s', name, a.attname, a.atttypid), '' order by a.attnum) filter (where a.attgenerated <> 'v'), '')
+  into printed, seen, typed from pg_attribute a where a.attrelid = relation and a.attnum > 0 and not a.attisdropped;
+  if dropped is null or not datawatch.sees_columns(relation) then
     perform datawatch.altered_meanwhile();
   end if;
   printed := format('(select to_json(datawatch_safe.*)::text from (select %s) datawatch_safe)', printed);
   if current_setting('transaction_isolation') = 'read committed' then
     return printed;
   end if;
-  return format('case when record_image_eq(%I.*, row(%s)) then %s else datawatch.altered_meanwhile() end', name, seen, printed);
+  return format('case when record_image_eq(%I.*, row(%s))%s then %s else datawatch.altered_meanwhile() end', name, seen, typed, printed);
 end
 $body$;
 
@@ -430,6 +432,12 @@ begin
   from datawatch.queue;
   return null;
 end
+$body$;
+
+-- The columns that a shape leaves out; null where this transaction doesn't see the shape.
+create or replace function datawatch.dropped(shape bigint) returns text[]
+language sql stable set search_path = pg_catalog, pg_temp as $body$
+  select array(select jsonb_array_elements_text(s.shape -> 'drop')) from datawatch.shapes s where s.id = dropped.shape
 $body$;
 
 -- Whether the collector reads all of a shape's types in PostgreSQL's binary form.
@@ -496,7 +504,8 @@ begin
     if datawatch.runs_functions(relation) then
       raise exception 'the rows aren''t read: an index, a constraint or statistics of the table may run functions of its owner''s';
     end if;
-    select array(select jsonb_array_elements_text(s.shape -> 'drop')) into dropped from datawatch.shapes s where s.id = capture_truncate.shape;
+    capture_truncate.shape := datawatch.shape_written(relation);
+    dropped := datawatch.dropped(capture_truncate.shape);
     execute format($query$
       with packs as (
       insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, behind, place, before)
@@ -530,6 +539,49 @@ $body$;
 create or replace function datawatch.describe(relation oid, dropped text[], out id bigint, out shape jsonb)
 language sql stable set search_path = pg_catalog, pg_temp as $body$
 {{describe}}
+$body$;
+
+-- The columns that the configuration keeps from the outbox of a table (of a partition: its root), whether there are any such or not.
+create or replace function datawatch.masked(root_schema text, root_table text) returns text[]
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+begin
+  {{masked}}
+end
+$body$;
+
+-- The shape of a table as it is, without the columns that are kept from the outbox. Those of the key stay.
+create or replace function datawatch.shape_now(relation oid, out id bigint, out shape jsonb)
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+#variable_conflict use_variable
+declare
+  masked text[];
+begin
+  select d.id, d.shape into id, shape from datawatch.describe(relation, '{}') d;
+  masked := array(
+    select m from unnest(datawatch.masked(shape ->> 'root_schema', shape ->> 'root_table')) m
+    where shape -> 'columns' @> jsonb_build_array(jsonb_build_object('name', m)) and not jsonb_exists(shape -> 'key', m) order by m collate "C");
+  if masked <> '{}' then
+    select d.id, d.shape into id, shape from datawatch.describe(relation, masked) d;
+  end if;
+end
+$body$;
+
+-- The shape of a table as it is, of those that are written. Whoever writes to an altered table before its function is made anew may
+-- have to write the shape too, and waits for no other transaction that is about to: so the id has the transaction in it.
+create or replace function datawatch.shape_written(relation oid) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+declare
+  described record;
+  written bigint;
+begin
+  select * into described from datawatch.shape_now(relation);
+  written := (select s.id from datawatch.shapes s where md5(s.shape::text) = md5(described.shape::text) order by s.id = described.id desc limit 1);
+  if written is null then
+    written := ('x' || substr(md5(pg_current_xact_id() || ' ' || described.shape), 1, 16))::bit(64)::bigint;
+    insert into datawatch.shapes (id, shape) values (written, described.shape);
+  end if;
+  return written;
+end
 $body$;
 
 -- Tells that a partition came with rows that its stream has to be told of: the collector reads them. Where the table isn't
@@ -619,7 +671,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $body
 declare
   capture oid;
   old_id bigint;
-  dropped text[];
+  definition text;
   described record;
 begin
   select t.tgfoid, {{shape.of p}} into capture, old_id
@@ -628,15 +680,18 @@ begin
   if old_id is null then
     return null;
   end if;
-  select array(select jsonb_array_elements_text(s.shape -> 'drop')) into dropped from datawatch.shapes s where s.id = old_id;
-  select * into described from datawatch.describe(relation, dropped);
+  select * into described from datawatch.shape_now(relation);
   if described.id is null or described.id = old_id then
     return false;
   end if;
   insert into datawatch.shapes (id, shape) values (described.id, described.shape) on conflict (id) do nothing;
   perform datawatch.tell_moved(old_id, described.id, relation);
-  execute regexp_replace(replace(pg_get_functiondef(capture), old_id::text, described.id::text),
+  definition := regexp_replace(replace(pg_get_functiondef(capture), old_id::text, described.id::text),
     '/[*] sent [*]/ [a-z]+', '/* sent */ ' || datawatch.sendable(described.shape), 'g');
+  if datawatch.dropped(old_id) is distinct from datawatch.dropped(described.id) then
+    definition := replace(definition, '{{as it was}}', '{{not as it was}}'); -- whose rows have other columns
+  end if;
+  execute definition;
   -- What the new columns' text depends on is known to whoever installs; here all of it is pinned.
   if not datawatch.sendable(described.shape) then
     execute format('alter function %s', capture::regprocedure) || $settings${{settings}}$settings$;

@@ -56,6 +56,16 @@ begin
 end
 $body$;
 
+-- Goes on where the table isn't as its function has it: rows are printed as they are now, and have the shape of that.
+create or replace function datawatch.begin_altered(relation oid, inout settings text[], out form text, out shape bigint)
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+begin
+  form := 'large';
+  shape := datawatch.shape_written(relation);
+  settings := coalesce(settings, datawatch.pin_settings());
+end
+$body$;
+
 -- Writes some of a statement's rows: as a pack, or where that were too large, as one for each half.
 create or replace function datawatch.write_pack(slot smallint, number bigint, part bigint, op text, shape bigint, moment timestamptz, first bigint, rows integer, total bigint,
   spot datawatch.spot, olds text[], news text[]) returns void
