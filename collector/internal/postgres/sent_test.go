@@ -164,7 +164,8 @@ func TestWhatIsJSONInPlaceOfBinaryDependsOnNoSetting(t *testing.T) {
 	if were != within || were != after {
 		t.Errorf("the session's settings are %s in the transaction and %s behind it, not %s", within, after, were)
 	}
-	if n := r.number(`select count(*) from datawatch.packs where olds is null and news is null`); n != 4 {
+	// One statement of 256 that changes a single row goes the way of those that change more, which of a table with partitions is JSON.
+	if n := r.number(`select count(*) from datawatch.packs where olds is null and news is null and not (op = 'i' and shape in (select id from datawatch.shapes where shape ->> 'table' = 'p'))`); n != 4 {
 		t.Errorf("%d packs are JSON, not those of LATIN1, of large values twice, and of the partition", n)
 	}
 	row := func(id int, b string) string {
