@@ -254,7 +254,7 @@ func (r *reader) came(now *look) {
 		if other || was && !known.Early && now.away[id] || r.lost[id] {
 			fresh, is = freshTable{rows: true, renamed: true}, true // it was another one in between, or not captured
 		}
-		if brought, told := r.brought[id]; !is || !fresh.rows || told && brought.same(t) {
+		if brought, before := r.brought[id]; !is || !fresh.rows || before && brought.same(t) {
 			continue
 		}
 		part := t.Root && !fresh.renamed && r.knows(t)
@@ -269,7 +269,7 @@ func (r *reader) came(now *look) {
 		}
 	}
 	maps.DeleteFunc(r.lost, func(id uint32, _ bool) bool { _, found := now.tables[id]; return found })
-	clear(r.brought)
+	maps.DeleteFunc(r.brought, func(id uint32, _ knownTable) bool { _, early := r.early[id]; return !early })
 }
 
 // knows tells whether the tree of a partition was captured at the look before.
