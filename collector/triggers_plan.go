@@ -38,21 +38,28 @@ const mostNamed = 10
 // writeSummary says what the plan does, and what happens to others meanwhile.
 func writeSummary(b *strings.Builder, name string, plan []postgres.Statement) {
 	var locked []string
+	var longest time.Duration
 	for _, group := range postgres.Groups(plan) {
 		if lockOf(group) != "" {
 			locked = append(locked, group[0].Table)
+		}
+		for _, s := range group {
+			longest = max(longest, s.Longest())
 		}
 	}
 	fmt.Fprintf(b, "-- source %s: what is missing, in the order in which `collector triggers install` runs it. To run it yourself: psql -X -f\n", name)
 	if len(locked) > 0 {
 		named := locked[:min(len(locked), mostNamed)]
-		more := ""
+		more, trees := "", ""
+		if longest > 0 {
+			trees = fmt.Sprintf(" (partitions that are locked together with their tree: %s)", longest)
+		}
 		if n := len(locked) - len(named); n > 0 {
 			more = fmt.Sprintf(" and %d more", n)
 		}
 		fmt.Fprintf(b, "-- Tables of yours that are locked, each in a transaction of its own: %s%s.\n"+
-			"-- None waits longer than %s for it. One that ends with \"lock timeout\" has done nothing: plan again, and run what is left.\n",
-			postgres.InComment(strings.Join(named, ", ")), more, postgres.LockTimeout)
+			"-- None waits longer than %s for it%s. One that ends with a timeout has done nothing: plan again, and run what is left.\n",
+			postgres.InComment(strings.Join(named, ", ")), more, postgres.LockTimeout, trees)
 	}
 	b.WriteString("-- Afterwards: `collector triggers status`. To take it all away again: `collector triggers remove`.\n")
 }
@@ -80,7 +87,12 @@ func writeTransaction(b *strings.Builder, group []postgres.Statement) {
 		if s.Optional {
 			fmt.Fprintf(b, "-- optional: %s\n", s.Why)
 		}
-		fmt.Fprintf(b, "-- lock: %s\n%s;\n", postgres.InComment(s.Lock), strings.TrimSuffix(s.SQL, ";"))
+		fmt.Fprintf(b, "-- lock: %s\n", postgres.InComment(s.Lock))
+		sql := strings.TrimSuffix(s.SQL, ";") + ";"
+		if bound := s.Bound(); bound != "" {
+			sql = bound + "\n" + sql + "\n" + postgres.Unbound
+		}
+		b.WriteString(sql + "\n")
 	}
 	b.WriteString("commit;\n")
 }

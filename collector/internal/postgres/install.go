@@ -19,6 +19,7 @@ const (
 	lockPause = 200 * time.Millisecond
 
 	codeLockNotAvailable  = "55P03"
+	codeQueryCanceled     = "57014"
 	codeDuplicateObject   = "42710"
 	codeDuplicateFunction = "42723"
 	codeUniqueViolation   = "23505"

@@ -272,5 +272,13 @@ func isTaken(err error) bool {
 // isLocked tells whether a lock couldn't be had in time.
 func isLocked(err error) bool {
 	var server *pgconn.PgError
-	return errors.As(err, &server) && server.Code == codeLockNotAvailable
+	return errors.Is(err, errPartitions) || errors.As(err, &server) && server.Code == codeLockNotAvailable
+}
+
+// errPartitions says that a tree's partitions couldn't be locked together within their bound.
+var errPartitions = errors.New("its partitions couldn't all be locked in time")
+
+func isCanceled(err error) bool {
+	var server *pgconn.PgError
+	return errors.As(err, &server) && server.Code == codeQueryCanceled
 }

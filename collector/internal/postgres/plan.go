@@ -87,12 +87,33 @@ type Statement struct {
 	// Optional statements may fail: Why says what they need, or are for, and what is done otherwise.
 	Optional bool   `json:"optional,omitempty"`
 	Why      string `json:"why,omitempty"`
+	// Partitions is how many partitions of the table it locks as well: PostgreSQL copies row triggers to them.
+	Partitions int `json:"partitions,omitempty"`
 
 	stream event.Stream // of the table, where it is about to be captured
 }
 
 // Locks tells whether the statement takes a lock that others of the application's wait for.
 func (s Statement) Locks() bool { return s.Table != "" && !strings.HasPrefix(s.Lock, lockNone) }
+
+// Longest is how long a statement may take that locks partitions, one after the other: lock_timeout is each lock's own. 0 is any time.
+func (s Statement) Longest() time.Duration {
+	if s.Partitions == 0 {
+		return 0
+	}
+	return 200*time.Millisecond + time.Duration(s.Partitions)*5*time.Millisecond
+}
+
+// Bound is the SQL that sees to it, "" where none is needed.
+func (s Statement) Bound() string {
+	if s.Longest() == 0 {
+		return ""
+	}
+	return fmt.Sprintf("set local statement_timeout = '%dms';", s.Longest().Milliseconds())
+}
+
+// Unbound ends the bound.
+const Unbound = "set local statement_timeout to default;"
 
 // LockTimeout is how long an installation may hold up the writes of a table at a time, as PostgreSQL's setting.
 const LockTimeout = lockTimeout
@@ -167,17 +188,34 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 		steps = append(steps, installs...)
 	}
 	for _, t := range deselected {
-		steps = append(steps, Statement{
-			Table: t.ident(), SQL: dropFunctionSQL(t.function),
-			Lock: fmt.Sprintf(lockExclusive, t.ident()),
-		})
+		steps = append(steps, t.dropFunction())
 	}
 	return append(steps, planEnd(state)...), nil
 }
 
-func dropFunctionSQL(function string) string {
-	return "drop function " + function + "() cascade; -- and the triggers that call it"
+// dropFunction takes the table's triggers away.
+func (t *table) dropFunction() Statement {
+	return t.locking(lockExclusive, "drop function "+t.function+"() cascade; -- and the triggers that call it", slices.ContainsFunc(t.triggers, ofRows))
 }
+
+// locking is a statement that locks the table, and all its partitions with it where it is about triggers of rows.
+func (t *table) locking(lock, sql string, ofRows bool) Statement {
+	s := Statement{Table: t.ident(), SQL: sql}
+	locked := t.ident()
+	if ofRows && len(t.partitions) > 0 {
+		s.Partitions = len(t.partitions)
+		named := t.partitions[:min(s.Partitions, mostNamed)]
+		locked += " with its partitions " + strings.Join(named, ", ")
+		if n := s.Partitions - len(named); n > 0 {
+			locked += fmt.Sprintf(" and %d more", n)
+		}
+	}
+	s.Lock = fmt.Sprintf(lock, locked)
+	return s
+}
+
+// mostNamed is how many partitions a lock names.
+const mostNamed = 10
 
 // orphans takes away the functions of tables that were dropped, and tells of it. A table that is there, and lost just its
 // triggers, is installed anew.
@@ -310,7 +348,7 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 		if t.function == "" {
 			add(lockNone, overForeignSQL)
 		} else {
-			add(fmt.Sprintf(lockExclusive, t.ident()), dropFunctionSQL(t.function))
+			steps = append(steps, t.dropFunction())
 		}
 		return steps, nil
 	}
@@ -335,7 +373,6 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 			"-- Whoever makes a partition needs it, since PostgreSQL copies row triggers to it; to name it takes a right on the schema.\n"+
 			"revoke all on function "+function+"() from public; grant execute on function "+function+"() to public;")
 	}
-	lock := fmt.Sprintf(lockTable, t.ident())
 	later := false // in a transaction of its own, so that nothing else of a captured table waits for its lock
 	for _, name := range t.triggerNames() {
 		if slices.Contains(t.triggers, name) || t.disabled {
@@ -348,13 +385,13 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 		if t.root && slices.Contains(t.rowTriggers(), name) {
 			add(lockNone, fmt.Sprintf("select datawatch.refuse_key(%d);", t.oid))
 		}
-		add(lock, t.createTrigger(name, function))
+		steps = append(steps, t.locking(lockTable, t.createTrigger(name, function), ofRows(name)))
 	}
 	for _, name := range t.spare() {
-		add(fmt.Sprintf(lockExclusive, t.ident()), "drop trigger "+name+" on "+t.ident()+";")
+		steps = append(steps, t.locking(lockExclusive, "drop trigger "+name+" on "+t.ident()+";", ofRows(name)))
 	}
 	if later {
-		add(lock, t.createTrigger(triggerMerge, function))
+		steps = append(steps, t.locking(lockTable, t.createTrigger(triggerMerge, function), ofRows(triggerMerge)))
 		last := &steps[len(steps)-1]
 		last.Optional, last.Why = true, "until it is there, what a MERGE updates that inserts into the partition tree, too, is a gap"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -27,21 +28,31 @@ func (s *Source) Remove(ctx context.Context) error {
 	if _, err := db.Exec(ctx, "drop event trigger if exists datawatch_follow"); err != nil {
 		return fmt.Errorf("remove the event trigger: %w", err)
 	}
-	rows, err := db.Query(ctx, `select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+	rows, err := db.Query(ctx, `select p.oid::regprocedure::text, (select greatest(count(distinct t.tgrelid) - 1, 0) from pg_trigger t where t.tgfoid = p.oid),
+			coalesce((select t.tgrelid::regclass::text from pg_trigger t where t.tgfoid = p.oid and t.tgname = '_datawatch_insert' and has_table_privilege(t.tgrelid, 'update, delete, truncate')), '')
+		from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 		where n.nspname = 'datawatch' and p.prorettype = 'trigger'::regtype order by 1`)
 	if err != nil {
 		return fmt.Errorf("list functions: %w", err)
 	}
-	functions, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	type function struct {
+		Name       string
+		Partitions int
+		Table      string // that may be locked
+	}
+	functions, err := pgx.CollectRows(rows, pgx.RowToStructByPos[function])
 	if err != nil {
 		return fmt.Errorf("list functions: %w", err)
 	}
 	var failed []error
 	for _, f := range functions {
 		// The function's owner may drop it, and the triggers with it, without owning the table.
-		step := []Statement{{SQL: "drop function " + f + " cascade"}}
-		if err := Apply(ctx, db, lockTries, beforeSteps, step); err != nil {
-			failed = append(failed, fmt.Errorf("remove %s: %w", strings.TrimSuffix(f, "()"), err))
+		steps := []Statement{{SQL: "drop function " + f.Name + " cascade", Partitions: f.Partitions}}
+		if f.Partitions > 0 && f.Table != "" { // quicker than trigger by trigger: between two transactions of each writer
+			steps = slices.Insert(steps, 0, Statement{SQL: "lock table " + f.Table + " in access exclusive mode", Partitions: f.Partitions})
+		}
+		if err := Apply(ctx, db, lockTries, beforeSteps, steps); err != nil {
+			failed = append(failed, fmt.Errorf("remove %s: %w", strings.TrimSuffix(f.Name, "()"), err))
 		}
 	}
 	if err := errors.Join(failed...); err != nil {

@@ -48,8 +48,18 @@ func Apply(ctx context.Context, db *pgx.Conn, tries int, begin string, steps []S
 				return err
 			}
 			for _, step := range steps {
-				if _, err := tx.Conn().PgConn().Exec(ctx, step.SQL).ReadAll(); err != nil {
-					return err
+				sql := []string{step.SQL}
+				if bound := step.Bound(); bound != "" {
+					sql = []string{bound, step.SQL, Unbound}
+				}
+				for _, sql := range sql {
+					_, err := tx.Conn().PgConn().Exec(ctx, sql).ReadAll()
+					if step.Partitions > 0 && isCanceled(err) {
+						return fmt.Errorf("%w: %w", errPartitions, err)
+					}
+					if err != nil {
+						return err
+					}
 				}
 			}
 			return nil

@@ -50,6 +50,7 @@ type table struct {
 	root          bool     // of a partition tree
 	leaf          bool     // in a partition tree, below its root
 	merged        bool     // MERGE may insert into it through the partition tree
+	partitions    []string // of a root, at all levels
 	tracked       bool     // its statements are announced
 	owned         bool     // by a role that the installer has
 	overForeign   bool     // a foreign table is its child, or in its partition tree
@@ -92,11 +93,17 @@ func (s *Source) tables(ctx context.Context, db querier) (selected, deselected [
 	if err != nil {
 		return nil, nil, fmt.Errorf("list tables: %w", err)
 	}
-	taken := map[string]bool{}
+	taken, partitions := map[string]bool{}, map[[2]string][]string{}
 	for _, t := range found {
 		taken[t.function] = true
+		if root := [2]string{t.rootSchema, t.rootName}; t.leaf {
+			partitions[root] = append(partitions[root], t.ident())
+		}
 	}
 	for _, t := range found {
+		if t.root {
+			t.partitions = partitions[[2]string{t.schema, t.name}]
+		}
 		if !s.config.selects(t.rootSchema, t.rootName) {
 			if t.function != "" {
 				deselected = append(deselected, t)

@@ -70,6 +70,12 @@ func (t *table) rowTriggers() []string {
 	return []string{fmt.Sprint(triggerRows, t.oid), fmt.Sprint(triggerGone, t.oid)}
 }
 
+// ofRows tells whether a trigger of the table is one of rows, as is what somebody renamed, perhaps.
+func ofRows(trigger string) bool {
+	_, ofStatements := firesWhen[trigger]
+	return !ofStatements
+}
+
 // lacks tells whether some of what changes isn't captured.
 func (t *table) lacks() bool {
 	return !t.disabled && slices.ContainsFunc(t.triggerNames()[:4], func(name string) bool { return !slices.Contains(t.triggers, name) })
@@ -94,9 +100,6 @@ func (t *table) createTrigger(name, function string) string {
 		if strings.HasPrefix(name, counting) {
 			kind = counting
 		}
-	}
-	if name == triggerTruncated {
-		function = "datawatch.truncated"
 	}
 	fires := strings.NewReplacer("{{table}}", t.ident(), "{{oid}}", fmt.Sprint(t.oid)).Replace(firesWhen[kind])
 	return fmt.Sprintf("create trigger %s %s execute function %s();", name, fires, function)

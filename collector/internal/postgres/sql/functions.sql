@@ -527,7 +527,8 @@ begin
 end
 $body$;
 
--- After TRUNCATE of a partition tree: its mark goes, so that a partition truncated later is seen.
+-- After TRUNCATE of a partition tree that an earlier datawatch has installed: now the tree's own function does it, so that no two trees
+-- are locked to remove it.
 create or replace function datawatch.truncated() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 begin
