@@ -13,7 +13,7 @@ import (
 // lock_timeout is each lock's own. Writers leave hardly a moment between two transactions.
 func TestNoTreeIsHeldUpForAnother(t *testing.T) {
 	const tables = 30
-	install := func(s *Source) error { return s.Install(t.Context()) }
+	install := func(s *Source) error { return s.install(t.Context(), 5) }
 	remove := func(s *Source) error { return s.Remove(t.Context()) }
 	for _, one := range []struct {
 		name, tree string

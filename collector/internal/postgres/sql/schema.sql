@@ -14,7 +14,7 @@ create table datawatch.meta (
 );
 
 -- Shapes: what a table's rows look like. A pack names the shape that its function was made for, so that a pack written
--- before an ALTER TABLE is still understood after it. The id is a hash of the content.
+-- before an ALTER TABLE is still understood after it. The id is a hash of the content, or of that and a transaction: datawatch.shape_written.
 create table datawatch.shapes (
   id       bigint primary key,
   shape    jsonb not null,
