@@ -56,8 +56,11 @@ func (w *watcher) countUncaptured(ctx context.Context, now *look, all []*table) 
 	if err := w.db.QueryRow(ctx, countedSQL, w.server.version).Scan(&now.counted.Since, &none); err != nil {
 		return fmt.Errorf("count changes: %w", err)
 	}
-	if none {
-		now.counted = w.counted
+	if none { // what it will have of these is from now on
+		now.counted.Since = w.counted.Since
+		for _, oid := range oids {
+			now.counted.Changes[oid] = w.counted.Changes[oid]
+		}
 		return nil
 	}
 	rows, err := w.db.Query(ctx, "select relid::oid, n_tup_upd + n_tup_del from pg_stat_all_tables where relid = any ($1)", oids)
