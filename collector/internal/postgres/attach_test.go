@@ -41,6 +41,7 @@ func (r *rig) awaitParts(n int) (parts []*backfill.Part) {
 // made and filled in the same transaction are attached. Each row that came that way is told once, as read, no older image
 // follows a newer one, and replay gives the table.
 func TestRowsOfAnAttachedPartitionAreRead(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	for _, follow := range []bool{true, false} {
 		t.Run(fmt.Sprintf("follow=%v", follow), func(t *testing.T) { attachWhileWritesGoOn(t, follow) })
 	}

@@ -33,7 +33,7 @@ func TestNoTreeIsHeldUpForAnother(t *testing.T) {
 			if strings.HasSuffix(one.name, "removed") {
 				r.install()
 			}
-			ctx, stop := context.WithCancel(t.Context())
+			ctx, stop := context.WithTimeout(t.Context(), 5*time.Second)
 			var writers sync.WaitGroup
 			var mu sync.Mutex
 			slowest := time.Duration(0)

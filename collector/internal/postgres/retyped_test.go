@@ -14,6 +14,7 @@ import (
 // TestAColumnOfANewTypeIsToldWithItWithoutAnEventTrigger, as it is where the installer is no superuser: a migration that alters a column and
 // writes it in one transaction, while the collector runs. What comes with the type of before is a dead letter of the preprocessor's.
 func TestAColumnOfANewTypeIsToldWithItWithoutAnEventTrigger(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	r := newRig(t, `create table t (id int primary key, v int)`, `insert into t select g, g from generate_series(1, 3) g`)
 	r.unfollowed = true
 	r.install()

@@ -286,6 +286,7 @@ func TestAnUpgradedInstallationIsAFreshOne(t *testing.T) {
 
 // TestAnUpgradeWaitsUntilTheOutboxIsRead: writers would wait for its new indexes.
 func TestAnUpgradeWaitsUntilTheOutboxIsRead(t *testing.T) {
+	t.Parallel() // it waits most of its time
 	r := newOlderRig(t, version4SQL)
 	r.limits.upgradeBytes, r.limits.rotateBytes = 100<<10, 64<<10
 	r.exec(`do $$ begin for i in 1..2000 loop insert into t (id, v) values (i, md5(i::text)); end loop; end $$`)
