@@ -30,7 +30,7 @@ const (
 
 	// A chunk of messages is handed over when it has this much, or when the server has no more for now, and isn't in the middle
 	// of a transaction, whose end is on its way: else what is committed could be held up for as long as each chunk happens to
-	// end in one. Then the server is left alone for a moment: each message that somebody waits for costs the server's host a change of process.
+	// end in one. Then the server is left alone for a moment: each message that somebody waits for costs the server's host a change of process (wakeAt).
 	chunkMessages = 512
 	chunkBytes    = 256 << 10
 	gather        = 5 * time.Millisecond
@@ -222,6 +222,9 @@ func (s *stream) hand(ctx context.Context, chunk []message, more bool) error {
 	if more {
 		return nil
 	}
+	const much = chunkBytes / 4 // a socket holds twice as much by itself
+	wakeAt(s.conn.Conn(), much)
+	defer wakeAt(s.conn.Conn(), 1)
 	select {
 	case <-ctx.Done():
 		return ctx.Err()

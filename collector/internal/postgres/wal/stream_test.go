@@ -26,15 +26,7 @@ type sending struct {
 func newSending(t *testing.T) *sending {
 	t.Helper()
 	peer, own := net.Pipe()
-	s := &stream{chunks: make(chan []message, 2), asked: make(chan struct{}, 1), buffer: bufio.NewReaderSize(own, chunkBytes)}
-	c, err := pgconn.ParseConfig("host=127.0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.conn, err = pgconn.Construct(&pgconn.HijackedConn{Conn: own, Frontend: pgproto3.NewFrontend(s.buffer, own), Config: c, TxStatus: 'I'})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := newStreamOver(t, own)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.receive(ctx) }()
@@ -46,6 +38,21 @@ func newSending(t *testing.T) *sending {
 		_ = own.Close()
 	})
 	return &sending{t, peer, s}
+}
+
+// newStreamOver is a stream whose session begins with what comes over the connection.
+func newStreamOver(t *testing.T, conn net.Conn) *stream {
+	t.Helper()
+	s := &stream{chunks: make(chan []message, 2), asked: make(chan struct{}, 1), buffer: bufio.NewReaderSize(conn, chunkBytes)}
+	c, err := pgconn.ParseConfig("host=127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.conn, err = pgconn.Construct(&pgconn.HijackedConn{Conn: conn, Frontend: pgproto3.NewFrontend(s.buffer, conn), Config: c, TxStatus: 'I'})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // send returns when the message was taken, and so when what was sent before it was looked at.
