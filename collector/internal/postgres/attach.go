@@ -28,10 +28,7 @@ func (b *batch) attached(p *pack, s *shape) error {
 	if !a.Locked {
 		place.behind = b.open.Snapshot.xmax
 	}
-	part := &backfill.Part{Stream: s.stream, Place: place.String()}
-	if len(s.key) == 0 {
-		part.Note = noteKeyless
-	}
+	part := partAt(s.stream, place, 0, len(s.key) == 0)
 	b.r.snapshots.AddPart(fmt.Sprintf("attach-%s-%d-%s", b.r.p.Epoch, p.seq, p.txid), p.at, part)
 	var err error
 	b.also, err = b.r.snapshots.Progress()

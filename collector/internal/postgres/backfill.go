@@ -90,10 +90,12 @@ func (r *reader) readChunk(ctx context.Context, now snapshot) (*chunk, error) {
 	}
 	var c *chunk
 	var unpolled error
+	var keyless bool
 	err = r.withRelation(ctx, r.db, at.oid, func(rel *relation) (err error) {
 		if rel.parsed.stream != part.Stream {
 			return errMoved
 		}
+		keyless = len(rel.parsed.key) == 0
 		now, err := r.poll(ctx, false) // of the same snapshot as the rows
 		if unpolled = err; err != nil {
 			return err
@@ -103,6 +105,9 @@ func (r *reader) readChunk(ctx context.Context, now snapshot) (*chunk, error) {
 		}
 		return err
 	})
+	if errors.Is(err, errUnordered) {
+		return nil, r.split(ctx, part.Stream, at, keyless)
+	}
 	if err == nil || unpolled != nil || ctx.Err() != nil || r.db.IsClosed() {
 		return c, err
 	}
@@ -136,32 +141,25 @@ func (s *Source) rowsOf(ctx context.Context, db *pgx.Conn, rel *relation, part *
 	}
 	s.hindered = 0
 	c.rows, c.done = found, done
-	masked, err := s.masks(rel.parsed.stream, rel.columns)
-	if err != nil {
-		return nil, err
-	}
-	for i, w := range found {
+	for _, w := range found {
 		c.bytes += w.size
-		if masked && w.row == nil { // people are told the place
-			found[i].at = []string{"***"}
-		}
 	}
 	c.next, err = next.text()
 	return c, err
 }
 
-// masks tells whether the configuration hides one of a stream's columns.
-func (s *Source) masks(stream event.Stream, columns []string) (bool, error) {
+// hidden are the fields that the configuration masks in a stream.
+func (s *Source) hidden(stream event.Stream) (fields []string, err error) {
 	for _, m := range s.options.Mask {
 		matches, err := path.Match(m.Stream, string(stream))
 		if err != nil {
-			return false, fmt.Errorf("mask of %q: %w", m.Stream, err)
+			return nil, fmt.Errorf("mask of %q: %w", m.Stream, err)
 		}
-		if matches && slices.ContainsFunc(columns, func(c string) bool { return slices.Contains(m.Fields, c) }) {
-			return true, nil
+		if matches {
+			fields = append(fields, m.Fields...)
 		}
 	}
-	return false, nil
+	return fields, nil
 }
 
 // refused is why a table isn't read.
@@ -196,7 +194,7 @@ func (s *Source) obstacle(err error) (why refused, wait time.Duration) {
 	switch {
 	case errors.Is(err, errBusy):
 		return refused{}, busyPause
-	case errors.Is(err, errGone), errors.Is(err, errMoved), errors.Is(err, errStranger):
+	case errors.Is(err, errGone), errors.Is(err, errMoved), errors.Is(err, errStranger), errors.Is(err, errUnordered):
 		return refused{says: err.Error()}, 0
 	case !errors.As(err, &server):
 		return refused{}, 0

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
+
 	"datawatch/collector/internal/source/backfill"
 	"datawatch/pkg/event"
 )
@@ -26,14 +28,13 @@ func (s *Source) partsOf(ctx context.Context, db querier, wanted func(event.Stre
 			if !wanted(stream) || t.root != rootFirst || byKey[string(stream)] {
 				continue
 			}
-			keyed, leaf, estimate, err := walkable(ctx, db, t)
+			keyed, leaf, estimate, err := s.walkable(ctx, db, t, stream)
 			if err != nil {
 				return nil, err
 			}
 			if t.root && !keyed || !t.root && !leaf {
 				continue
 			}
-			part := &backfill.Part{Stream: stream, Place: place{oid: t.oid}.String(), Estimate: estimate}
 			if t.root {
 				byKey[string(stream)] = true
 			}
@@ -41,18 +42,15 @@ func (s *Source) partsOf(ctx context.Context, db querier, wanted func(event.Stre
 			if err != nil {
 				return nil, err
 			}
-			if len(parsed.key) == 0 {
-				part.Note = noteKeyless
-			}
-			parts = append(parts, part)
+			parts = append(parts, partAt(stream, place{oid: t.oid}, estimate, len(parsed.key) == 0))
 		}
 	}
 	return parts, nil
 }
 
 // walkable tells whether a table can be walked by a key, whether it holds rows itself, and about how many.
-func walkable(ctx context.Context, db querier, t *table) (keyed, leaf bool, estimate int64, err error) {
-	by, err := walkIndexOf(ctx, db, t)
+func (s *Source) walkable(ctx context.Context, db querier, t *table, of event.Stream) (keyed, leaf bool, estimate int64, err error) {
+	by, err := s.walkIndexOf(ctx, db, t, of)
 	if err != nil {
 		return false, false, 0, err
 	}
@@ -63,4 +61,34 @@ func walkable(ctx context.Context, db querier, t *table) (keyed, leaf bool, esti
 		return false, false, 0, fmt.Errorf("find out how many rows %s has: %w", t.ident(), err)
 	}
 	return len(by.columns) > 0, leaf, estimate, nil
+}
+
+// split has the partitions of a tree read one by one, from their beginnings, where it can't be walked as a whole any more.
+func (r *reader) split(ctx context.Context, tree event.Stream, at place, keyless bool) error {
+	rows, err := r.db.Query(ctx, `select c.oid, greatest(c.reltuples, 0)::bigint from pg_partition_tree($1) p join pg_class c on c.oid = p.relid
+		where c.relkind = 'r' order by c.relname, c.oid`, at.oid)
+	if err != nil {
+		return fmt.Errorf("list the partitions of %s: %w", tree, err)
+	}
+	var parts []*backfill.Part
+	leaf := place{behind: at.behind}
+	var estimate int64
+	_, err = pgx.ForEachRow(rows, []any{&leaf.oid, &estimate}, func() error {
+		parts = append(parts, partAt(tree, leaf, estimate, keyless))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("list the partitions of %s: %w", tree, err)
+	}
+	r.log.Info("a partition tree's snapshot begins anew, partition by partition: its key is gone, or hidden by now", "stream", tree, "partitions", len(parts))
+	r.snapshots.Split(parts)
+	return nil
+}
+
+func partAt(stream event.Stream, at place, estimate int64, keyless bool) *backfill.Part {
+	p := &backfill.Part{Stream: stream, Place: at.String(), Estimate: estimate}
+	if keyless {
+		p.Note = noteKeyless
+	}
+	return p
 }

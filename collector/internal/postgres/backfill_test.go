@@ -399,3 +399,70 @@ func TestMaskedColumnsAreNotRead(t *testing.T) {
 		t.Errorf("%d rows", len(rows))
 	}
 }
+
+// TestATreeThatLosesItsKeyIsReadByItsPartitions: in the middle of a snapshot that walks it by the key of its root.
+func TestATreeThatLosesItsKeyIsReadByItsPartitions(t *testing.T) {
+	r := newRig(t, `create table big (id int, v text, constraint big_key primary key (id)) partition by range (id)`,
+		`create table big_1 partition of big for values from (0) to (1000)`, `create table big_2 partition of big for values from (1000) to (3000)`,
+		`insert into big select g, repeat('x', 1000) from generate_series(1, 2000) g`)
+	r.install()
+	r.limits.chunkRows = 100
+	id := r.ask("")
+	var lost bool
+	r.fail = func(int) (bool, bool) {
+		if job := backfillJob(r.committed, id); !lost && job != nil && job.Current() != nil && job.Current().Rows >= 200 {
+			lost = true
+			r.exec(`alter table big drop constraint big_key`)
+		}
+		return false, false
+	}
+	stop := r.start()
+	job := r.awaitEnded(id)
+	_ = stop()
+	read := map[string]bool{}
+	rows, _ := r.reads("shop-db/public.big")
+	for _, row := range rows {
+		read[row] = true
+	}
+	if !lost || len(read) != 2000 || len(job.Parts) != 2 || job.Parts[0].Note != noteKeyless {
+		t.Errorf("lost its key: %v; of 2000 rows %d were read: %s", lost, len(read), job)
+	}
+}
+
+// TestHiddenKeysAreInNoCursor: what a snapshot has come to is kept beside the stream, where everybody may read it who may read that.
+func TestHiddenKeysAreInNoCursor(t *testing.T) {
+	r := newRig(t, `create table people (ssn text primary key, v text)`,
+		`create table numbered (ssn text primary key, n int not null unique)`, // another index will do
+		`create table tree (ssn text primary key) partition by hash (ssn)`,
+		`create table tree_1 partition of tree for values with (modulus 2, remainder 0)`, `create table tree_2 partition of tree for values with (modulus 2, remainder 1)`)
+	streams := []string{"numbered", "people", "tree"}
+	for _, name := range streams {
+		r.exec(`insert into ` + name + ` select 'hush-' || g` + map[string]string{"people": ", 'x'", "numbered": ", g"}[name] + ` from generate_series(1, 100) g`)
+	}
+	r.opts.Mask = append(r.opts.Mask, maskOf("shop-db/public.*", "hash", "ssn"))
+	r.install()
+	r.limits.chunkRows = 10
+	id := r.ask("")
+	r.fail = func(int) (bool, bool) {
+		for of, text := range r.committed {
+			if strings.Contains(string(text), "hush") {
+				t.Errorf("progress of %s: %s", of, text)
+			}
+		}
+		return false, false
+	}
+	stop := r.start()
+	job := r.awaitEnded(id)
+	_ = stop()
+	for _, name := range streams {
+		rows, _ := r.reads(event.Stream("shop-db/public." + name))
+		if slices.Sort(rows); len(slices.Compact(rows)) != 100 {
+			t.Errorf("of %s %d rows were read: %s", name, len(rows), job)
+		}
+	}
+	for _, p := range job.Parts {
+		if p.Note != "" {
+			t.Errorf("%s: %s", p.Stream, p.Note)
+		}
+	}
+}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"datawatch/pkg/event"
 )
 
 //go:embed sql/walk.sql
@@ -42,9 +44,14 @@ type relation struct {
 // walkIndex is a unique one whose order is that of ORDER BY. Collations has those of the columns that have one, with their versions.
 type walkIndex struct{ columns, types, greater, collations, equal []string }
 
-// walkIndexOf finds the index that a table can be walked by.
-func walkIndexOf(ctx context.Context, db querier, t *table) (i walkIndex, err error) {
-	err = db.QueryRow(ctx, walkSQL, t.oid).Scan(&i.columns, &i.types, &i.greater, &i.collations, &i.equal)
+// walkIndexOf finds the index that a table of the stream can be walked by: none of a column that the configuration hides, for the
+// cursor's values are kept with the source's progress.
+func (s *Source) walkIndexOf(ctx context.Context, db querier, t *table, of event.Stream) (i walkIndex, err error) {
+	hidden, err := s.hidden(of)
+	if err != nil {
+		return i, err
+	}
+	err = db.QueryRow(ctx, walkSQL, t.oid, hidden).Scan(&i.columns, &i.types, &i.greater, &i.collations, &i.equal)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return i, fmt.Errorf("find out how to walk %s: %w", t.ident(), err)
 	}
@@ -92,6 +99,9 @@ var errStranger = errors.New("an index, a constraint or statistics of it, or its
 
 // errMoved says that the table's rows are another stream's by now.
 var errMoved = errors.New("the table was renamed, attached or detached: its rows belong to another stream")
+
+// errUnordered says that a partition tree has no order in which its rows could be read all together.
+var errUnordered = errors.New("the partition tree has no key any more by which all of its rows can be walked")
 
 // walkSettings are those of the functions that capture, so that a row that is read looks as one that was written. Row
 // security off makes a policy that would hide rows an error.
@@ -173,7 +183,7 @@ func (s *Source) survey(ctx context.Context, db *pgx.Conn, rel *relation) error 
 		return errStranger
 	}
 	rel.row = d.rowSQL("datawatch_row")
-	rel.walkIndex, err = walkIndexOf(ctx, db, &rel.table)
+	rel.walkIndex, err = s.walkIndexOf(ctx, db, &rel.table, rel.parsed.stream)
 	return err
 }
 
@@ -211,6 +221,9 @@ const planByOrder = "set local enable_sort = off; set local enable_incremental_s
 
 // chunk reads on from c: at most so many rows, and about so many bytes. Of a row larger than largest only the place comes.
 func (rel *relation) chunk(ctx context.Context, db *pgx.Conn, c cursor, rows int, bytes, largest int64) (found []walked, next cursor, done bool, err error) {
+	if rel.partitioned && len(rel.columns) == 0 {
+		return nil, c, false, errUnordered
+	}
 	next = c
 	var from string
 	names := []string{"k0"}

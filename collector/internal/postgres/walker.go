@@ -98,11 +98,7 @@ func (w *Walker) Obstacle(err error) (why Refused, wait time.Duration) { return 
 
 // Part is that of a table, by its oid.
 func Part(stream event.Stream, oid uint32, estimate int64, keyless bool) *backfill.Part {
-	p := &backfill.Part{Stream: stream, Place: place{oid: oid}.String(), Estimate: estimate}
-	if keyless {
-		p.Note = noteKeyless
-	}
-	return p
+	return partAt(stream, place{oid: oid}, estimate, keyless)
 }
 
 // PartOID is the table of a part.

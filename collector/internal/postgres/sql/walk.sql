@@ -1,6 +1,7 @@
 -- How table $1 can be walked: the columns of a unique index whose order is that of ORDER BY, and the operator behind each
 -- column's "greater", the collations, and the operators behind "equal". The primary key is preferred, then the fewest columns. Values aren't made of types that may have a domain
 -- in them, which puts them to its check, somebody's function: of a domain the type below is taken, and no index of others.
+-- None has one of the columns $2.
 select array(select a.attname::text from unnest(found.columns) with ordinality c(attnum, place)
              join pg_attribute a on a.attrelid = found.indrelid and a.attnum = c.attnum order by place),
        array(select b.type from unnest(found.columns) with ordinality c(attnum, place)
@@ -38,6 +39,6 @@ where not exists (
   join pg_attribute a on a.attrelid = found.indrelid and a.attnum = c.attnum
   join pg_opclass oc on oc.oid = c.opclass
   cross join lateral ({{below}}) b join pg_type t on t.oid = b.oid left join pg_type element on element.oid = t.typelem
-  where t.oid >= 16384 and (t.typtype not in ('b', 'e') or element.oid >= 16384 and element.typtype not in ('b', 'e')) or not a.attnotnull or not oc.opcdefault or c.collated <> a.attcollation or c.direction <> found.options[1])
+  where t.oid >= 16384 and (t.typtype not in ('b', 'e') or element.oid >= 16384 and element.typtype not in ('b', 'e')) or not a.attnotnull or a.attname = any ($2) or not oc.opcdefault or c.collated <> a.attcollation or c.direction <> found.options[1])
 order by found.indisprimary desc, found.indnkeyatts, found.relname
 limit 1

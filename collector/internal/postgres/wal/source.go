@@ -27,7 +27,8 @@ type Options struct {
 	Log            *slog.Logger
 	Metrics        prometheus.Registerer
 	Reporter       source.Reporter
-	// Mask hides what is told of rows that no record could hold; the rest is the work of whoever takes the events.
+	// Mask keeps values out of what is told of rows that no record could hold, and of how far a snapshot is; the rest is the work of
+	// whoever takes the events.
 	Mask []config.Mask
 }
 

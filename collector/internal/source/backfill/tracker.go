@@ -173,6 +173,19 @@ func (t *Tracker) LeaveOut(problem string) {
 	t.fit(t.options.MaxRecordBytes * 7 / 8)
 }
 
+// Split has others read in place of the current part, from their beginnings.
+func (t *Tracker) Split(parts []*Part) {
+	j := t.account.Jobs[0]
+	i := slices.Index(j.Parts, j.Current())
+	if len(parts) > 0 {
+		parts[0].Rows, parts[0].Bytes = j.Parts[i].Rows, j.Parts[i].Bytes // what was read was read
+	}
+	j.Parts = slices.Replace(j.Parts, i, i+1, parts...)
+	t.dirty = true
+	t.finish(j)
+	t.fit(t.options.MaxRecordBytes / 2)
+}
+
 func (t *Tracker) current() *Part { return t.account.Jobs[0].Current() }
 
 // finish ends a snapshot that has nothing left to read.
