@@ -3,7 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
-	"crypto/md5"
+	"crypto/sha256"
 	_ "embed"
 	"fmt"
 	"regexp"
@@ -46,7 +46,7 @@ var followTemplate string
 var followSQL = strings.ReplaceAll(strings.TrimSpace(followTemplate), "{{shape.of p}}", shapeOfSQL)
 
 // followCode is what the event trigger's comment says: it comes in a transaction of its own.
-var followCode = fmt.Sprintf("%x", md5.Sum([]byte(followSQL)))
+var followCode = fmt.Sprintf("%x", sha256.Sum256([]byte(followSQL)))
 
 //go:embed sql/single.sql
 var singleTemplate string
@@ -239,7 +239,7 @@ const fullSQL = "(coalesce(pg_relation_size(main), 0) + coalesce(pg_relation_siz
 
 // codeOf is what datawatch.meta says of functions that are installed.
 func codeOf(functions string) string {
-	return fmt.Sprintf("%x", md5.Sum([]byte(numberFunction(false)+functions)))
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(numberFunction(false)+functions)))
 }
 
 // functions are those that all tables share.

@@ -2,7 +2,7 @@ package postgres
 
 import (
 	"cmp"
-	"crypto/md5"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strconv"
@@ -163,7 +163,7 @@ func (d *described) valueSQL(oid, value string, depth int) string {
 
 // around is a name that no value has which is around this one.
 func around(value string) string {
-	return fmt.Sprintf("datawatch_%x", md5.Sum([]byte(value)))[:22]
+	return fmt.Sprintf("datawatch_%x", sha256.Sum256([]byte(value)))[:22]
 }
 
 // compositeSQL takes attributes by their place, and fails where they aren't of these types: nobody keeps the type's owner from altering

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"crypto/md5"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
@@ -189,7 +188,7 @@ func freshFunction(t *table, taken map[string]bool) string {
 		plain = plain[:32]
 	}
 	for i := 0; ; i++ {
-		sum := md5.Sum(fmt.Appendf(nil, "%q.%q.%d.%d", t.schema, t.name, t.oid, i))
+		sum := sha256.Sum256(fmt.Appendf(nil, "%q.%q.%d.%d", t.schema, t.name, t.oid, i))
 		name := "datawatch.capture_" + plain + "_" + hex.EncodeToString(sum[:4])
 		if !taken[name] {
 			taken[name] = true

@@ -28,7 +28,8 @@ const tagSQL = `do $$ begin
 end $$;`
 
 // contentSQL is for functions that look for a shape by what it says.
-const contentSQL = "create index if not exists shapes_content on datawatch.shapes (md5(shape::text));"
+const contentSQL = `create index if not exists shapes_hash on datawatch.shapes (hashtextextended(shape::text, 0));
+drop index if exists datawatch.shapes_content;`
 
 // upgradeBytes is how much the outbox may hold when it gets other indexes, for which writers wait. Until then, rotate leaves less.
 const upgradeBytes = 16 << 20

@@ -67,4 +67,4 @@ shape as (
   ) || case when v.columns = '[]' then '{}' else jsonb_build_object('virtual', v.columns) end as shape
   from virtual v, relation r join pg_class root on root.oid = r.root join pg_namespace root_schema on root_schema.oid = root.relnamespace
 )
-select ('x' || substr(md5(shape::text), 1, 16))::bit(64)::bigint as id, shape from shape
+select ('x' || encode(substr(sha256(convert_to(shape::text, getdatabaseencoding())), 1, 8), 'hex'))::bit(64)::bigint as id, shape from shape

@@ -328,7 +328,7 @@ language plpgsql set search_path = pg_catalog, pg_temp as $body$
 declare
   found pg_type;
   element oid;
-  i text := 'datawatch_' || left(md5(value), 12); -- none of a value around it
+  i text := 'datawatch_' || left(encode(sha256(convert_to(value, getdatabaseencoding())), 'hex'), 12); -- none of a value around it
 begin
   if not datawatch.brings_casts(type) then
     return value;
@@ -576,9 +576,9 @@ declare
   written bigint;
 begin
   select * into described from datawatch.shape_now(relation);
-  written := (select s.id from datawatch.shapes s where md5(s.shape::text) = md5(described.shape::text) order by s.id = described.id desc limit 1);
+  written := (select s.id from datawatch.shapes s where hashtextextended(s.shape::text, 0) = hashtextextended(described.shape::text, 0) and s.shape = described.shape order by s.id = described.id desc limit 1);
   if written is null then
-    written := ('x' || substr(md5(pg_current_xact_id() || ' ' || described.shape), 1, 16))::bit(64)::bigint;
+    written := ('x' || encode(substr(sha256(convert_to(pg_current_xact_id() || ' ' || described.shape, getdatabaseencoding())), 1, 8), 'hex'))::bit(64)::bigint;
     insert into datawatch.shapes (id, shape) values (written, described.shape);
   end if;
   return written;

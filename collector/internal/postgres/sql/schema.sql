@@ -20,7 +20,7 @@ create table datawatch.shapes (
   shape    jsonb not null,
   added_at timestamptz not null default clock_timestamp()
 );
-create index shapes_content on datawatch.shapes (md5(shape::text));
+create index shapes_hash on datawatch.shapes (hashtextextended(shape::text, 0));
 
 -- Statements whose capture failed without a trace, and those left out for want of room, about: of two at once one may be left out.
 -- Sequences, since they are cheap and survive a rollback; set, and not drawn from, since the application may ask for lastval().

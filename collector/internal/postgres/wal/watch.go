@@ -303,7 +303,7 @@ func (w *watcher) look(ctx context.Context) (*look, error) {
 	return now, err
 }
 
-const compositesSQL = `select coalesce(md5(string_agg(concat_ws('.', a.attrelid, a.attnum, a.xmin), ' ' order by a.attrelid, a.attnum)), '')
+const compositesSQL = `select coalesce(encode(sha256(convert_to(string_agg(concat_ws('.', a.attrelid, a.attnum, a.xmin), ' ' order by a.attrelid, a.attnum), 'UTF8')), 'hex'), '')
 from pg_attribute a join pg_class c on c.oid = a.attrelid where c.relkind = 'c'`
 
 // moved tells whether a table that was captured was attached or detached since, be it back to where it was.
