@@ -76,10 +76,7 @@ and the validator have to run.`,
 var ErrDiffers = errors.New("what was recorded differs from what was expected")
 
 func (f *recordFlags) run(ctx context.Context, c Config, command []string, stdout, stderr io.Writer) error {
-	if err := broker.Reach(ctx, c.Broker, remote.ClientID); err != nil {
-		return err
-	}
-	scanner, err := broker.NewScanner(c.Broker, remote.ClientID)
+	scanner, err := broker.OpenScanner(ctx, c.Broker, remote.ClientID)
 	if err != nil {
 		return err
 	}

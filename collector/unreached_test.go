@@ -4,13 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -124,61 +122,12 @@ func onlyLine(t *testing.T, text, says string) string {
 	return found[0]
 }
 
-// silent are addresses that take connections and say nothing, and that don't take any more, as where a firewall swallows them.
-func silent(t *testing.T) map[string]string {
-	t.Helper()
-	mute, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var held []net.Conn
-	taken := make(chan struct{})
-	go func() {
-		defer close(taken)
-		for {
-			c, err := mute.Accept()
-			if err != nil {
-				return
-			}
-			held = append(held, c)
-		}
-	}()
-	deaf, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = mute.Close()
-		<-taken
-		for _, c := range held {
-			_ = c.Close()
-		}
-		_ = syscall.Close(deaf)
-	})
-	if err := errors.Join(syscall.Bind(deaf, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(deaf, 0)); err != nil {
-		t.Fatal(err)
-	}
-	name, err := syscall.Getsockname(deaf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	full := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
-	for {
-		c, err := net.DialTimeout("tcp", full, 500*time.Millisecond)
-		if err != nil {
-			break
-		}
-		t.Cleanup(func() { _ = c.Close() })
-	}
-	return map[string]string{"mute": mute.Addr().String(), "deaf": full}
-}
-
 // TestCommandsWaitTenSecondsForASilentAddress, and tell what to look at: of each kind of source, and of the broker.
 func TestCommandsWaitTenSecondsForASilentAddress(t *testing.T) {
 	const ofDSN, ofBroker = "(nothing answered for 10s: check host and port in dsn", "has not answered for 10s (see broker.addresses, "
 	var running sync.WaitGroup
 	defer running.Wait()
-	for kind, addr := range silent(t) {
+	for kind, addr := range testrig.Silent(t) {
 		of := func(source string, values ...any) string {
 			return "broker: {addresses: [\"127.0.0.1:1\"]}\ncollector: {sources: [{name: shop-db, " + fmt.Sprintf(source, values...) + "}]}\n"
 		}
@@ -223,7 +172,7 @@ func TestASecondHostIsComeToWhereTheFirstIsSilent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dsn.Host = silent(t)["deaf"] + "," + dsn.Host
+	dsn.Host = testrig.Silent(t)["deaf"] + "," + dsn.Host
 	query := dsn.Query()
 	query.Set("connect_timeout", "1")
 	dsn.RawQuery = query.Encode()

@@ -109,7 +109,7 @@ func openLetters(cmd *cobra.Command, load func() (Config, error), flags *letterF
 	if err != nil {
 		return nil, err
 	}
-	s, err := broker.NewScanner(c.Broker, clientID(c)+"-deadletters")
+	s, err := broker.OpenScanner(cmd.Context(), c.Broker, clientID(c)+"-deadletters")
 	if err != nil {
 		return nil, err
 	}

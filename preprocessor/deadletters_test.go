@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -78,6 +79,21 @@ func TestAClassOfLettersThatThereIsNotIsRefused(t *testing.T) {
 		if want := `--class: "typ" is none (filter, internal, key, limit, malformed, schema_unavailable, too_large, type, unreadable, unsupported)`; code != daemon.ExitConfig || strings.TrimSpace(stderr) != want {
 			t.Errorf("%s: exit code %d: %s%s", command, code, stdout, stderr)
 		}
+	}
+}
+
+// TestLettersAreNotAskedForLongOfASilentBroker holds the place to look at, too.
+func TestLettersAreNotAskedForLongOfASilentBroker(t *testing.T) {
+	yaml := fmt.Sprintf("broker: {addresses: [%q]}\n", testrig.Silent(t)["mute"])
+	var running sync.WaitGroup
+	defer running.Wait()
+	for _, command := range []string{"list", "show", "replay"} {
+		running.Go(func() {
+			code, stdout, stderr := execute(t, yaml, "deadletters", command)
+			if code != daemon.ExitFailed || !strings.Contains(stderr, "has not answered for 10s (see broker.addresses, ") {
+				t.Errorf("%s: exit %d: %s%s", command, code, stdout, stderr)
+			}
+		})
 	}
 }
 

@@ -66,7 +66,7 @@ func acceptCommand(load func() (Config, error)) *cobra.Command {
 
 // publishAccept refuses a group that isn't known, so that a slip of the pen is found at once.
 func publishAccept(cmd *cobra.Command, c Config, a alerts.Accept) error {
-	scanner, err := broker.NewScanner(c.Broker, "datawatch-validator-tools")
+	scanner, err := broker.OpenScanner(cmd.Context(), c.Broker, "datawatch-validator-tools")
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func explainCommand(load func() (Config, error)) *cobra.Command {
 
 // judgedBefore is how the service judged a stream's events so far; nil where it judged none.
 func judgedBefore(ctx context.Context, c Config, stream event.Stream) (*tally.Count, error) {
-	scanner, err := broker.NewScanner(c.Broker, "datawatch-validator-tools")
+	scanner, err := broker.OpenScanner(ctx, c.Broker, "datawatch-validator-tools")
 	if err != nil {
 		return nil, err
 	}

@@ -82,7 +82,7 @@ func wrongCommand(load func() (Config, error)) *cobra.Command {
 
 // wrongNow reads what stands in the topic wrong. A name that nothing has is an error rather than no rows.
 func wrongNow(cmd *cobra.Command, c Config, filter wrongFilter) ([]wrongRow, error) {
-	scanner, err := broker.NewScanner(c.Broker, "datawatch-validator-tools")
+	scanner, err := broker.OpenScanner(cmd.Context(), c.Broker, "datawatch-validator-tools")
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -174,6 +175,22 @@ func (w *traffic) replay(args ...string) (r report) {
 		w.t.Fatal(err, out)
 	}
 	return r
+}
+
+// TestCommandsDontWaitLongForASilentBroker holds the place to look at, too.
+func TestCommandsDontWaitLongForASilentBroker(t *testing.T) {
+	configured := filepath.Join(t.TempDir(), "datawatch.yaml")
+	writeFile(t, configured, fmt.Sprintf("broker: {addresses: [%q]}\nvalidator: {schemas: testdata/schemas}\n", testrig.Silent(t)["mute"]))
+	var running sync.WaitGroup
+	defer running.Wait()
+	for _, command := range []string{"wrong", "replay", "infer --stream shop-db/public.orders", "explain shop-db/public.orders", "accept --group k3f9a1 --reason known --until 30d"} {
+		running.Go(func() {
+			code, stdout, stderr := execute(append(strings.Fields(command), "--config", configured)...)
+			if code != daemon.ExitFailed || !strings.Contains(stderr, "has not answered for 10s (see broker.addresses, ") {
+				t.Errorf("%s: exit %d: %s%s", command, code, stdout, stderr)
+			}
+		})
+	}
 }
 
 // TestPastTrafficBecomesASchemaAndIsReplayedByIt goes the way of somebody who has a topic and no schema yet.

@@ -56,7 +56,7 @@ func (f *pastFlags) rangeOf(cmd *cobra.Command, now time.Time) (replay.Range, er
 
 // openPast connects to the broker and finds the range; whoever called closes the scanner.
 func openPast(ctx context.Context, c Config, r replay.Range) (*replay.Past, func(), error) {
-	scanner, err := broker.NewScanner(c.Broker, "datawatch-validator-tools")
+	scanner, err := broker.OpenScanner(ctx, c.Broker, "datawatch-validator-tools")
 	if err != nil {
 		return nil, nil, err
 	}

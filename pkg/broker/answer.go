@@ -20,7 +20,7 @@ import (
 const answerWithin = 10 * time.Second
 
 // Reach finds out whether the internal broker answers, for a command, in front of which somebody sits: else NewScanner and
-// OpenPublisher try for minutes to reach one that is silent. What runs on waits for it.
+// OpenPublisher try for minutes to reach one that is silent. What runs on waits for it. OpenScanner asks it by itself.
 func Reach(ctx context.Context, c config.Broker, clientID string) error {
 	_, err := Answering(ctx, c.Cluster, clientID)
 	if err != nil && ctx.Err() == nil {

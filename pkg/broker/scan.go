@@ -37,6 +37,14 @@ func NewScanner(c config.Broker, clientID string) (*Scanner, error) {
 	return &Scanner{client: client, fetch: 1 << 20, maxFetch: int32(c.MaxRecordBytes) + 2*recordSlack}, nil
 }
 
+// OpenScanner connects for a command, in front of which somebody sits: it doesn't wait long for a broker that is silent.
+func OpenScanner(ctx context.Context, c config.Broker, clientID string) (*Scanner, error) {
+	if err := Reach(ctx, c, clientID); err != nil {
+		return nil, err
+	}
+	return NewScanner(c, clientID)
+}
+
 // Close ends the connection.
 func (s *Scanner) Close() error { return s.client.Close() }
 

@@ -32,10 +32,7 @@ type part struct {
 
 // Open begins with the oldest event.
 func Open(ctx context.Context, c config.Broker, clientID string) (*Reader, error) {
-	if err := broker.Reach(ctx, c, clientID); err != nil {
-		return nil, err
-	}
-	scanner, err := broker.NewScanner(c, clientID)
+	scanner, err := broker.OpenScanner(ctx, c, clientID)
 	if err != nil {
 		return nil, err
 	}
