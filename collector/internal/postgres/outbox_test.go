@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"datawatch/collector/internal/source"
+	"datawatch/pkg/event"
 	"datawatch/pkg/testrig"
 	"datawatch/pkg/testrig/postgres"
 )
@@ -71,6 +73,42 @@ func TestReadOutboxTablesAreEmptiedAndNothingIsLost(t *testing.T) {
 	bytes, err := outboxBytes(t.Context(), r.db)
 	if err != nil || bytes > 16<<20 {
 		t.Errorf("the outbox has %d bytes, %v", bytes, err)
+	}
+}
+
+// TestAnOutboxThatWasFullIsWrittenToAgain: with no collector there it filled to its cap, all of it in one of its tables. Once that is
+// read nothing follows it, with which the progress would come that it waits for.
+func TestAnOutboxThatWasFullIsWrittenToAgain(t *testing.T) {
+	for name, fill := range map[string]string{
+		"many rows":   `insert into t select n + g, noise() from generate_series(1, 300) g`,
+		"single rows": `for g in 1..300 loop insert into t values (n + g, noise()); end loop`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it waits most of its time
+			r := newRig(t, `create table t (id int primary key, v text)`,
+				`create function noise() returns text language sql volatile as $$ select string_agg(md5(random()::text), '') from generate_series(1, 60) $$`)
+			r.config.Outbox.MaxBytes = 16 << 20
+			r.install()
+			r.exec(`do $$ begin for n in 1000..50000 by 1000 loop ` + fill + `; end loop; end $$`)
+			if n := r.number(`select last_value from datawatch.skipped`); n == 0 {
+				t.Fatal("the outbox wasn't full")
+			}
+			stop := r.start()
+			n := 0
+			testrig.Eventually(t, 30*time.Second, func() error {
+				n++
+				r.exec(fmt.Sprintf(`insert into t values (%d, 'again')`, n))
+				if got := r.captured(); !slices.ContainsFunc(got, func(e event.Raw) bool { return strings.Contains(string(e.Value), "again") }) {
+					return fmt.Errorf("%d events, and none is new", len(got))
+				}
+				return nil
+			})
+			_ = stop()
+			gaps := slices.DeleteFunc(r.captured(), func(e event.Raw) bool { return e.Type != event.GapType })
+			if len(gaps) != 1 { // the next one would have come after a minute, with progress
+				t.Errorf("%d gaps", len(gaps))
+			}
+		})
 	}
 }
 

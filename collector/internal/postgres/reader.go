@@ -303,7 +303,8 @@ func (r *reader) low(s2 snapshot) int64 {
 	return r.p.Marks.before(oldest)
 }
 
-// close ends the tick with its last batch. A tick without events is not worth a record: it is forgotten.
+// close ends the tick with its last batch. A tick without events is not worth a record: it is forgotten, unless the outbox waits
+// for it.
 func (r *reader) close(ctx context.Context, b *batch) error {
 	if err := r.alone(ctx); err != nil {
 		return err
@@ -321,7 +322,7 @@ func (r *reader) close(ctx context.Context, b *batch) error {
 		r.chunk = nil
 	}
 	r.events = b.open.N
-	if b.open.N == 0 && b.also == nil {
+	if b.open.N == 0 && b.also == nil && !r.wanting.CompareAndSwap(true, false) {
 		r.p = next
 		r.report.Lag(0)
 		return nil

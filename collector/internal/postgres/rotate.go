@@ -29,11 +29,15 @@ const (
 // id, where a switch was undone that writers had seen. Then all packs are looked at: without the lock first, where nobody has written there
 // who is still at work, and under it again.
 func (s *Source) rotate(ctx context.Context, db *pgx.Conn, installed int) error {
+	wanting := false
 	for slot := range slots {
-		if err := s.empty(ctx, db, slot); err != nil {
+		behind, err := s.empty(ctx, db, slot)
+		if err != nil {
 			return err
 		}
+		wanting = wanting || behind
 	}
+	s.wanting.Store(wanting)
 	return s.switchOn(ctx, db, installed)
 }
 
@@ -62,17 +66,19 @@ func bytesSQL(condition string) string {
 		where n.nspname = 'datawatch' and c.relname ~ '^(outbox|single)_[0-9]$' and ` + condition + `)`
 }
 
-func (s *Source) empty(ctx context.Context, db *pgx.Conn, slot int) error {
+// empty empties a slot whose packs were all read. It tells whether the progress that was committed is of before the switch: where the
+// outbox is full no pack follows, with which the next one would come.
+func (s *Source) empty(ctx context.Context, db *pgx.Conn, slot int) (behind bool, err error) {
 	var installed int
 	var filled, past, seen bool
-	err := db.QueryRow(ctx, `select m.version, s.slot <> q.current and `+bytesSQL("slot = s.slot::text")+` > 0,
+	err = db.QueryRow(ctx, `select m.version, s.slot <> q.current and `+bytesSQL("slot = s.slot::text")+` > 0,
 			coalesce(s.switched_xid < pg_snapshot_xmin(p.snapshot), false), coalesce(s.switched_xid < pg_snapshot_xmax(p.snapshot), true)
 		from datawatch.meta m, datawatch.slots s, datawatch.queue q, datawatch.progress p where s.slot = $1`, slot).Scan(&installed, &filled, &past, &seen)
 	if err != nil {
-		return fmt.Errorf("look at slot %d of the outbox: %w", slot, err)
+		return false, fmt.Errorf("look at slot %d of the outbox: %w", slot, err)
 	}
 	if !filled || !seen {
-		return nil
+		return filled, nil
 	}
 	tables := slotTables(installed, slot)
 	unread := unreadSQL(tables, slot, past)
@@ -81,17 +87,17 @@ func (s *Source) empty(ctx context.Context, db *pgx.Conn, slot int) error {
 		err := db.QueryRow(ctx, `select exists (select from pg_locks l join pg_database d on d.oid = l.database and d.datname = current_database()
 			where l.mode = 'RowExclusiveLock' and l.relation = any ($1::text[]::regclass[])) or `+unread, tables).Scan(&waits)
 		if err != nil {
-			return fmt.Errorf("look at slot %d of the outbox: %w", slot, err)
+			return false, fmt.Errorf("look at slot %d of the outbox: %w", slot, err)
 		}
 		if waits {
-			return nil
+			return false, nil
 		}
 	}
 	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error { return emptySlot(ctx, tx, tables, unread) })
 	if err != nil {
-		return fmt.Errorf("empty slot %d of the outbox: %w", slot, err)
+		return false, fmt.Errorf("empty slot %d of the outbox: %w", slot, err)
 	}
-	return s.keepAlive(ctx, db) // there is more room now
+	return false, s.keepAlive(ctx, db) // there is more room now
 }
 
 // unreadSQL tells whether a slot's tables hold what wasn't read: behind the switch, where the committed snapshot is past it, else anywhere.

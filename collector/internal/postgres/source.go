@@ -42,6 +42,7 @@ type Source struct {
 	requests <-chan source.SnapshotRequest // nil where nobody asks
 	told     chan told                     // the latest progress that was committed; one place
 	readTo   atomic.Int64                  // about the number of the last statement that was read and committed
+	wanting  atomic.Bool                   // the outbox waits for progress, be it without events
 	logged   map[string]bool               // gaps; the reader's
 	looked   time.Time                     // when nothing was missing, by the database's clock; maintain's
 	hindered int                           // how often in a row a chunk couldn't be read; whoever reads it counts
