@@ -43,6 +43,33 @@ func TestALargeTickIsResumedInTheMiddle(t *testing.T) {
 	}
 }
 
+// TestABacklogOfStatementsOfSeveralPacksIsReadOnce: the moves of each come before its other rows, and are looked for in what was read.
+func TestABacklogOfStatementsOfSeveralPacksIsReadOnce(t *testing.T) {
+	const statements, rows = 200, 300
+	r := newRig(t, `create table t (id int primary key, v int)`, `insert into t select g, 0 from generate_series(1, 300) g`)
+	r.install()
+	r.exec(`do $$ begin for i in 1..200 loop update t set v = v + 1; commit; end loop; end $$`)
+	packs := r.number(`select count(*) from datawatch.outbox`)
+	if packs < 2*statements {
+		t.Fatalf("%d packs", packs)
+	}
+	read := func() int64 {
+		return r.number(`select sum(coalesce(idx_tup_fetch, 0) + seq_tup_read) from pg_stat_user_tables where schemaname = 'datawatch' and relname = 'outbox_0'`)
+	}
+	before := read()
+	r.wait(statements * rows)
+	testrig.Eventually(t, time.Minute, func() error { // the server counts a moment later
+		n := read() - before
+		if n < packs {
+			return fmt.Errorf("%d packs were read", n)
+		}
+		if n > 20*packs {
+			t.Errorf("%d packs were read, of %d", n, packs)
+		}
+		return nil
+	})
+}
+
 func TestReadOutboxTablesAreEmptiedAndNothingIsLost(t *testing.T) {
 	r := newRig(t, `create table t (id int primary key, v text)`)
 	r.config.Outbox.MaxBytes = 16 << 20 // switches at 4 MiB

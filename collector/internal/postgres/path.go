@@ -179,17 +179,12 @@ func (r *reader) deletesFirst(ctx context.Context, b *batch, i int, p *pack) (*b
 	}
 	first := p.first - p.part // of the statement
 	for more := true; more; {
-		f := &b.open.Path[i]
-		packs, last, err := r.load(ctx, &frame{Behind: f.Behind, XID: f.XID, Parent: f.Parent, Floor: f.Floor, Place: p.place, Seq: p.seq, At: p.txid, Part: f.Moves.Part})
+		packs, last, err := r.restOf(ctx, &b.open.Path[i], p)
 		if err != nil {
 			return nil, err
 		}
 		more = !last
 		for k := range packs {
-			if packs[k].statement() != p.statement() {
-				more = false
-				break
-			}
 			if err := b.addMoves(ctx, &packs[k], first); err != nil {
 				return nil, err
 			}
@@ -203,6 +198,28 @@ func (r *reader) deletesFirst(ctx context.Context, b *batch, i int, p *pack) (*b
 	}
 	b.open.Path[i].Moves.Done = true
 	return b, nil
+}
+
+// restOf are packs of p's statement from where the frame's moves are; last tells that there are no more. Where the page that p is of has
+// them, they are taken from it: a page for each of many statements would read all that waits over and over.
+func (r *reader) restOf(ctx context.Context, f *frame, p *pack) (packs []pack, last bool, err error) {
+	others := func(o pack) bool { return o.statement() != p.statement() }
+	page := r.shelf.packs[f.of()]
+	if end := slices.IndexFunc(page, others); end > 0 || r.shelf.last[f.of()] {
+		if end < 0 {
+			end = len(page)
+		}
+		done := slices.IndexFunc(page[:end], func(o pack) bool { return o.part > f.Moves.Part })
+		if done < 0 {
+			done = end
+		}
+		return page[done:end], true, nil
+	}
+	packs, last, err = r.load(ctx, &frame{Behind: f.Behind, XID: f.XID, Parent: f.Parent, Floor: f.Floor, Place: p.place, Seq: p.seq, At: p.txid, Part: f.Moves.Part})
+	if end := slices.IndexFunc(packs, others); end >= 0 {
+		packs, last = packs[:end], true
+	}
+	return packs, last, err
 }
 
 // flush commits a batch in the middle of a tick, and begins the next.
