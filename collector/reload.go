@@ -6,6 +6,7 @@ import (
 
 	"datawatch/collector/internal/trouble"
 	"datawatch/pkg/daemon"
+	"datawatch/pkg/normalize"
 	"datawatch/pkg/reason"
 )
 
@@ -14,6 +15,7 @@ type reloader struct {
 	c       Config
 	env     daemon.Env
 	trouble *trouble.Teller
+	mask    *normalize.Masker
 	change  func(Config)
 }
 
@@ -32,6 +34,9 @@ func followReloads(ctx context.Context, reloads <-chan daemon.Reload[Config], r 
 }
 
 func (r *reloader) take(reload daemon.Reload[Config]) {
+	if reload.Err == nil {
+		reload.Err = r.mask.Set(reload.Config.Mask) // before what it is to hide is captured
+	}
 	r.trouble.Configuration(reload.Err)
 	if reload.Err != nil {
 		r.env.Log.Error("the configuration is wrong; the last good one stays in force", "error", reload.Err)
@@ -40,7 +45,7 @@ func (r *reloader) take(reload daemon.Reload[Config]) {
 	}
 	next := reload.Config
 	sources := next.Collector.Sources
-	next.Collector.Sources = r.c.Collector.Sources
+	next.Collector.Sources, r.c.Mask = r.c.Collector.Sources, next.Mask
 	if reflect.DeepEqual(next, r.c) {
 		r.env.Health.Set(configurationPart, daemon.Ready, reason.Text{})
 	} else {

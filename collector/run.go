@@ -17,8 +17,8 @@ import (
 func Run(ctx context.Context, c Config, env daemon.Env) error { return RunReloading(ctx, c, nil, env) }
 
 // RunReloading is Run with a configuration that may change: sources that are new, changed or gone are started, run anew or
-// stopped, and the others go on undisturbed. A configuration that is wrong changes nothing, and is told; what differs
-// elsewhere than in the sources waits for the next start.
+// stopped, and the others go on undisturbed. What mask says of a source is a part of it. A configuration that is wrong changes
+// nothing, and is told; what differs elsewhere waits for the next start.
 func RunReloading(ctx context.Context, c Config, reloads <-chan daemon.Reload[Config], env daemon.Env) error {
 	env.Health.Set("broker", daemon.NotReady, reason.Connecting.With()) // before anything else is ready
 	mask, err := normalize.NewMasker(c.Mask)
@@ -39,7 +39,7 @@ func RunReloading(ctx context.Context, c Config, reloads <-chan daemon.Reload[Co
 	group.Go(func() error { return daemon.ServeHTTP(ctx, c.Collector.Listen, env) })
 	group.Go(func() error { return show.run(ctx) })
 	group.Go(func() error {
-		return followReloads(ctx, reloads, reloader{c: c, env: env, trouble: show.trouble, change: func(c Config) {
+		return followReloads(ctx, reloads, reloader{c: c, env: env, trouble: show.trouble, mask: mask, change: func(c Config) {
 			known.configure(c)
 			supervisor.Change(units(c, show, env))
 		}})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -13,6 +15,7 @@ import (
 	"datawatch/collector/internal/postgres/wal"
 	"datawatch/collector/internal/source"
 	"datawatch/collector/internal/supervise"
+	"datawatch/pkg/config"
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/reason"
 )
@@ -78,7 +81,7 @@ func units(c Config, shown *show, env daemon.Env) []supervise.Unit {
 		}
 		for shard := range max(shards, 1) {
 			units = append(units, supervise.Unit{
-				Name: s.Name, Shard: shard, Shards: shards, Feed: shown.audience(s.Feed), Config: s,
+				Name: s.Name, Shard: shard, Shards: shards, Feed: shown.audience(s.Feed), Config: unitConfig{s, masksOf(c.Mask, s.Name)},
 				New: func(reporter source.Reporter) source.Source {
 					return open(c, s, place{reporter, env.Log, env.Metrics, shard})
 				},
@@ -86,6 +89,23 @@ func units(c Config, shown *show, env daemon.Env) []supervise.Unit {
 		}
 	}
 	return units
+}
+
+// unitConfig is what a source goes by.
+type unitConfig struct {
+	source Source
+	mask   []config.Mask
+}
+
+// masksOf are the entries that may be of a source's streams.
+func masksOf(mask []config.Mask, source string) (of []config.Mask) {
+	for _, m := range mask {
+		name, _, _ := strings.Cut(m.Stream, "/") // which a star doesn't match
+		if matches, err := path.Match(name, source); matches || err != nil {
+			of = append(of, m)
+		}
+	}
+	return of
 }
 
 // quiet is a reporter that nobody listens to.

@@ -30,9 +30,8 @@ import (
 // null stays null. A field that is part of the key is hashed, whatever the entry says: without it rows couldn't be told
 // apart. Where entries disagree about a field, the first one counts.
 type Masker struct {
-	entries []config.Mask
-
 	mu      sync.Mutex
+	entries []config.Mask
 	streams map[event.Stream][]maskRule
 }
 
@@ -52,15 +51,24 @@ const (
 
 // NewMasker checks the entries.
 func NewMasker(entries []config.Mask) (*Masker, error) {
+	m := &Masker{}
+	return m, m.Set(entries)
+}
+
+// Set has other entries count from now on. Where they are wrong, it is those of before that do.
+func (m *Masker) Set(entries []config.Mask) error {
 	for i, e := range entries {
 		if _, err := path.Match(e.Stream, ""); err != nil {
-			return nil, fmt.Errorf("mask[%d].stream: %q is not a glob: %w", i, e.Stream, err)
+			return fmt.Errorf("mask[%d].stream: %q is not a glob: %w", i, e.Stream, err)
 		}
 		if !slices.Contains([]string{maskDrop, maskHash, maskLast4}, e.How) {
-			return nil, fmt.Errorf("mask[%d].how: %q is not one of drop, hash and last4", i, e.How)
+			return fmt.Errorf("mask[%d].how: %q is not one of drop, hash and last4", i, e.How)
 		}
 	}
-	return &Masker{entries: entries, streams: map[event.Stream][]maskRule{}}, nil
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.entries, m.streams = entries, map[event.Stream][]maskRule{}
+	return nil
 }
 
 // Apply masks a record in place; its Value, Key and RecordKey may be replaced, their bytes are never altered. After an

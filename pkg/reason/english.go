@@ -212,7 +212,7 @@ var english = map[Code]string{
 	WaitsForBroker:     "waits for the broker",
 	LostPlace:          "this collector lost its place among the collectors",
 	MembershipEnded:    "this collector lost its place among the collectors: its membership ended",
-	NextStart:          "what changed outside of collector.sources takes effect at the next start",
+	NextStart:          "what changed outside of collector.sources and mask takes effect at the next start",
 	ConfigurationWrong: "{place}: {problem}",
 	NotLoaded:          "not loaded, the last good one stays in force",
 	CanaryLate:         "{age} s old: what is captured doesn't come through to the verdict",

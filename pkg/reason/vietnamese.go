@@ -200,7 +200,7 @@ var vietnamese = map[Code]string{
 	WaitsForBroker:     "đang chờ broker",
 	LostPlace:          "collector này đã mất chỗ trong nhóm collector",
 	MembershipEnded:    "collector này đã mất chỗ trong nhóm collector: tư cách thành viên đã hết",
-	NextStart:          "thay đổi nằm ngoài collector.sources sẽ có hiệu lực ở lần khởi động sau",
+	NextStart:          "thay đổi nằm ngoài collector.sources và mask sẽ có hiệu lực ở lần khởi động sau",
 	ConfigurationWrong: "{place}: {problem}",
 	NotLoaded:          "chưa nạp được, cấu hình đúng gần nhất vẫn có hiệu lực",
 	CanaryLate:         "đã {age} giây: những gì thu nhận được không đến được khâu kiểm tra",
