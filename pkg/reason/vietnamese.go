@@ -11,6 +11,7 @@ const (
 var vietnamese = map[Code]string{
 	OutboxFull:       "Outbox đã đầy, hoặc quá lâu không có collector đến lấy.",
 	CaptureFailed:    "Việc thu nhận bị lỗi; ứng dụng vẫn ghi được.",
+	KeyChanged:       "Một bảng đang có dữ liệu được đổi sang khóa khác.",
 	NotCaptured:      "Một bảng đã được chọn nhưng không thể thu nhận.",
 	TableNew:         "Bảng, hoặc một phần của bảng, mới có ở đây và đã có sẵn dữ liệu.",
 	SwitchedOff:      "Việc thu nhận đã bị tắt trong cơ sở dữ liệu.",
@@ -47,6 +48,7 @@ var vietnamese = map[Code]string{
 	DoCaptureUnnoted:     "Việc thu nhận bị lỗi trong cơ sở dữ liệu và không ghi được lỗi ở đâu: xem nguyên nhân trong log của máy chủ. " + recaptureVI,
 	DoNotCaptured:        "Bảng không thể được thu nhận ({error}), các thay đổi của bảng trôi qua mà không ai thấy. `collector triggers status` cho biết bảng còn thiếu gì; nếu không cần thu nhận, hãy thêm bảng vào exclude. Khi bảng được thu nhận, một khoảng trống sẽ cho biết bảng đã bị bỏ qua bao lâu.",
 	DoTableNew:           "Bảng, hoặc một phân vùng của bảng, mới có ở đây và đã có dữ liệu trước khi được thu nhận. " + recaptureVI,
+	DoKeyChanged:         "Khóa của bảng giờ gồm các cột khác, hoặc các cột mang tên khác. Luồng của bảng đã được làm trống, vì những gì đến sau không thể thay đổi các dòng đã ghi theo khóa cũ; các dòng bảng đang có chưa được ghi theo khóa mới. " + recaptureVI,
 	DoSwitchedOff:        "Việc thu nhận đã bị tắt trong cơ sở dữ liệu bằng datawatch.off(); `select datawatch.on()` để bật lại. " + recaptureVI,
 	DoPartitionGone:      "Một phân vùng không còn thuộc bảng ({partition}): các dòng của nó rời luồng mà không có sự kiện xóa. Muốn phát lại luồng từ đây thì cần các dòng hiện có của bảng.",
 	DoPartitionDetached:  "Một phân vùng đã bị tách ra hoặc xóa: các dòng của nó không còn thuộc bảng mà không có sự kiện xóa nào. Hãy so khóa trong bảng với các khóa đã nhận.",

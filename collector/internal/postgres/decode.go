@@ -64,6 +64,8 @@ func (b *batch) add(ctx context.Context, p *pack, from, to int64, moved bool) er
 		b.since(p, shape)
 	case p.op == packLeaf:
 		b.gap(shape.stream, event.Gap{From: p.at, To: p.at, Cause: causePartitionGone}.Advising(reason.DoPartitionGone.With(string(p.after))))
+	case p.op == packKey:
+		b.gap(shape.stream, event.Gap{From: p.at, To: p.at, Cause: causeKeyChanged}.Advising(reason.DoKeyChanged.With()))
 	case p.op == packAttached:
 		return b.attached(p, shape)
 	case p.op == packTruncate:

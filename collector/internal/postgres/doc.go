@@ -108,8 +108,9 @@
 //
 // # Tables that go
 //
-// A table that is dropped or renamed, or attached to a partition tree, ends its stream with a truncate that says why; the
-// stream that has its rows then begins with a gap. Rows of a partition that is detached or dropped leave the root's stream
+// A table that is dropped or renamed, or attached to a partition tree, or that gets another key while it has rows, ends its stream with a
+// truncate that says why; the stream that has its rows then begins with a gap. A table that was dropped is told from one that was made
+// anew under its name by their age. Rows of a partition that is detached or dropped leave the root's stream
 // without deletes: that is a gap, for nobody knows any more which they were. Rows that come with a partition that is
 // attached are read, as by a snapshot of it alone, whatever the configuration says of snapshots; it is a gap where they
 // can't be. An event trigger tells of ALTER TABLE in its own transaction, where the installer may have one; the rest is told

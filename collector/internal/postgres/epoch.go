@@ -58,6 +58,7 @@ const (
 	causeOutboxFull     = string(reason.OutboxFull)
 	causeCaptureFailed  = string(reason.CaptureFailed)
 	causeTableNew       = string(reason.TableNew)
+	causeKeyChanged     = string(reason.KeyChanged)
 	causeNotCaptured    = string(reason.NotCaptured)
 	causeSwitchedOff    = string(reason.SwitchedOff)
 	causePartitionGone  = string(reason.PartitionGone)

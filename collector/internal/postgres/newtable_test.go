@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,6 +80,49 @@ func TestWhatANewTableHeldWhileTheCollectorWasAwayIsAGap(t *testing.T) {
 	if g := gapOf(t, got[1]); g.From.After(away) || g.To.Before(away) {
 		t.Errorf("away at %v: gap %+v", away, g)
 	}
+}
+
+// TestATableThatIsMadeAnewIsAnother: the stream of the one that was dropped ends, though the other has its name when the collector looks.
+func TestATableThatIsMadeAnewIsAnother(t *testing.T) {
+	const anew = `drop table t; create table t (id int primary key)`
+	ended := []string{`public.t insert {"id":1} after {"id":1}`, `public.t truncate - drop`}
+	last := `public.t insert {"id":3} after {"id":3}`
+	for name, c := range map[string]struct {
+		sql  string
+		want []string
+	}{
+		"empty":                 {anew, append(slices.Clone(ended), last)},
+		"in a transaction":      {`begin; ` + anew + `; commit`, append(slices.Clone(ended), last)},
+		"with rows":             {anew + `; insert into t values (2)`, append(slices.Clone(ended), `public.t gap table_new`, last)},
+		"a row before":          {`insert into t values (2); ` + anew, []string{ended[0], `public.t insert {"id":2} after {"id":2}`, ended[1], last}},
+		"as a view and a table": {`drop table t; create table s (id int primary key); create view t as select * from s`, append(slices.Clone(ended), `public.s insert {"id":3} after {"id":3}`)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, `create table t (id int primary key)`)
+			r.install()
+			r.exec(`insert into t values (1)`)
+			r.wait(1)
+			for statement := range strings.SplitSeq(c.sql, "; ") {
+				r.exec(statement)
+			}
+			r.install()
+			r.exec(`insert into t values (3)`)
+			expect(t, r.wait(len(c.want)), c.want...)
+		})
+	}
+}
+
+// TestATableThatOnlyLostItsTriggersGoesOn.
+func TestATableThatOnlyLostItsTriggersGoesOn(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	r.exec(`insert into t values (1)`)
+	r.exec(`do $$ declare g name; begin for g in select tgname from pg_trigger where tgrelid = 't'::regclass and not tgisinternal loop execute format('drop trigger %I on t', g); end loop; end $$`)
+	r.exec(`alter table t add column v text`)
+	r.exec(`vacuum full t`)
+	r.install()
+	r.exec(`insert into t values (2, 'a')`)
+	expect(t, r.wait(3), `public.t insert {"id":1} after {"id":1}`, `public.t gap table_new`, `public.t insert {"id":2} after {"id":2,"v":"a"}`)
 }
 
 // TestATableThatCannotBeCapturedIsTold: once, with the reason, and when it can be, with how long it wasn't.

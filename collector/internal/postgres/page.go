@@ -145,6 +145,7 @@ const (
 	packMark     = "m"
 	packLeaf     = "p"
 	packAttached = "a"
+	packKey      = "k"
 )
 
 // number is that under which others are behind the pack's statement, 0 where none is.

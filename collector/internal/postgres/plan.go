@@ -149,9 +149,11 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 // orphans takes away the functions of tables that were dropped, and tells of it. A table that is there, and lost just its
 // triggers, is installed anew.
 func orphans(ctx context.Context, db querier) ([]Statement, error) {
+	// A table of its name that was made later than the function isn't the one that it was made for. System columns are as old as their table.
 	rows, err := db.Query(ctx, `select p.oid::regprocedure::text, p.shape,
-			to_regclass(format('%I.%I', s.shape ->> 'schema', s.shape ->> 'table')) is null
-		from (select p.*, `+shapeOfSQL+` as shape
+			not exists (select from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum = -1
+				where c.oid = to_regclass(format('%I.%I', s.shape ->> 'schema', s.shape ->> 'table')) and c.relkind in ('r', 'p') and age(a.xmin) >= age(p.made))
+		from (select p.*, p.xmin as made, `+shapeOfSQL+` as shape
 			from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 			where n.nspname = 'datawatch' and p.proname like 'capture\_%' and p.prorettype = 'trigger'::regtype) p
 		left join datawatch.shapes s on s.id = p.shape

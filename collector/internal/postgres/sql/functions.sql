@@ -634,26 +634,35 @@ begin
 end
 $body$;
 
--- Tells that a table is no longer what its stream was: it was dropped (now is null), renamed, attached or detached. A whole
--- table's rows are gone from its stream, as by TRUNCATE, with the reason; of a partition nobody knows any more which rows
--- it had, and so the root's stream has a gap. What a stream begins with that has the rows now is a gap as well, but of a
--- partition that was attached they are read.
+-- Tells that a table is no longer what its stream was: it was dropped (now is null), renamed, attached or detached, or has another
+-- key, by which its rows of before can't be changed any more. A whole table's rows are gone from its stream, as by TRUNCATE, with
+-- the reason; of a partition nobody knows any more which rows it had, and so the root's stream has a gap. What a stream begins with
+-- that has the rows now is a gap as well, but of a partition that was attached they are read.
 create or replace function datawatch.tell_moved(was bigint, now bigint, relation oid) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 declare
   before jsonb := (select shape from datawatch.shapes where id = was);
   after jsonb := (select shape from datawatch.shapes where id = now);
+  stays boolean := coalesce(before -> 'root_schema' = after -> 'root_schema' and before -> 'root_table' = after -> 'root_table', false);
   reason text;
 begin
-  if before is null or before -> 'root_schema' = after -> 'root_schema' and before -> 'root_table' = after -> 'root_table' then
+  if before is null or stays and (before -> 'key' @> (after -> 'key') and before -> 'key' <@ (after -> 'key') or
+      pg_relation_size(relation) = 0 and not exists (select from pg_partition_tree(relation) member where pg_relation_size(member.relid) > 0)) then
     return;
   end if;
-  reason := case when now is null then 'drop' when (before -> 'partition')::boolean then 'detach' when (after -> 'partition')::boolean then 'attach' else 'rename' end;
-  insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
-  select current, {{number}}, 0, case when (before -> 'partition')::boolean then 'p' else 't' end::"char", was, clock_timestamp(),
-    datawatch.count_rows(n) - n, n, n, reason
-  from datawatch.queue, (select case when (before -> 'partition')::boolean then 0 else 1 end) counted(n);
-  if now is null then
+  reason := case when stays then 'key' when now is null then 'drop' when (before -> 'partition')::boolean then 'detach' when (after -> 'partition')::boolean then 'attach' else 'rename' end;
+  if not stays or not (before -> 'partition')::boolean then
+    insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
+    select current, {{number}}, 0, case when (before -> 'partition')::boolean then 'p' else 't' end::"char", was, clock_timestamp(),
+      datawatch.count_rows(n) - n, n, n, reason
+    from datawatch.queue, (select case when (before -> 'partition')::boolean then 0 else 1 end) counted(n);
+  end if;
+  if stays then
+    if pg_relation_size(relation) > 0 then
+      insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total)
+      select current, {{number}}, 0, 'k', now, clock_timestamp(), 0, 0, 0 from datawatch.queue;
+    end if;
+  elsif now is null then
     return;
   elsif (after -> 'partition')::boolean and (not (before -> 'partition')::boolean
       or to_regclass(format('%I.%I', before ->> 'root_schema', before ->> 'root_table')) is not null) then

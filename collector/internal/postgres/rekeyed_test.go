@@ -1,0 +1,60 @@
+package postgres
+
+import (
+	"slices"
+	"testing"
+)
+
+// TestATableWithAnotherKeyIsToldAnew: by what comes nobody could change or delete what was told by the old key. With an event trigger it is
+// told in its place, without one when the collector looks.
+func TestATableWithAnotherKeyIsToldAnew(t *testing.T) {
+	told := []string{`public.t insert {"id":1} after {"id":1,"n":7}`}
+	again := []string{`public.t truncate - key`, `public.t gap key_changed`}
+	const update = `update t set n = 8`
+	for name, c := range map[string]struct {
+		sql  []string
+		want []string
+	}{
+		"another column": {[]string{`alter table t drop constraint t_pkey, add primary key (n, id)`, update}, append(slices.Clone(again),
+			`public.t delete {"id":1,"n":7} before {"id":1,"n":7} after {"id":1,"n":8} moved_to`, `public.t insert {"id":1,"n":8} before {"id":1,"n":7} after {"id":1,"n":8} moved_from`)},
+		"another name": {[]string{`alter table t rename id to ident`, update}, append(slices.Clone(again),
+			`public.t update {"ident":1} before {"ident":1,"n":7} after {"ident":1,"n":8}`)},
+		"none":                           {[]string{`alter table t drop constraint t_pkey`, update}, append(slices.Clone(again), `public.t update - before {"id":1,"n":7} after {"id":1,"n":8}`)},
+		"a type of another size":         {[]string{`alter table t alter column id type bigint`, update}, []string{`public.t update {"id":1} before {"id":1,"n":7} after {"id":1,"n":8}`}},
+		"another name of the constraint": {[]string{`alter table t rename constraint t_pkey to other`, update}, []string{`public.t update {"id":1} before {"id":1,"n":7} after {"id":1,"n":8}`}},
+		"another order": {[]string{`alter table t drop constraint t_pkey, add primary key (n, id)`, `alter table t drop constraint t_pkey, add primary key (id, n)`, `delete from t`},
+			append(slices.Clone(again), `public.t delete {"id":1,"n":7} before {"id":1,"n":7}`)},
+		"without a row": {[]string{`truncate t`, `alter table t rename id to ident`, `insert into t values (2, 2)`}, []string{`public.t truncate -`, `public.t insert {"ident":2} after {"ident":2,"n":2}`}},
+	} {
+		for _, followed := range []bool{true, false} {
+			t.Run(name+map[bool]string{true: "", false: ", without an event trigger"}[followed], func(t *testing.T) {
+				r := newRig(t, `create table t (id int primary key, n int not null)`)
+				r.unfollowed = !followed
+				r.install()
+				r.exec(`insert into t values (1, 7)`)
+				for i, sql := range c.sql {
+					if i == len(c.sql)-1 && !followed {
+						r.install()
+					}
+					r.exec(sql)
+				}
+				want := append(slices.Clone(told), c.want...)
+				expect(t, r.wait(len(want)), want...)
+			})
+		}
+	}
+}
+
+// TestATreeWithAnotherKeyIsToldAnew, once: it is one stream.
+func TestATreeWithAnotherKeyIsToldAnew(t *testing.T) {
+	r := newRig(t, `create table p (id int, n int not null, primary key (id)) partition by range (id)`, `create table p_1 partition of p for values from (0) to (10)`,
+		`create table p_2 partition of p for values from (10) to (20)`, `create table p_3 partition of p for values from (20) to (30)`)
+	r.install()
+	r.exec(`insert into p values (1, 1), (11, 1)`)
+	r.exec(`alter table p drop constraint p_pkey, add primary key (id, n)`)
+	r.exec(`delete from p`)
+	got := r.wait(7)
+	expect(t, got, `public.p insert {"id":1} after {"id":1,"n":1}`, `public.p insert {"id":11} after {"id":11,"n":1}`,
+		`public.p truncate - key`, `public.p gap key_changed`, `public.p gap key_changed`,
+		`public.p delete {"id":1,"n":1} before {"id":1,"n":1}`, `public.p delete {"id":11,"n":1} before {"id":11,"n":1}`)
+}
