@@ -20,6 +20,7 @@ const (
 	leftRename = "rename"
 	leftAttach = "attach"
 	leftDetach = "detach"
+	leftKey    = "key" // its rows have another key
 )
 
 // settle takes note of a table that the stream told of before a look did, or by another name. A name that was another's until now has its
@@ -240,6 +241,7 @@ func (r *reader) ended(t knownTable, why string) {
 	rel := &relation{database: r.catalog.database, streamSchema: t.Schema, streamTable: t.Table}
 	if err := rel.complete(r.name); err == nil {
 		r.add(rel, change{op: event.Truncate, reason: why})
+		delete(r.keys, rel.stream)
 	}
 }
 

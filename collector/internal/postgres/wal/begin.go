@@ -18,6 +18,7 @@ const (
 	causeProgressLost   = string(reason.ProgressLost)
 	causeCaptureChanged = string(reason.CaptureChanged)
 	causeTableNew       = string(reason.TableNew)
+	causeKeyChanged     = string(reason.KeyChanged)
 	causePartition      = string(reason.PartitionChanged)
 	causeNotPublished   = string(reason.NoIdentity)
 	causeUnpublished    = string(reason.Unpublished)

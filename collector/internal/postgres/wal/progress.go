@@ -106,6 +106,8 @@ type tablesEntry struct {
 	Tables    knownTables `json:"tables"`
 	Published memberships `json:"published,omitempty"` // not of earlier programs
 	Counted   counted     `json:"counted,omitzero"`
+	// Keys are those that rows were last told by, of each stream that has one.
+	Keys streamKeys `json:"keys,omitempty"`
 	// InAdvance is where the WAL ended when the tables were listed, where nothing was read yet.
 	InAdvance pglogrepl.LSN `json:"in_advance,omitzero"`
 	// Packed is all of the entry, by gzip, where there are so many tables that the broker may not take it.
@@ -149,6 +151,7 @@ type stored struct {
 	tables    knownTables
 	rows      memberships
 	counted   counted
+	keys      streamKeys
 	inAdvance pglogrepl.LSN
 	// other is where capture by triggers ended.
 	otherEpoch event.Epoch
@@ -162,7 +165,7 @@ func parseProgress(p source.Progress) (stored, error) {
 		if err != nil {
 			return s, fmt.Errorf("read progress: %w", err)
 		}
-		s.tables, s.rows, s.counted, s.inAdvance = t.Tables, t.Published, t.Counted, t.InAdvance
+		s.tables, s.rows, s.counted, s.keys, s.inAdvance = t.Tables, t.Published, t.Counted, t.Keys, t.InAdvance
 	}
 	text := p[entryRead]
 	if len(text) == 0 {
@@ -178,7 +181,7 @@ func parseProgress(p source.Progress) (stored, error) {
 		return s, fmt.Errorf("read progress: %w", err)
 	}
 	if head.Capture != captureName { // with versions of its own
-		s.otherEpoch, s.otherAt, s.tables, s.rows, s.counted = head.Epoch, head.At, nil, nil, counted{}
+		s.otherEpoch, s.otherAt, s.tables, s.rows, s.counted, s.keys = head.Epoch, head.At, nil, nil, counted{}, nil
 		return s, nil
 	}
 	if head.Version != progressVersion {

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -150,7 +151,7 @@ func (r *reader) takeTables(now *look) {
 
 // noteTables has the batch commit what is known of tables.
 func (r *reader) noteTables() {
-	r.batch.tables = &tablesEntry{Version: progressVersion, Tables: r.known, Published: r.rows, Counted: r.counted, InAdvance: r.inAdvance}
+	r.batch.tables = &tablesEntry{Version: progressVersion, Tables: r.known, Published: r.rows, Counted: r.counted, Keys: maps.Clone(r.keys), InAdvance: r.inAdvance}
 }
 
 // right is when the publications were last known to be right; earlier programs noted no more than what they had read.

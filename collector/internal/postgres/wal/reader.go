@@ -48,6 +48,7 @@ type reader struct {
 	known     knownTables
 	rows      memberships
 	counted   counted
+	keys      streamKeys
 	relations map[uint32]*relation
 	named     map[uint32]*pglogrepl.RelationMessage // tables that the stream told of, and nothing was asked about yet
 	types     string                                // as in the last look that was compared

@@ -41,6 +41,7 @@ type relation struct {
 	tree                                uint32 // the oid of the partition tree's root
 	gone                                bool   // it isn't in the catalog
 	stray                               bool   // it was a partition, and nobody knows of which tree
+	ownKey                              bool   // a partition's, whose tree has none
 }
 
 type column struct {
@@ -86,6 +87,7 @@ func (c *catalog) relation(ctx context.Context, m *pglogrepl.RelationMessage, be
 		candidates = append(candidates, key)
 	}
 	r.key = r.chooseKey(candidates, m.ReplicaIdentity)
+	r.ownKey = r.tree != 0 && len(r.key) > 0 && !slices.ContainsFunc(candidates, func(key []string) bool { return slices.Equal(key, r.key) })
 	return r, r.complete(c.source)
 }
 
@@ -254,6 +256,7 @@ func (r *reader) relation(ctx context.Context, id uint32) (*relation, error) {
 		return nil, err
 	}
 	r.relations[id] = found
+	r.keyed(found)
 	return found, nil
 }
 

@@ -267,6 +267,7 @@ func (r *reader) land(reached pglogrepl.LSN) {
 	if c.again {
 		return // its cursor stands where it was
 	}
+	r.keyed(c.rel)
 	for i, row := range c.Rows {
 		switch key := c.keys[i]; {
 		case row.Row == nil:

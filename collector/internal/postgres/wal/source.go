@@ -173,7 +173,7 @@ func (s *Source) open(ctx context.Context, r *reader, watch *watcher, from store
 	if err != nil {
 		return err
 	}
-	r.p, r.known, r.rows, r.counted, r.inAdvance = p, from.tables, from.rows, from.counted, from.inAdvance
+	r.p, r.known, r.rows, r.counted, r.keys, r.inAdvance = p, from.tables, from.rows, from.counted, from.keys, from.inAdvance
 	if anew {
 		r.p.Right, r.inAdvance = first.right(), first.lsn
 		r.takeTables(first)
