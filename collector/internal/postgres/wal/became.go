@@ -122,7 +122,7 @@ func (r *reader) compareWith(now look) {
 	now.tables = r.overlook(&now)
 	r.rename(&now)
 	for id, was := range r.known { // a partition's own message names no root
-		if now.tables[id] != was {
+		if now.tables[id] != was || now.rows.place(id) != r.rows.place(id) {
 			delete(r.relations, id)
 		}
 	}
@@ -133,6 +133,7 @@ func (r *reader) compareWith(now look) {
 		clear(r.relations)
 	}
 	r.types, r.inAdvance = now.types, 0
+	r.appeared(&now)
 	r.left(&now)
 	r.came(&now)
 	r.forget(&now)
@@ -293,6 +294,7 @@ func (r *reader) forget(now *look) {
 		gone := was && !is && m.Namespace != "datawatch" && m.Namespace != "information_schema" && !strings.HasPrefix(m.Namespace, "pg_")
 		if gone {
 			delete(r.relations, id)
+			delete(r.kept, id)
 		}
 		return gone
 	})

@@ -52,6 +52,10 @@
 // heard of it, and the failover is one that undid what was read. PostgreSQL 17 has synchronized_standby_slots, which holds
 // logical decoding back to what these standbys have. What the collector itself commits waits for none.
 //
+// Whose a relation is that such a transaction made, attached or detached, the catalog shows when the transaction is seen. It is waited for ten
+// seconds; then what it wrote to a relation that it has locked is left out, and reading goes on. Progress has the relation's oid, until a look sees the
+// transaction: then there is a gap, and what the relation holds is read. A server of version 13 itself waits for the lock.
+//
 // # Values
 //
 // pgoutput sends the text of each value; package wal prints it as to_json does in a trigger. The stream tells a table's
@@ -85,6 +89,11 @@
 // under another name begins with a gap, or has them read. The WAL tells of none of this. It is told when a look has found it and reading has come
 // to where that was; but whatever the stream tells of a table that nobody knew yet, or by another name, is noted at once: before a row of it
 // is told, the stream ends whose name it has. What a look finds behind that place counts again once it sees the transaction.
+//
+// A partition that was detached may go on to be published, by itself, by another tree that it was attached to, or, up to version 14, as it was. The
+// server tells of it anew behind that (and behind much else), and then the catalog is asked: where it isn't in its tree any more by the rows that the
+// last look found, what follows isn't told of the tree, and is in the gap that the next look tells. Where reading is behind, the message may come
+// before the partition was detached: what was written until then is in the gap, too.
 //
 // A copy of the server's files that has been written to until its WAL is as long as what was read names the same server and
 // timeline. But its slot is as far as when it was copied. So where a slot is behind what was read, it is read again from the last

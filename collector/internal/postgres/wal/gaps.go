@@ -54,19 +54,9 @@ func (r *reader) partitionTruncated(rel *relation) {
 	r.gap(rel.stream, event.Gap{From: r.time(), To: r.time(), Cause: causePartition}.Advising(reason.DoPartitionTruncated.With(rel.schema+"."+rel.name)))
 }
 
-// stray tells whether a relation isn't published by itself, and so was with its tree: a partition that was dropped or detached before it was
-// read of, and that no look had found.
-func (c *catalog) stray(ctx context.Context, id uint32, n names) (stray bool, err error) {
-	err = c.db.QueryRow(ctx, "select not exists (select from pg_publication_rel pr join pg_publication p on p.oid = pr.prpubid where pr.prrelid = $1 and p.pubname in ($2, $3))",
-		id, n.all, n.inserts).Scan(&stray)
-	if err != nil {
-		return false, fmt.Errorf("look whether relation %d is published: %w", id, err)
-	}
-	return stray, nil
-}
-
-// strayed tells of a relation that is stray. Of which tree it was, nobody tells any more.
-func (r *reader) strayed(rel *relation) {
+// strayed tells of a partition that was dropped or detached before it was read of, and that no look had found. Of which tree it was, nobody
+// tells any more.
+func (r *reader) strayed(name string, from time.Time) {
 	var trees []event.Stream
 	for _, t := range r.known {
 		if stream := r.streamOf(t); t.Root && !slices.Contains(trees, stream) {
@@ -78,9 +68,9 @@ func (r *reader) strayed(rel *relation) {
 	}
 	slices.Sort(trees)
 	for _, stream := range trees {
-		r.gap(stream, event.Gap{From: r.time(), To: r.now().UTC(), Cause: causePartition}.Advising(reason.DoPartitionDetached.With()))
+		r.gap(stream, event.Gap{From: from, To: r.now().UTC(), Cause: causePartition}.Advising(reason.DoPartitionDetached.With()))
 	}
-	r.log.Warn("rows of a partition that is gone can't be told", "table", rel.schema+"."+rel.name)
+	r.log.Warn("rows of a partition that is gone can't be told", "table", name)
 }
 
 //go:embed sql/leaves.sql

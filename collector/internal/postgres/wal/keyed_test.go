@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// unseen is said of an old row of which only the key comes.
-const unseen = ` incomplete {"before":"unavailable"}`
+// onlyKey is said of an old row of which only the key comes.
+const onlyKey = ` incomplete {"before":"unavailable"}`
 
 // TestATableWithAnotherKeyIsToldAnew, by capture from the WAL: at the first row that is told by it, also where the collector was away meanwhile.
 func TestATableWithAnotherKeyIsToldAnew(t *testing.T) {
@@ -17,9 +17,9 @@ func TestATableWithAnotherKeyIsToldAnew(t *testing.T) {
 	}{
 		"another column": {[]string{`alter table t drop constraint t_pkey, add primary key (id, n)`, `insert into t values (2, 8)`},
 			append(slices.Clone(again), `insert {"id":2,"n":8} after {"id":2,"n":8}`)},
-		"another name":        {[]string{`alter table t rename id to ident`, `delete from t`}, append(slices.Clone(again), `delete {"ident":1} before {"ident":1}`+unseen)},
-		"an index":            {[]string{`alter table t replica identity using index other`, `update t set n = 8`}, append(slices.Clone(again), `delete {"n":7} before {"n":7} after {"id":1,"n":8} moved_to`+unseen)},
-		"another type":        {[]string{`alter table t alter column id type bigint`, `delete from t`}, []string{`delete {"id":1} before {"id":1}` + unseen}},
+		"another name":        {[]string{`alter table t rename id to ident`, `delete from t`}, append(slices.Clone(again), `delete {"ident":1} before {"ident":1}`+onlyKey)},
+		"an index":            {[]string{`alter table t replica identity using index other`, `update t set n = 8`}, append(slices.Clone(again), `delete {"n":7} before {"n":7} after {"id":1,"n":8} moved_to`+onlyKey)},
+		"another type":        {[]string{`alter table t alter column id type bigint`, `delete from t`}, []string{`delete {"id":1} before {"id":1}` + onlyKey}},
 		"old rows come whole": {[]string{`alter table t replica identity full`, `delete from t`}, []string{`delete {"id":1} before {"id":1,"n":7}`}},
 	} {
 		for _, away := range []bool{false, true} {
@@ -65,8 +65,8 @@ func TestATreeWithAnotherKeyIsToldAnew(t *testing.T) {
 	r.await(12)
 	_ = stop()
 	r.expectOf("public.p", `insert {"id":1} after {"id":1,"n":1}`, `insert {"id":11} after {"id":11,"n":1}`, "truncate - reason key", "gap key_changed",
-		`delete {"id":1,"n":1} before {"id":1,"n":1}`+unseen, `delete {"id":11,"n":1} before {"id":11,"n":1}`+unseen)
-	r.expectOf("public.q", `insert {"id":1} after {"id":1,"n":1}`, `insert {"n":2} after {"id":11,"n":2}`, `delete {"id":1} before {"id":1}`+unseen, `delete {"n":2} before {"n":2}`+unseen,
+		`delete {"id":1,"n":1} before {"id":1,"n":1}`+onlyKey, `delete {"id":11,"n":1} before {"id":11,"n":1}`+onlyKey)
+	r.expectOf("public.q", `insert {"id":1} after {"id":1,"n":1}`, `insert {"n":2} after {"id":11,"n":2}`, `delete {"id":1} before {"id":1}`+onlyKey, `delete {"n":2} before {"n":2}`+onlyKey,
 		`insert {"id":2} after {"id":2,"n":3}`, `insert {"n":4} after {"id":12,"n":4}`)
 }
 

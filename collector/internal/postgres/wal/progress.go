@@ -110,6 +110,8 @@ type tablesEntry struct {
 	Keys streamKeys `json:"keys,omitempty"`
 	// InAdvance is where the WAL ended when the tables were listed, where nothing was read yet.
 	InAdvance pglogrepl.LSN `json:"in_advance,omitzero"`
+	// Pending are the relations of which rows are to be read yet.
+	Pending map[uint32]unseen `json:"pending,omitempty"`
 	// Packed is all of the entry, by gzip, where there are so many tables that the broker may not take it.
 	Packed []byte `json:"packed,omitempty"`
 }
@@ -153,6 +155,7 @@ type stored struct {
 	counted   counted
 	keys      streamKeys
 	inAdvance pglogrepl.LSN
+	pending   map[uint32]unseen
 	// other is where capture by triggers ended.
 	otherEpoch event.Epoch
 	otherAt    time.Time
@@ -165,7 +168,7 @@ func parseProgress(p source.Progress) (stored, error) {
 		if err != nil {
 			return s, fmt.Errorf("read progress: %w", err)
 		}
-		s.tables, s.rows, s.counted, s.keys, s.inAdvance = t.Tables, t.Published, t.Counted, t.Keys, t.InAdvance
+		s.tables, s.rows, s.counted, s.keys, s.inAdvance, s.pending = t.Tables, t.Published, t.Counted, t.Keys, t.InAdvance, t.Pending
 	}
 	text := p[entryRead]
 	if len(text) == 0 {

@@ -17,6 +17,9 @@ type memberships map[uint32][3]string
 // place is that of a partition in its tree; "" where it is none, or an earlier program noted no places.
 func (m memberships) place(oid uint32) string { return m[oid][2] }
 
+// byItself tells whether a relation was published by itself.
+func (m memberships) byItself(oid uint32) bool { return m[oid][0] != "" || m[oid][1] != "" }
+
 // updates tells whether a table's updates were published, with its tree or by itself.
 func (m memberships) updates(t *table) bool { return m[t.oid][0] != "" || m[t.root][0] != "" }
 
@@ -151,7 +154,9 @@ func (r *reader) takeTables(now *look) {
 
 // noteTables has the batch commit what is known of tables.
 func (r *reader) noteTables() {
-	r.batch.tables = &tablesEntry{Version: progressVersion, Tables: r.known, Published: r.rows, Counted: r.counted, Keys: maps.Clone(r.keys), InAdvance: r.inAdvance}
+	r.batch.tables = &tablesEntry{
+		Version: progressVersion, Tables: r.known, Published: r.rows, Counted: r.counted, Keys: maps.Clone(r.keys), InAdvance: r.inAdvance, Pending: r.pending,
+	}
 }
 
 // right is when the publications were last known to be right; earlier programs noted no more than what they had read.

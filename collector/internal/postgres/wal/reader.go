@@ -29,15 +29,18 @@ type limits struct {
 	heartbeat time.Duration
 	// chunkRows is what a snapshot reads at a time; 0 is what capture by triggers does.
 	chunkRows int
+	// unseen is how long a transaction is waited for that is read, and that nobody sees yet.
+	unseen time.Duration
 }
 
-var defaultLimits = limits{batchEvents: 3000, batchBytes: 3 << 20, heartbeat: 10 * time.Second}
+var defaultLimits = limits{batchEvents: 3000, batchBytes: 3 << 20, heartbeat: 10 * time.Second, unseen: 10 * time.Second}
 
 // reader turns the stream into batches and commits them. One goroutine reads ahead by a batch while another one waits for
 // the broker.
 type reader struct {
 	*Source
 	catalog   *catalog
+	server    server // as it was before this run published anything
 	stream    *stream
 	emit      source.Emit
 	near      *nearXID
@@ -58,6 +61,8 @@ type reader struct {
 	early     map[uint32]uint64                     // tables that the stream told to be others than they were known, by the transactions that did
 	lost      map[uint32]bool                       // of these, those that nobody knows the name of
 	brought   knownTables                           // and those whose rows from before are told to be missing, since the last look
+	kept      map[uint32]bool                       // partitions of which the stream told, and whether they were of the tree that they are known in
+	pending   map[uint32]unseen                     // relations of which rows are to be read yet
 
 	walker    *postgres.Walker
 	snapshots *backfill.Tracker
@@ -101,6 +106,7 @@ type transaction struct {
 	resume *openTx // what of it is done already
 	again  int     // messages of the record at resume.Change that came again
 	tag    string
+	unseen []uint32 // relations of which its rows are left out
 }
 
 func (b *batch) full(l limits) bool { return len(b.events) >= l.batchEvents || b.bytes >= l.batchBytes }
@@ -261,6 +267,9 @@ func (r *reader) takeOther(ctx context.Context, m *message, parsed pglogrepl.Mes
 	case *pglogrepl.CommitMessage:
 		r.end(p)
 	case *pglogrepl.RelationMessage:
+		if r.named[p.RelationID] != nil {
+			r.kept[p.RelationID] = false
+		}
 		r.named[p.RelationID] = p
 		delete(r.relations, p.RelationID)
 	case *pglogrepl.TruncateMessage:
@@ -312,6 +321,9 @@ func (r *reader) end(m *pglogrepl.CommitMessage) {
 		r.p.LSN, r.p.Told, r.p.At = m.TransactionEndLSN, 0, r.tx.at
 		if r.tx.change != 0 {
 			r.p.Last = doneTx{LSN: r.tx.lsn, XID: uint32(r.tx.wide), At: r.tx.at}
+		}
+		for _, id := range r.tx.unseen {
+			delete(r.relations, id)
 		}
 	}
 	r.tx = nil

@@ -7,8 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"time"
+	"strings"
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
@@ -21,7 +20,9 @@ import (
 var typesSQL string
 
 //go:embed sql/relation.sql
-var relationSQL string
+var relationTemplate string
+
+var relationSQL = strings.Replace(relationTemplate, "{{place}}", strings.TrimSpace(placeSQL), 1)
 
 // relation is a table as it was when the changes that follow were made.
 type relation struct {
@@ -39,8 +40,9 @@ type relation struct {
 	excluded                            bool
 	keyless                             bool
 	tree                                uint32 // the oid of the partition tree's root
+	at                                  place  // where it is now
 	gone                                bool   // it isn't in the catalog
-	stray                               bool   // it was a partition, and nobody knows of which tree
+	stray                               bool   // it was a partition, which isn't published by itself, and nobody knows of which tree
 	ownKey                              bool   // a partition's, whose tree has none
 }
 
@@ -141,7 +143,8 @@ func (c *catalog) cast(ctx context.Context, typeName, text string) ([]byte, erro
 func (c *catalog) place(ctx context.Context, r *relation) (keys [][]string, err error) {
 	var schema, table, candidates string
 	var computed []string
-	err = c.db.QueryRow(ctx, relationSQL, r.id).Scan(&r.tree, &schema, &table, &candidates, &computed)
+	err = c.db.QueryRow(ctx, relationSQL, r.id).Scan(&r.at.tree, &schema, &table, &r.at.rows, &candidates, &computed)
+	r.tree = r.at.tree
 	if errors.Is(err, pgx.ErrNoRows) {
 		r.gone = true // dropped since
 		return nil, nil
@@ -161,25 +164,6 @@ func (c *catalog) place(ctx context.Context, r *relation) (keys [][]string, err 
 		return nil, fmt.Errorf("look for the key of %s.%s: %w", r.schema, r.name, err)
 	}
 	return keys, nil
-}
-
-// await waits until others see what a transaction did: its commit is in the WAL before.
-func (c *catalog) await(ctx context.Context, xid uint64) error {
-	for {
-		var seen bool
-		err := c.db.QueryRow(ctx, "select pg_visible_in_snapshot($1::text::xid8, pg_current_snapshot())", strconv.FormatUint(xid, 10)).Scan(&seen)
-		if err != nil {
-			return fmt.Errorf("look whether transaction %d is seen: %w", xid, err)
-		}
-		if seen {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(stepEvery):
-		}
-	}
 }
 
 // chooseKey takes the best key that is in every old row: where the replica identity is an index, its own columns, if no
@@ -231,30 +215,41 @@ func (r *reader) relation(ctx context.Context, id uint32) (*relation, error) {
 		return nil, fmt.Errorf("relation %d, of which the stream told nothing: %w", id, errMessage)
 	}
 	before := r.before(id)
-	found, err := r.catalog.relation(ctx, m, before)
-	if err == nil && found.gone && before == nil { // or not there yet
-		if err = r.catalog.await(ctx, r.tx.wide); err == nil {
-			found, err = r.catalog.relation(ctx, m, before)
+	if before == nil || before.Root && !r.kept[id] {
+		switch seen, err := r.sees(ctx, id, m.Namespace+"."+m.RelationName); {
+		case err != nil:
+			return nil, err
+		case !seen:
+			r.relations[id] = &relation{id: id, excluded: true}
+			return r.relations[id], nil
 		}
 	}
+	found, err := r.catalog.relation(ctx, m, before)
+	if err != nil {
+		return nil, err
+	}
+	moved, err := r.moved(ctx, found, before)
 	if err != nil {
 		return nil, err
 	}
 	if before == nil && found.tree == 0 && !r.config.Selects(found.schema, found.name) {
-		if found.stray, err = r.catalog.stray(ctx, id, r.names); err != nil {
+		published, err := r.catalog.published(ctx, r.names, id)
+		if err != nil {
 			return nil, err
 		}
+		found.stray = !published
 	}
 	switch {
 	case !found.stray:
 		err = r.settle(ctx, found)
 	case !r.strays[id]:
 		r.strays[id] = true
-		r.strayed(found)
+		r.strayed(found.schema+"."+found.name, r.time())
 	}
 	if err != nil {
 		return nil, err
 	}
+	found.excluded = found.excluded || moved
 	r.relations[id] = found
 	r.keyed(found)
 	return found, nil

@@ -64,6 +64,10 @@ func (s *server) publishesComputed() bool { return s.version >= 180000 }
 // tellsMessages tells whether pgoutput sends what pg_logical_emit_message wrote.
 func (s *server) tellsMessages() bool { return s.version >= 140000 }
 
+// followsPartitions tells whether the server looks anew how a partition is published when it was attached or detached; else it publishes it as
+// when it first told of it, until a publication changes.
+func (s *server) followsPartitions() bool { return s.version >= 150000 }
+
 // Errors of servers that can't be captured from the WAL.
 var (
 	errVersion     = reason.New(reason.WALVersion.With())

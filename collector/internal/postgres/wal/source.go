@@ -133,9 +133,9 @@ func (s *Source) follow(ctx context.Context, r *reader, db *pgx.Conn, from store
 		return err
 	}
 	r.catalog, r.stream = &catalog{source: s.name, database: w.server.database, db: db}, st
-	r.near, r.looks, r.out = new(nearXID), make(chan *look, 1), make(chan *batch)
+	r.server, r.near, r.looks, r.out = w.server, new(nearXID), make(chan *look, 1), make(chan *batch)
 	r.relations, r.named = map[uint32]*relation{}, map[uint32]*pglogrepl.RelationMessage{}
-	r.early, r.lost, r.brought, r.strays = map[uint32]uint64{}, map[uint32]bool{}, knownTables{}, map[uint32]bool{}
+	r.early, r.lost, r.brought, r.strays, r.kept = map[uint32]uint64{}, map[uint32]bool{}, knownTables{}, map[uint32]bool{}, map[uint32]bool{}
 	r.batch, r.beaten = &batch{}, time.Now()
 	watching, err := s.connectReader(ctx)
 	if err != nil {
@@ -188,7 +188,7 @@ func (s *Source) open(ctx context.Context, r *reader, watch *watcher, from store
 		}
 		r.batch = &batch{}
 	} else {
-		r.look = first
+		r.look, r.pending = first, from.pending
 	}
 	watch.take(first)
 	r.sent = r.p.LSN

@@ -12,7 +12,10 @@ import (
 //go:embed sql/tables.sql
 var tablesTemplate string
 
-var tablesSQL = strings.NewReplacer("{{updates}}", updatesOf("$3::boolean"), "{{publication}}", strings.TrimSpace(publicationSQL)).Replace(tablesTemplate)
+//go:embed sql/place.sql
+var placeSQL string
+
+var tablesSQL = strings.NewReplacer("{{updates}}", updatesOf("$3::boolean"), "{{publication}}", strings.TrimSpace(publicationSQL), "{{place}}", strings.TrimSpace(placeSQL)).Replace(tablesTemplate)
 
 // table is a relation that could be captured: a table, a partition, or the root of a partition tree or of a part of one.
 type table struct {

@@ -1,6 +1,7 @@
--- What the catalog knows of relation $1: the root of its partition tree, its oid and name, the columns that could be its key, the best first,
--- and the columns that are computed.
+-- What the catalog knows of relation $1: the root of its partition tree, its oid and name, by which rows it is in that tree, the columns that could be
+-- its key, the best first, and the columns that are computed.
 select coalesce(r.oid, 0), coalesce(rn.nspname, ''), coalesce(r.relname, ''),
+       {{place}},
        coalesce((
          select jsonb_agg(k.names order by k.place)
          from (
@@ -15,6 +16,6 @@ select coalesce(r.oid, 0), coalesce(rn.nspname, ''), coalesce(r.relname, ''),
          ) k), '[]')::text,
        coalesce((select array_agg(a.attname::text order by a.attnum) from pg_attribute a where a.attrelid = c.oid and a.attgenerated <> '' and not a.attisdropped), '{}')
 from pg_class c
-left join pg_class r on c.relispartition and r.oid = pg_partition_root(c.oid)
+left join pg_class r on c.relispartition and r.oid = pg_partition_root(c.oid) and r.oid <> c.oid -- itself while it is being detached
 left join pg_namespace rn on rn.oid = r.relnamespace
 where c.oid = $1

@@ -16,8 +16,7 @@ select c.oid, n.nspname, c.relname, c.relkind = 'p', coalesce(r.oid, c.oid), coa
        {{updates}},
        exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary and i.indisvalid and i.indimmediate),
        coalesce(whole.rows, ''), coalesce(whole.sound, false), coalesce(inserts.rows, ''), coalesce(inserts.sound, false),
-       case when c.relispartition then coalesce((
-         select string_agg(i.inhparent || '.' || i.xmin, ' ' order by i.inhparent) from pg_partition_ancestors(c.oid) a join pg_inherits i on i.inhrelid = a.relid), '') else '' end
+       {{place}}
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 left join pg_class r on r.oid = pg_partition_root(c.oid)
