@@ -9,5 +9,7 @@
 // A column that was added to the table, or dropped, since an event was told makes no difference, for no event tells of it;
 // but where it came with a default that isn't null, clean doesn't have what the table has.
 //
-// It holds about 150 bytes for each key of the stream; a sample holds fewer.
+// A value that the latest event of a row leaves out as unchanged is the one that an earlier event had, if one had it.
+//
+// It holds about 150 bytes for each key of the stream, and 100 for each long value; a sample holds fewer.
 package verify

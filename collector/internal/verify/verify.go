@@ -78,9 +78,14 @@ type digest [16]byte
 type known struct {
 	id     string // of the event
 	image  digest
-	fields []string // that the event leaves out
-	seen   bool     // in the table
+	large  map[string]digest // of its long values, which a later event may leave out as unchanged
+	fields []string          // that the event leaves out, and none before it had
+	seen   bool              // in the table
 }
+
+// longValue is what a value has, in bytes of JSON, that is digested by itself. PostgreSQL keeps the longest of a row outside of it, whose changes
+// then leave them out.
+const longValue = 256
 
 const (
 	// maxSuspects is how many rows are looked at again at a time.
@@ -184,26 +189,31 @@ func (c *comparison) take(e *event.Clean) error {
 	if !c.wanted(e.Change.Key) {
 		return nil
 	}
-	var image digest
-	var fields []string
-	if e.Change.Op != event.Delete {
-		if e.Change.Incomplete != nil {
-			fields = e.Change.Incomplete.Fields
-		}
-		var err error
-		if image, err = c.digestOf(e.Change.After, fields); err != nil {
-			return fmt.Errorf("event %s: %w", e.ID, err)
-		}
-	}
 	key := string(e.Change.Key)
 	k := c.latest[key]
 	if k == nil {
 		k = &known{}
 		c.latest[key] = k
 	}
-	k.id, k.image, k.fields = e.ID, image, fields
+	if c.imageOf(key) == (digest{}) {
+		k.large = nil
+	}
+	k.id, k.image, k.fields = e.ID, digest{}, nil
+	if e.Change.Op != event.Delete {
+		var left []string
+		if e.Change.Incomplete != nil {
+			left = e.Change.Incomplete.Fields
+		}
+		k.fields = slices.DeleteFunc(slices.Clone(left), func(name string) bool { _, had := k.large[name]; return had })
+		kept := maps.Clone(k.large)
+		maps.DeleteFunc(kept, func(name string, _ digest) bool { return !slices.Contains(left, name) })
+		var err error
+		if k.image, k.large, err = c.digestOf(e.Change.After, k.fields, kept); err != nil {
+			return fmt.Errorf("event %s: %w", e.ID, err)
+		}
+	}
 	if s := c.suspects[key]; s != nil {
-		s.was[image] = true
+		s.was[k.image] = true
 	}
 	return nil
 }
@@ -257,7 +267,7 @@ func (c *comparison) read(ctx context.Context, raw *event.Raw) (key string, imag
 	if k := c.latest[key]; k != nil {
 		fields = k.fields
 	}
-	image, err = c.digestOf(e.Change.After, fields)
+	image, _, err = c.digestOf(e.Change.After, fields, nil)
 	return key, image, err
 }
 
@@ -303,21 +313,46 @@ func (c *comparison) columnGone(ctx context.Context) (bool, error) {
 
 var errEnough = errors.New("enough")
 
-// digestOf shortens a row, without what is null, and without columns that the table has no more: no event tells of a row
-// that a column was added to its table, or dropped.
-func (c *comparison) digestOf(row json.RawMessage, without []string) (digest, error) {
+// digestOf shortens a row, and each long value by itself, without what is null, and without columns that the table has no more: no event
+// tells of a row that a column was added to its table, or dropped. kept are long values of the row that aren't in it.
+func (c *comparison) digestOf(row json.RawMessage, without []string, kept map[string]digest) (_ digest, large map[string]digest, err error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(row, &members); err != nil {
-		return digest{}, err
+		return digest{}, nil, err
 	}
-	maps.DeleteFunc(members, func(name string, value json.RawMessage) bool {
-		return string(value) == "null" || c.members != nil && !c.members[name] || slices.Contains(without, name)
-	})
+	absent := func(name string) bool {
+		return c.members != nil && !c.members[name] || slices.Contains(without, name)
+	}
+	large = kept
+	for name, value := range members {
+		switch {
+		case string(value) == "null" || absent(name):
+			delete(members, name)
+		case len(value) >= longValue:
+			if large == nil {
+				large = map[string]digest{}
+			}
+			if large[name], err = digestOf(value); err != nil {
+				return digest{}, nil, err
+			}
+		}
+	}
+	for name, d := range large {
+		if !absent(name) {
+			members[name] = json.RawMessage(fmt.Sprintf(`"%x"`, d))
+		}
+	}
 	text, err := json.Marshal(members)
 	if err != nil {
-		return digest{}, err
+		return digest{}, nil, err
 	}
-	if text, err = event.Canonical(text); err != nil {
+	image, err := digestOf(text)
+	return image, large, err
+}
+
+func digestOf(value []byte) (digest, error) {
+	text, err := event.Canonical(value)
+	if err != nil {
 		return digest{}, err
 	}
 	sum := sha256.Sum256(text)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"datawatch/pkg/event"
@@ -54,6 +55,60 @@ func TestAColumnThatIsDroppedMeanwhileIsNoDifference(t *testing.T) {
 				Settle: func(context.Context) error { return nil },
 			})
 			if err != nil || len(r.Differences) != c.differences || r.Unsettled != int64(c.unsettled) {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
+	}
+}
+
+// TestAValueThatIsLeftOutIsTheOneThatWasToldBefore, where it was: a difference in it is one.
+func TestAValueThatIsLeftOutIsTheOneThatWasToldBefore(t *testing.T) {
+	long := func(of string) string { return `"` + strings.Repeat(of, 300) + `"` }
+	row := func(v int, text string) string { return fmt.Sprintf(`{"id":1,"v":%d,"text":%s}`, v, text) }
+	told := func(op event.Op, after string, left ...string) event.Change {
+		c := event.Change{Op: op, Key: json.RawMessage(`{"id":1}`), After: json.RawMessage(after)}
+		if left != nil {
+			c.Incomplete = &event.Incomplete{Fields: left}
+		}
+		return c
+	}
+	whole, left := told(event.Insert, row(1, long("a"))), told(event.Update, `{"id":1,"v":2}`, "text")
+	for name, c := range map[string]struct {
+		told        []event.Change
+		row         string
+		differences int
+	}{
+		"as it was":            {[]event.Change{whole, left}, row(2, long("a")), 0},
+		"another":              {[]event.Change{whole, left}, row(2, long("b")), 1},
+		"another, left twice":  {[]event.Change{whole, left, left}, row(2, long("b")), 1},
+		"null":                 {[]event.Change{whole, left}, row(2, "null"), 1},
+		"never told":           {[]event.Change{left}, row(2, long("b")), 0},
+		"of a row that went":   {[]event.Change{whole, told(event.Delete, "null"), left}, row(2, long("b")), 0},
+		"told anew":            {[]event.Change{whole, left, told(event.Update, row(2, long("b")))}, row(2, long("b")), 0},
+		"told anew, and wrong": {[]event.Change{whole, left, told(event.Update, row(2, long("b")))}, row(2, long("a")), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			read := false
+			r, err := Run(t.Context(), Options{
+				Stream: "s/t", Table: &table{[]string{c.row}}, Complete: true,
+				Clean: func(_ context.Context, raw *event.Raw) (*event.Clean, error) {
+					return &event.Clean{Stream: "s/t", Change: &event.Change{Op: event.Read, Key: raw.Key, After: raw.Value}}, nil
+				},
+				On: func(_ context.Context, each func(*event.Clean) error) error {
+					if read {
+						return nil
+					}
+					read = true
+					for i := range c.told {
+						if err := each(&event.Clean{ID: fmt.Sprint("s/1.", i), Stream: "s/t", Change: &c.told[i]}); err != nil {
+							return err
+						}
+					}
+					return nil
+				},
+				Settle: func(context.Context) error { return nil },
+			})
+			if err != nil || len(r.Differences) != c.differences {
 				t.Errorf("%+v, %v", r, err)
 			}
 		})
