@@ -634,6 +634,14 @@ begin
 end
 $body$;
 
+-- What the rows of a shape are told by: the columns of the key, with types that are one where they print values alike.
+create or replace function datawatch.key_of(shape jsonb) returns jsonb
+language sql immutable set search_path = pg_catalog, pg_temp as $body$
+  select coalesce(jsonb_object_agg(c ->> 'name', case when c ->> 'oid' in ('20', '21', '23') then 'int' when c ->> 'oid' in ('25', '1043') then 'text'
+    when (c ->> 'oid')::bigint < 16384 then c ->> 'type' else c ->> 'oid' end), '{}')
+  from jsonb_array_elements(shape -> 'columns') c where jsonb_exists(shape -> 'key', c ->> 'name')
+$body$;
+
 -- Tells that a table is no longer what its stream was: it was dropped (now is null), renamed, attached or detached, or has another
 -- key, by which its rows of before can't be changed any more. A whole table's rows are gone from its stream, as by TRUNCATE, with
 -- the reason; of a partition nobody knows any more which rows it had, and so the root's stream has a gap. What a stream begins with
@@ -646,7 +654,7 @@ declare
   stays boolean := coalesce(before -> 'root_schema' = after -> 'root_schema' and before -> 'root_table' = after -> 'root_table', false);
   reason text;
 begin
-  if before is null or stays and (before -> 'key' @> (after -> 'key') and before -> 'key' <@ (after -> 'key') or
+  if before is null or stays and (datawatch.key_of(before) = datawatch.key_of(after) or
       pg_relation_size(relation) = 0 and not exists (select from pg_partition_tree(relation) member where pg_relation_size(member.relid) > 0)) then
     return;
   end if;

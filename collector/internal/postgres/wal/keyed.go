@@ -7,8 +7,26 @@ import (
 	"datawatch/pkg/reason"
 )
 
-// streamKeys are the columns of each stream's key, sorted.
+// streamKeys are the columns of each stream's key, sorted, with types that are one where they print values alike.
 type streamKeys map[event.Stream][]string
+
+func keyOf(rel *relation) (columns []string) {
+	for _, c := range rel.shape {
+		if !slices.Contains(rel.key, c.Name) {
+			continue
+		}
+		of := c.Type
+		switch c.Base {
+		case "int2", "int4", "int8":
+			of = "int"
+		case "text", "varchar":
+			of = "text"
+		}
+		columns = append(columns, c.Name+" "+of)
+	}
+	slices.Sort(columns)
+	return columns
+}
 
 // keyed takes note of the key by which a stream's rows are told from here on. Where they were told by another one, the stream ends, and
 // begins anew: by what comes, nobody could change what was told before.
@@ -16,7 +34,7 @@ func (r *reader) keyed(rel *relation) {
 	if rel.stray || rel.excluded || rel.ownKey {
 		return
 	}
-	key := slices.Sorted(slices.Values(rel.key))
+	key := keyOf(rel)
 	was, told := r.keys[rel.stream]
 	if told && slices.Equal(was, key) {
 		return

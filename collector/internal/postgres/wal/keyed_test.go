@@ -19,6 +19,7 @@ func TestATableWithAnotherKeyIsToldAnew(t *testing.T) {
 			append(slices.Clone(again), `insert {"id":2,"n":8} after {"id":2,"n":8}`)},
 		"another name":        {[]string{`alter table t rename id to ident`, `delete from t`}, append(slices.Clone(again), `delete {"ident":1} before {"ident":1}`+onlyKey)},
 		"an index":            {[]string{`alter table t replica identity using index other`, `update t set n = 8`}, append(slices.Clone(again), `delete {"n":7} before {"n":7} after {"id":1,"n":8} moved_to`+onlyKey)},
+		"text in its place":   {[]string{`alter table t alter column id type text`, `delete from t`}, append(slices.Clone(again), `delete {"id":"1"} before {"id":"1"}`+onlyKey)},
 		"another type":        {[]string{`alter table t alter column id type bigint`, `delete from t`}, []string{`delete {"id":1} before {"id":1}` + onlyKey}},
 		"old rows come whole": {[]string{`alter table t replica identity full`, `delete from t`}, []string{`delete {"id":1} before {"id":1,"n":7}`}},
 	} {
@@ -82,6 +83,8 @@ func TestASnapshotOfATableWithAnotherKeyIsToldBehindItsEnd(t *testing.T) {
 	r.ask("")
 	stop = r.start()
 	r.await(4)
+	r.exec(`delete from t`)
+	r.await(5)
 	_ = stop()
-	r.expectOf("public.t", `insert {"id":1} after {"id":1,"n":7}`, "truncate - reason key", "gap key_changed", `read {"ident":1} after {"ident":1,"n":7}`)
+	r.expectOf("public.t", `insert {"id":1} after {"id":1,"n":7}`, "truncate - reason key", "gap key_changed", `read {"ident":1} after {"ident":1,"n":7}`, `delete {"ident":1} before {"ident":1}`+onlyKey)
 }
