@@ -110,6 +110,7 @@ const (
 	NotInstalled      Code = "postgres_not_installed"
 	NewerInstalled    Code = "postgres_newer_installed"
 	OlderInstalled    Code = "postgres_older_installed"
+	Ungranted         Code = "postgres_ungranted"
 	NoPlaces          Code = "postgres_no_places"
 	DoNoPlaces        Code = "do_postgres_no_places"
 	PostgresRewound   Code = "postgres_rewound"

@@ -120,6 +120,7 @@ var english = map[Code]string{
 	NotInstalled:      "the schema datawatch isn't installed in the database: `collector triggers install --source {source}` installs it, `collector triggers plan` prints the SQL",
 	NewerInstalled:    "the schema datawatch is of version {version}, and this program knows {known}: use the newer datawatch",
 	OlderInstalled:    "the schema datawatch is of version {version}, which nothing reads any more: `collector triggers remove`, then `collector triggers install`; what wasn't read is a gap",
+	Ungranted:         "the role that installs needs: {grant}",
 	NoPlaces:          "the server doesn't tell where its WAL ends, by which changes are ordered, and told once they are on its disk",
 	DoNoPlaces:        "let the roles of dsn and install_dsn call pg_current_wal_insert_lsn() and pg_current_wal_flush_lsn(); Amazon Aurora has them with rds.logical_replication = 1",
 	PostgresRewound:   "the database was rewound while it was read",

@@ -78,9 +78,13 @@ func publishedWhole(ctx context.Context, db querier) (names []string, err error)
 func (s *Source) installable(ctx context.Context, status *Status) daemon.Finding {
 	f := daemon.Finding{What: "source " + s.name + " triggers"}
 	var open []string
+	var missing []uint32
 	for _, t := range status.Tables {
 		if !t.Complete() {
 			open = append(open, t.Table)
+		}
+		if len(t.Missing) > 0 {
+			missing = append(missing, t.oid)
 		}
 	}
 	if status.Version > 0 && len(open) == 0 {
@@ -108,6 +112,15 @@ func (s *Source) installable(ctx context.Context, status *Status) daemon.Finding
 		f.Remedy = "grant create on database … to it, or name a role that may in install_dsn"
 		return f
 	}
-	f.Detail = fmt.Sprintf("to be installed at start on %d tables", len(open))
+	lacks, err := lackingTrigger(ctx, db, missing)
+	switch {
+	case err != nil:
+		f.Err = err
+	case len(lacks.tables) > 0:
+		f.Err = fmt.Errorf("the role %s may not make triggers on %s", lacks.role, few(lacks.tables))
+		f.Remedy = lacks.sql() + ", or name a role that may in install_dsn"
+	default:
+		f.Detail = fmt.Sprintf("to be installed at start on %d tables", len(open))
+	}
 	return f
 }

@@ -164,3 +164,10 @@ func isHotStandby(ctx context.Context, db querier) (bool, error) {
 func message(err error) string {
 	return strings.TrimPrefix(err.Error(), "ERROR: ")
 }
+
+// words is what an error says, with those of PostgreSQL as message has them.
+func words(err error) reason.Text {
+	why := reason.Why(err)
+	why.Quote = strings.TrimPrefix(why.Quote, "ERROR: ")
+	return why
+}

@@ -95,7 +95,7 @@ type uncaptured map[event.Stream]lack
 // lack is since when a table isn't captured, as far as that is known, and why.
 type lack struct {
 	since time.Time
-	why   string
+	why   reason.Text
 }
 
 // tellUncaptured tells of each of them, once in a run and for each time that it begins.

@@ -142,9 +142,10 @@ func (s *Source) install(ctx context.Context, tries int) error {
 		case group[0].Table == "":
 			return fmt.Errorf("install the schema datawatch: %w", err)
 		default:
+			err = remedied(ctx, db, group[0].Table, err)
 			failed = append(failed, fmt.Errorf("install on %s: %w", group[0].Table, err))
 			if stream := group[0].stream; stream != "" && !isLocked(err) && !isTaken(err) {
-				refused[stream] = lack{since: s.looked, why: message(err)}
+				refused[stream] = lack{since: s.looked, why: words(err)}
 			}
 		}
 	}

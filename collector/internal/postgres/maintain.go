@@ -178,7 +178,7 @@ func (s *Source) look(ctx context.Context, db querier, known map[uint32]bool) (f
 		refused := uncaptured{}
 		for oid, stream := range lacking {
 			if known[oid] {
-				refused[stream] = lack{since: s.looked, why: "manage_triggers is off, and nobody has run what `collector triggers plan` prints"}
+				refused[stream] = lack{since: s.looked, why: reason.Quote("manage_triggers is off, and nobody has run what `collector triggers plan` prints")}
 			}
 		}
 		s.refused.Store(&refused)
