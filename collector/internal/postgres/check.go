@@ -41,6 +41,7 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 		return append(findings, daemon.Finding{What: what + " triggers", Err: err, Remedy: "`collector triggers plan` prints what is to be installed, with its rights"})
 	}
 	findings = append(findings, s.installable(ctx, status))
+	findings = append(findings, s.truncatable(ctx, db, status)...)
 	if status.Off != nil {
 		findings = append(findings, daemon.Finding{
 			What: what + " capture", Err: fmt.Errorf("switched off in the database since %s", status.Off.UTC().Format(time.RFC3339)), Remedy: "select datawatch.on()",
@@ -64,6 +65,61 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 		}
 	}
 	return findings
+}
+
+// truncatable names the partitions whose TRUNCATE can't be told as a delete of their rows: whose functions are ours may not read them.
+func (s *Source) truncatable(ctx context.Context, db querier, status *Status) []daemon.Finding {
+	f := daemon.Finding{What: "source " + s.name + " partitions"}
+	var partitions []uint32
+	for _, t := range status.Tables {
+		if t.partition {
+			partitions = append(partitions, t.oid)
+		}
+	}
+	owner, err := s.functionsOwner(ctx, db)
+	if err != nil {
+		f.Err = err
+		return []daemon.Finding{f}
+	}
+	if owner == "" || len(partitions) == 0 {
+		return nil
+	}
+	lacks, err := lacking(ctx, db, owner, "select", partitions)
+	if err != nil {
+		f.Err = err
+		return []daemon.Finding{f}
+	}
+	if len(lacks.tables) == 0 {
+		return nil
+	}
+	becomes := "is a gap"
+	if s.config.OnError == onErrorStrict {
+		becomes = "fails"
+	}
+	f.Detail = fmt.Sprintf("a TRUNCATE of one of them alone %s, since %s, whose datawatch's functions are, may not read its rows: %s. Where that is done: %s",
+		becomes, lacks.role, few(lacks.tables), lacks.sql())
+	return []daemon.Finding{f}
+}
+
+// functionsOwner is whose datawatch's functions are, or will be; "" where that isn't known.
+func (s *Source) functionsOwner(ctx context.Context, db querier) (owner string, err error) {
+	err = db.QueryRow(ctx, `select coalesce((select pg_get_userbyid(proowner)::text from pg_proc
+		where pronamespace = to_regnamespace('datawatch') and proname = 'capture_truncate' limit 1), '')`).Scan(&owner)
+	if err != nil {
+		return "", fmt.Errorf("ask whose datawatch's functions are: %w", err)
+	}
+	if owner != "" || !s.config.ManageTriggers {
+		return owner, nil
+	}
+	installer, err := s.connectInstaller(ctx)
+	if err != nil {
+		return "", nil // installable tells it
+	}
+	defer closeConn(ctx, installer)
+	if err := installer.QueryRow(ctx, "select current_user").Scan(&owner); err != nil {
+		return "", fmt.Errorf("ask who installs: %w", err)
+	}
+	return owner, nil
 }
 
 // publishedWhole are the publications that have every table in them, those of the schema datawatch too.

@@ -30,7 +30,7 @@ const minSnapshotRate = 64 << 10
 type Config struct {
 	// DSN reads: a URL or keywords and values. It needs no right on the watched tables.
 	DSN config.Secret `yaml:"dsn"`
-	// InstallDSN installs; empty: DSN does. It needs CREATE on the database and TRIGGER on the tables.
+	// InstallDSN installs; empty: DSN does. It needs CREATE on the database, TRIGGER on the tables, and USAGE on their schemas.
 	InstallDSN config.Secret `yaml:"install_dsn"`
 	// Tables are "schema.table" globs with * and ?; Exclude takes away from them. They match plain names, whichever of a
 	// pattern's dots is the one between schema and table, and names as they are in a stream ("we%2Eird.orders").

@@ -68,3 +68,41 @@ func TestAnInstallerWithoutTRIGGERIsTold(t *testing.T) {
 	}
 	r.install()
 }
+
+// TestATruncateOfAPartitionThatMayNotBeReadIsForetold: check says which partitions, and what becomes of it, before the installation and after.
+func TestATruncateOfAPartitionThatMayNotBeReadIsForetold(t *testing.T) {
+	for onError, becomes := range map[string]string{onErrorFailOpen: "is a gap", onErrorStrict: "fails"} {
+		t.Run(onError, func(t *testing.T) {
+			r := newRig(t, `create schema s; create table s.p (id int primary key) partition by range (id); create table s.p0 partition of s.p for values from (0) to (10)`,
+				`create table s.p1 partition of s.p for values from (10) to (20); create table t (id int primary key)`)
+			r.role("dw_unreading_installer")
+			r.exec(`do $$ begin execute format('grant create on database %I to dw_unreading_installer', current_database()); end $$;
+				grant usage on schema s to dw_unreading_installer; grant trigger on s.p, s.p0, s.p1, t to dw_unreading_installer; grant select on s.p1 to dw_unreading_installer`)
+			r.config.Tables, r.config.OnError = []string{"*.*"}, onError
+			r.config.InstallDSN = r.as("dw_unreading_installer", "x")
+			told := func() {
+				t.Helper()
+				if f := r.finding("partitions"); f.Err != nil || !strings.Contains(f.Detail, becomes) || !strings.Contains(f.Detail, "rows: s.p0. ") || !strings.Contains(f.Detail, "grant select on s.p0 to dw_unreading_installer") {
+					t.Errorf("check says %+v", f)
+				}
+			}
+			told()
+			r.install()
+			told()
+			r.exec(`insert into s.p values (1), (11)`)
+			for _, partition := range []string{"s.p0", "s.p1"} {
+				_, err := r.db.Exec(t.Context(), `truncate `+partition)
+				if fails := becomes == "fails" && partition == "s.p0"; (err != nil) != fails {
+					t.Errorf("truncate %s ends with %v", partition, err)
+				}
+			}
+			if failed := r.number(`select count(*) from datawatch.outbox where op = 'g'`); (failed > 0) != (becomes == "is a gap") {
+				t.Errorf("%d failures of capture are noted", failed)
+			}
+			r.exec(`grant select on s.p0 to dw_unreading_installer`)
+			if f := r.finding("partitions"); f.Detail != "" || f.Err != nil {
+				t.Errorf("once it may be read, check says %+v", f)
+			}
+		})
+	}
+}

@@ -30,7 +30,8 @@ type TableStatus struct {
 	Disabled bool         `json:"disabled,omitempty"`
 	Outdated bool         `json:"outdated,omitempty"` // the table was altered, or the configuration, since the function was made
 
-	oid uint32
+	oid       uint32
+	partition bool // with rows
 }
 
 // Complete tells whether nothing is left to do.
@@ -76,7 +77,7 @@ func (s *Source) status(ctx context.Context, db querier) (*Status, error) {
 		}
 		t.print(state.followed() && sendableShape(t.shape))
 		one := TableStatus{
-			oid: t.oid, Table: t.ident(), Stream: parsed.stream, Key: parsed.key, Disabled: t.disabled,
+			oid: t.oid, partition: t.leaf && !t.parted, Table: t.ident(), Stream: parsed.stream, Key: parsed.key, Disabled: t.disabled,
 			Outdated: t.function != "" && t.outdated(s.captureBody(t)),
 		}
 		for _, name := range t.triggerNames() {
