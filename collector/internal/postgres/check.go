@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"datawatch/pkg/daemon"
+	"datawatch/pkg/event"
 	"datawatch/pkg/reason"
 )
 
@@ -59,6 +60,7 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 		findings = append(findings, daemon.Finding{What: what + " publications", Detail: fmt.Sprintf(
 			"FOR ALL TABLES, and so of datawatch's tables too: %s. A subscriber that lacks these stops, and its slot holds back the WAL: publish tables or schemas by name", strings.Join(all, ", "))})
 	}
+	findings = append(findings, s.snapshotable(ctx, db)...)
 	for _, t := range status.Tables {
 		if len(t.Key) == 0 {
 			findings = append(findings, daemon.Finding{What: what + " " + t.Table, Detail: "no primary key, replica identity or unique not null index: its events have no key"})
@@ -99,6 +101,42 @@ func (s *Source) truncatable(ctx context.Context, db querier, status *Status) []
 	f.Detail = fmt.Sprintf("a TRUNCATE of one of them alone %s, since %s, whose datawatch's functions are, may not read its rows: %s. Where that is done: %s",
 		becomes, lacks.role, few(lacks.tables), lacks.sql())
 	return []daemon.Finding{f}
+}
+
+// snapshotable names the tables that the initial snapshot, which is tried once, would leave out: whoever reads may not read them.
+func (s *Source) snapshotable(ctx context.Context, db querier) []daemon.Finding {
+	if s.config.Snapshot != snapshotInitial {
+		return nil
+	}
+	f := daemon.Finding{What: "source " + s.name + " snapshot"}
+	lacks, err := s.lackingSelect(ctx, db)
+	switch {
+	case err != nil:
+		f.Err = err
+	case len(lacks.tables) > 0:
+		f.Err = fmt.Errorf("the role %s may not read %s: snapshot: initial would leave out what is there, once and for all", lacks.role, few(lacks.tables))
+		f.Remedy = lacks.sql() + ", or set snapshot: never"
+	default:
+		f.Detail = "initial: all tables may be read"
+	}
+	return []daemon.Finding{f}
+}
+
+// lackingSelect is what whoever reads lacks for a snapshot of all that is captured.
+func (s *Source) lackingSelect(ctx context.Context, db querier) (ungranted, error) {
+	parts, err := s.partsOf(ctx, db, func(event.Stream) bool { return true })
+	if err != nil {
+		return ungranted{}, err
+	}
+	tables := make([]uint32, len(parts))
+	for i, p := range parts {
+		at, err := parsePlace(p.Place)
+		if err != nil {
+			return ungranted{}, err
+		}
+		tables[i] = at.oid
+	}
+	return lackingOf(ctx, db, "select", tables)
 }
 
 // functionsOwner is whose datawatch's functions are, or will be; "" where that isn't known.
@@ -168,7 +206,7 @@ func (s *Source) installable(ctx context.Context, status *Status) daemon.Finding
 		f.Remedy = "grant create on database … to it, or name a role that may in install_dsn"
 		return f
 	}
-	lacks, err := lackingTrigger(ctx, db, missing)
+	lacks, err := lackingOf(ctx, db, "trigger", missing)
 	switch {
 	case err != nil:
 		f.Err = err

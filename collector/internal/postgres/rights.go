@@ -58,13 +58,13 @@ func lacking(ctx context.Context, db querier, role, right string, tables []uint3
 	return u, nil
 }
 
-// lackingTrigger is what whoever installs lacks for triggers on these tables.
-func lackingTrigger(ctx context.Context, installer querier, tables []uint32) (ungranted, error) {
+// lackingOf is what a session's role lacks.
+func lackingOf(ctx context.Context, db querier, right string, tables []uint32) (ungranted, error) {
 	var role string
-	if err := installer.QueryRow(ctx, "select current_user").Scan(&role); err != nil {
-		return ungranted{}, fmt.Errorf("ask who installs: %w", err)
+	if err := db.QueryRow(ctx, "select current_user").Scan(&role); err != nil {
+		return ungranted{}, fmt.Errorf("ask for the role: %w", err)
 	}
-	return lacking(ctx, installer, role, "trigger", tables)
+	return lacking(ctx, db, role, right, tables)
 }
 
 // sql is what gives the rights.
@@ -89,7 +89,7 @@ func remedied(ctx context.Context, installer querier, table string, err error) e
 		where array[n.nspname, c.relname]::text[] = parse_ident($1))`, table).Scan(&oids) != nil {
 		return err
 	}
-	if lacks, unknown := lackingTrigger(ctx, installer, oids); unknown == nil && len(lacks.tables) > 0 {
+	if lacks, unknown := lackingOf(ctx, installer, "trigger", oids); unknown == nil && len(lacks.tables) > 0 {
 		return reason.Wrap(err, reason.Ungranted.With(lacks.sql()))
 	}
 	return err

@@ -2,9 +2,11 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
+	"datawatch/collector/internal/source/backfill"
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/reason"
 )
@@ -105,4 +107,33 @@ func TestATruncateOfAPartitionThatMayNotBeReadIsForetold(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAnInitialSnapshotThatMayNotReadIsForetold: it is tried once, and leaves out what it may not read. A tree with a key is read by its root.
+func TestAnInitialSnapshotThatMayNotReadIsForetold(t *testing.T) {
+	r := newRig(t, `create schema s; create table s.hidden (id int primary key); create table plain (id int primary key)`,
+		`create table keyed (id int primary key) partition by range (id); create table keyed0 partition of keyed for values from (0) to (10)`,
+		`create table keyless (id int) partition by range (id); create table keyless0 partition of keyless for values from (0) to (10)`)
+	r.role("dw_unreading_reader")
+	r.exec(`grant select on plain, keyed, keyless to dw_unreading_reader`)
+	r.config.Tables = []string{"*.*"}
+	r.config.InstallDSN, r.config.DSN = r.config.DSN, r.as("dw_unreading_reader", "x")
+	r.install()
+	if f := r.finding("snapshot"); f.What != "" {
+		t.Errorf("without a snapshot, check says %+v", f)
+	}
+	r.config.Snapshot = snapshotInitial
+	grants := `grant usage on schema s to dw_unreading_reader; grant select on public.keyless0, s.hidden to dw_unreading_reader`
+	if f := r.finding("snapshot"); f.Err == nil || !strings.Contains(f.Err.Error(), "may not read public.keyless0, s.hidden:") || !strings.Contains(f.Remedy, grants+",") {
+		t.Errorf("check says %q (%s)", f.Err, f.Remedy)
+	}
+	r.exec(grants)
+	if f := r.finding("snapshot"); f.Err != nil || f.Detail == "" {
+		t.Errorf("once they may be read, check says %+v", f)
+	}
+	stop := r.start()
+	if problems := r.awaitEnded(backfill.InitialID).Problems(); slices.ContainsFunc(problems, func(p string) bool { return strings.Contains(p, "permission denied") }) {
+		t.Errorf("the snapshot left out %q", problems)
+	}
+	_ = stop()
 }

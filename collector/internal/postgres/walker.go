@@ -10,6 +10,7 @@ import (
 
 	"datawatch/collector/internal/source"
 	"datawatch/collector/internal/source/backfill"
+	"datawatch/pkg/daemon"
 	"datawatch/pkg/event"
 	"datawatch/pkg/normalize"
 )
@@ -24,6 +25,11 @@ func NewWalker(name string, c Config, o Options) *Walker { return &Walker{s: New
 func (w *Walker) Tracker(committed source.Progress, requests <-chan source.SnapshotRequest) (*backfill.Tracker, error) {
 	w.s.requests = requests
 	return w.s.newTracker(committed)
+}
+
+// Check finds out whether the initial snapshot, where one is configured, could read all tables.
+func (w *Walker) Check(ctx context.Context, db *pgx.Conn) []daemon.Finding {
+	return w.s.snapshotable(ctx, db)
 }
 
 // ChunkRows bounds what is read at a time; 0 leaves it as it is.

@@ -36,6 +36,7 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 	findings = append(findings, s.checkSlot(&server, slot)...)
 	findings = append(findings, checkLeft(ctx, what, db)...)
 	findings = append(findings, s.checkKeeping(ctx, db)...)
+	findings = append(findings, s.newWalker().Check(ctx, db)...)
 	return append(findings, s.checkTables(ctx, db, &server, slot != nil)...)
 }
 

@@ -136,6 +136,14 @@ func TestASnapshotWithoutTheRightIsSaid(t *testing.T) {
 		}
 	})
 	r.config.InstallDSN, r.config.DSN = r.config.DSN, r.as(reader)
+	for snapshot, told := range map[string]bool{"never": false, "initial": true} {
+		r.config.Snapshot = snapshot
+		if text := findingsText(r.source().Check(t.Context())); strings.Contains(text, "snapshot:  ERROR the role "+reader+" may not read public.hidden:") != told ||
+			strings.Contains(text, "(grant select on public.hidden to "+reader+",") != told {
+			t.Errorf("snapshot: %s: check says %s", snapshot, text)
+		}
+	}
+	r.config.Snapshot = "never"
 	id := r.ask("")
 	stop := r.start()
 	job := r.awaitEnded(id)

@@ -78,6 +78,11 @@ func (s *Source) connectInstaller(ctx context.Context) (*pgx.Conn, error) {
 	return s.connectReader(ctx)
 }
 
+// newWalker reads tables for snapshots.
+func (s *Source) newWalker() *postgres.Walker {
+	return postgres.NewWalker(s.name, s.config, postgres.Options{MaxRecordBytes: s.options.MaxRecordBytes, Log: s.options.Log, Reporter: s.reporter, Mask: s.options.Mask})
+}
+
 // Run captures until ctx is done: it makes publications and slot where they are missing (unless manage_triggers is off),
 // reads the slot, and in a second session follows new and dropped tables and watches the slot.
 func (s *Source) Run(ctx context.Context, committed source.Progress, emit source.Emit) error {
@@ -102,7 +107,7 @@ func (s *Source) Run(ctx context.Context, committed source.Progress, emit source
 	if err := s.prepare(ctx, db, &w, slot, from); err != nil {
 		return err
 	}
-	walker := postgres.NewWalker(s.name, s.config, postgres.Options{MaxRecordBytes: s.options.MaxRecordBytes, Log: s.options.Log, Reporter: s.reporter, Mask: s.options.Mask})
+	walker := s.newWalker()
 	walker.ChunkRows(s.limits.chunkRows)
 	snapshots, err := walker.Tracker(committed, s.requests)
 	if err != nil {
