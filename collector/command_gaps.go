@@ -3,6 +3,7 @@ package collector
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -23,7 +24,7 @@ func gapsCommand(load func() (Config, error)) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "gaps", Args: cobra.NoArgs, Short: "List what was not captured, with cause and remedy",
 		Long: `Lists the gaps that clean holds: each a stretch of a stream that was not captured. Reads the whole topic, and says since when
-it holds events; asked by --since for more, it exits with 3.`,
+it holds events; asked by --since for more, it lists what there is, and exits with 3.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := output.check(cmd); err != nil {
 				return err
@@ -45,12 +46,13 @@ it holds events; asked by --since for more, it exits with 3.`,
 				return err
 			}
 			defer r.Close()
+			var lacking error
 			if !from.IsZero() {
-				if err := r.Since(from); err != nil {
-					return err
+				if lacking = r.Since(from); lacking != nil && !errors.Is(lacking, daemon.ErrTooFarBack) {
+					return lacking
 				}
 			}
-			var found []gapFound
+			found := []gapFound{}
 			// A gap's record has the stream alone for its key, as a truncate's has.
 			wanted := func(key []byte) bool {
 				return !bytes.Contains(key, []byte{'\n'}) && (stream == "" || string(key) == stream)
@@ -68,10 +70,12 @@ it holds events; asked by --since for more, it exits with 3.`,
 				return cmp.Or(a.Gap.To.Compare(b.Gap.To), cmp.Compare(a.Stream, b.Stream), cmp.Compare(a.ID, b.ID))
 			})
 			if output.json() {
-				return writeJSON(cmd.OutOrStdout(), gapsResult{r.HeldSince.UTC(), found})
+				err = writeJSON(cmd.OutOrStdout(), gapsResult{r.HeldSince.UTC(), found})
+			} else {
+				cmd.PrintErrln(r.Held())
+				err = writeGaps(cmd.OutOrStdout(), found)
 			}
-			cmd.PrintErrln(r.Held())
-			return writeGaps(cmd.OutOrStdout(), found)
+			return cmp.Or(err, lacking)
 		},
 	}
 	cmd.Flags().StringVar(&stream, "stream", "", "only this stream, as in shop-db/public.orders")

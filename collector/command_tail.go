@@ -32,7 +32,8 @@ func tailCommand(load func() (Config, error)) *cobra.Command {
 		Long: `Shows changes as the live feed does, transaction by transaction, from now on until Ctrl-C. STREAM is a stream or a glob of
 streams, as in 'shop-db/public.orders' or 'shop-db/*'. --where takes CEL with the names of rules (self, old, root, op, key,
 stream, time, actor, tag): what names an image that an event doesn't have leaves it out. With --output json it prints the
-clean events themselves, one a line.`,
+clean events themselves, one a line. Asked by --since for more than clean holds, it exits with 3; with --no-follow it shows
+first what there is.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := output.check(cmd); err != nil {
 				return err
@@ -65,8 +66,9 @@ clean events themselves, one a line.`,
 				return err
 			}
 			defer r.Close()
-			if err := beginTail(cmd, r, from, once); err != nil {
-				return err
+			lacking := beginTail(cmd, r, from, once)
+			if lacking != nil && !(once && errors.Is(lacking, daemon.ErrTooFarBack)) {
+				return lacking
 			}
 			if pick.hidden, err = remote.Hidden(cmd.Context(), c.Broker); err != nil {
 				return err
@@ -84,7 +86,7 @@ clean events themselves, one a line.`,
 					cmd.PrintErrf("no event is of %s\n", glob)
 				}
 			}
-			return err
+			return cmp.Or(err, lacking)
 		},
 	}
 	cmd.Flags().StringVar(&where, "where", "", "only what this CEL holds of, as in 'self.total > 100'")

@@ -317,6 +317,14 @@ func TestTailShowsTheFeedAndGapsListsGaps(t *testing.T) {
 	})
 	out, _ = s.does(daemon.ExitOK, "gaps", "--stream", "shop-db/public.fresh")
 	contains(t, out, "from:   ", "to:     ", "remedy: A table")
+	for what, want := range map[string]string{
+		"gaps --since 1h": "shop-db/public.fresh: table_new", "gaps --since 1h --output json": `"cause": "table_new"`,
+		"tail --since 1h --no-follow": "orders 1  total 10.00 → 12.50", "tail --since 1h --no-follow --output json": `"after":{"id":1,"total":12.50}`,
+	} {
+		out, errs := s.does(daemon.ExitTooFar, strings.Fields(what)...)
+		contains(t, out, want)
+		contains(t, errs, "clean holds events since")
+	}
 	if err := testutil.GatherAndCompare(collector.metrics, strings.NewReader(`
 		# HELP datawatch_collector_gaps_total Stretches that were not captured.
 		# TYPE datawatch_collector_gaps_total counter

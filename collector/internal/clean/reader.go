@@ -122,12 +122,9 @@ func (r *Reader) All(since time.Time) bool {
 	return r.Whole() || !emptied && !since.Before(r.HeldSince)
 }
 
-// Since begins with the first event that was written at that time or later. It is daemon.ErrTooFarBack where clean holds
-// less.
+// Since begins with the first event that was written at that time or later. Where clean holds less it begins with what there is,
+// and that is daemon.ErrTooFarBack.
 func (r *Reader) Since(since time.Time) error {
-	if r.HeldSince.IsZero() || since.Before(r.HeldSince.Truncate(time.Second)) {
-		return fmt.Errorf("%w: since %s; %s", daemon.ErrTooFarBack, since.UTC().Format(time.RFC3339), r.Held())
-	}
 	for i := range r.parts {
 		p := &r.parts[i]
 		offset, err := r.scanner.Since(r.topic, p.number, since)
@@ -135,6 +132,9 @@ func (r *Reader) Since(since time.Time) error {
 			return fmt.Errorf("read %s: %w", r.topic, err)
 		}
 		p.next = max(offset, p.oldest)
+	}
+	if r.HeldSince.IsZero() || since.Before(r.HeldSince.Truncate(time.Second)) {
+		return fmt.Errorf("%w: since %s; %s", daemon.ErrTooFarBack, since.UTC().Format(time.RFC3339), r.Held())
 	}
 	return nil
 }
