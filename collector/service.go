@@ -2,6 +2,8 @@ package collector
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -53,6 +55,7 @@ func memory(c Config) int64 {
 func check(ctx context.Context, c Config) []daemon.Finding {
 	topics := broker.TopicsOf(c.Broker.TopicPrefix)
 	findings := daemon.CheckBroker(ctx, c.Broker, "datawatch-collector", supervise.Group(c.Broker.TopicPrefix), topics.Raw, topics.State)
+	findings = append(findings, maskedSources(c)...)
 	for _, s := range c.Collector.Sources {
 		found := open(c, s, nowhere()).Check(ctx)
 		findings = append(findings, found...)
@@ -61,4 +64,25 @@ func check(ctx context.Context, c Config) []daemon.Finding {
 		}
 	}
 	return append(findings, daemon.CheckTelegram(ctx, c.Shared, "collector", c.Telegram.Feed, c.Telegram.Alerts))
+}
+
+// maskedSources names the entries of mask that are of no source's streams: they count for what raw holds of sources that are gone, and
+// else are misspelt.
+func maskedSources(c Config) (findings []daemon.Finding) {
+	var known []string
+	of := map[string]bool{}
+	for _, s := range c.Collector.Sources {
+		known = append(known, s.Name)
+		for _, m := range masksOf(c.Mask, s.Name) {
+			of[m.Stream] = true
+		}
+	}
+	for i, m := range c.Mask {
+		if !of[m.Stream] {
+			findings = append(findings, daemon.Finding{
+				What: fmt.Sprintf("mask[%d]", i), Detail: fmt.Sprintf("%s: the configuration has no source of that name: it has %s", m.Stream, strings.Join(known, ", ")),
+			})
+		}
+	}
+	return findings
 }

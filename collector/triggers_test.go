@@ -242,3 +242,33 @@ func TestNobodysOperatorsAreRunByWhoRunsAPlan(t *testing.T) {
 		t.Errorf("%d calls, %d triggers, %v", ran, installed, err)
 	}
 }
+
+// TestCheckNamesWhatMaskHidesNothingOf: sources, tables and columns that aren't there, by either way of capture.
+func TestCheckNamesWhatMaskHidesNothingOf(t *testing.T) {
+	dsn := testrig.Postgres(t).Database(t)
+	db, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close(context.Background()) }()
+	if _, err := db.Exec(t.Context(), `create table users (id int primary key, email text, "a.b" text, doc jsonb)`); err != nil {
+		t.Fatal(err)
+	}
+	for _, capture := range []string{"triggers", "wal"} {
+		yaml := fmt.Sprintf("broker: {addresses: [%q]}\ncollector: {sources: [{name: shop-db, postgres: {dsn: %q, capture: %s, allow_unbounded_wal: true}}]}\n", testrig.Embedded(t), dsn, capture) + `mask:
+- {stream: shop-db/public.users, fields: [email, a.b, doc.phone, id], how: drop}
+- {stream: "shop-db/*", fields: [email], how: hash}
+- {stream: "*/public.others", fields: [email], how: hash}
+- {stream: shp-db/public.users, fields: [email], how: drop}
+- {stream: shop-db/public.user, fields: [email], how: drop}
+- {stream: "shop-db/*", fields: [emial, email, dock.phone], how: last4}
+`
+		_, stdout, _ := run(t, yaml, "check")
+		contains(t, stdout, "ok    mask[3]: shp-db/public.users: the configuration has no source of that name: it has shop-db\n",
+			"ok    source shop-db mask[4]: no table that is captured is of the stream shop-db/public.user: it hides nothing\n",
+			"ok    source shop-db mask[5]: shop-db/* has no column emial, dock.phone\n")
+		if n := strings.Count(stdout, "mask["); n != 3 {
+			t.Errorf("capture: %s: check tells %d entries of mask: %s", capture, n, stdout)
+		}
+	}
+}

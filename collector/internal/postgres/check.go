@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
+	"datawatch/pkg/config"
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/event"
 	"datawatch/pkg/reason"
@@ -61,6 +64,7 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 			"FOR ALL TABLES, and so of datawatch's tables too: %s. A subscriber that lacks these stops, and its slot holds back the WAL: publish tables or schemas by name", strings.Join(all, ", "))})
 	}
 	findings = append(findings, s.snapshotable(ctx, db)...)
+	findings = append(findings, s.maskable(ctx, db)...)
 	for _, t := range status.Tables {
 		if len(t.Key) == 0 {
 			findings = append(findings, daemon.Finding{What: what + " " + t.Table, Detail: "no primary key, replica identity or unique not null index: its events have no key"})
@@ -137,6 +141,48 @@ func (s *Source) lackingSelect(ctx context.Context, db querier) (ungranted, erro
 		tables[i] = at.oid
 	}
 	return lackingOf(ctx, db, "select", tables)
+}
+
+// maskable names what mask's entries for this source hide nothing of: tables and columns that aren't there.
+func (s *Source) maskable(ctx context.Context, db querier) []daemon.Finding {
+	var findings []daemon.Finding
+	var tables []*table
+	for i, m := range s.options.Mask {
+		if source, _, _ := strings.Cut(m.Stream, "/"); source != s.name {
+			continue
+		}
+		f := daemon.Finding{What: fmt.Sprintf("source %s mask[%d]", s.name, i)}
+		if tables == nil {
+			if tables, _, f.Err = s.tables(ctx, db); f.Err != nil {
+				return append(findings, f)
+			}
+		}
+		if f.Detail = nothingHidden(s.name, m, tables); f.Detail != "" {
+			findings = append(findings, f)
+		}
+	}
+	return findings
+}
+
+// nothingHidden says which of an entry's fields are in none of the tables that it is about, "" where all are. Of a path, its first column counts.
+func nothingHidden(source string, m config.Mask, tables []*table) string {
+	missing, met := slices.Clone(m.Fields), false
+	for _, t := range tables {
+		if of, _ := path.Match(m.Stream, string(event.StreamOf(source, event.TableEntity(t.rootSchema, t.rootName)))); !of { // Check has read the globs before
+			continue
+		}
+		met = true
+		missing = slices.DeleteFunc(missing, func(field string) bool {
+			return slices.ContainsFunc(t.all.Columns, func(c describedColumn) bool { return field == c.Name || strings.HasPrefix(field, c.Name+".") })
+		})
+	}
+	switch {
+	case !met:
+		return "no table that is captured is of the stream " + m.Stream + ": it hides nothing"
+	case len(missing) > 0:
+		return m.Stream + " has no column " + strings.Join(missing, ", ")
+	}
+	return ""
 }
 
 // functionsOwner is whose datawatch's functions are, or will be; "" where that isn't known.

@@ -27,9 +27,9 @@ func (w *Walker) Tracker(committed source.Progress, requests <-chan source.Snaps
 	return w.s.newTracker(committed)
 }
 
-// Check finds out whether the initial snapshot, where one is configured, could read all tables.
+// Check finds out whether the initial snapshot, where one is configured, could read all tables, and mask hides what it names.
 func (w *Walker) Check(ctx context.Context, db *pgx.Conn) []daemon.Finding {
-	return w.s.snapshotable(ctx, db)
+	return append(w.s.snapshotable(ctx, db), w.s.maskable(ctx, db)...)
 }
 
 // ChunkRows bounds what is read at a time; 0 leaves it as it is.
