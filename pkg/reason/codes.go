@@ -137,6 +137,7 @@ const (
 	SlotDropped       Code = "slot_dropped"
 	SlotDroppedNow    Code = "slot_dropped_now"
 	SlotIsLost        Code = "slot_is_lost"
+	SlotOverdue       Code = "slot_overdue"
 	SlotNearlyLost    Code = "slot_nearly_lost"
 	SlotMaking        Code = "slot_making"
 	SlotMovedNow      Code = "slot_moved_now"

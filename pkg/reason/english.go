@@ -147,6 +147,7 @@ var english = map[Code]string{
 	SlotDropped:       "the slot {slot} was dropped",
 	SlotDroppedNow:    "the slot {slot} was dropped while it was read",
 	SlotIsLost:        "the slot {slot} is lost: {why}",
+	SlotOverdue:       "the slot {slot} is about to be lost: it holds back {held:count} bytes of WAL, more than max_slot_wal_keep_size allows, and the server removes them at its next checkpoint; raise max_slot_wal_keep_size, or see why datawatch doesn't get on",
 	SlotNearlyLost:    "the slot {slot} is about to be lost: it holds back {held:count} bytes of WAL, and after {left:count} more the server removes them; raise max_slot_wal_keep_size, or see why datawatch doesn't get on",
 	SlotMaking:        "making the slot {slot}: waits for the transactions that are running now",
 	SlotMovedNow:      "the slot {slot} was moved on by another session before it could be read",

@@ -135,6 +135,7 @@ var vietnamese = map[Code]string{
 	SlotDropped:       "slot {slot} đã bị xóa",
 	SlotDroppedNow:    "slot {slot} đã bị xóa trong lúc đọc",
 	SlotIsLost:        "slot {slot} đã mất: {why}",
+	SlotOverdue:       "slot {slot} sắp mất: nó đang giữ {held:count} byte WAL, vượt mức max_slot_wal_keep_size cho phép, và máy chủ sẽ xóa ở checkpoint kế tiếp; hãy tăng max_slot_wal_keep_size, hoặc xem vì sao datawatch không theo kịp",
 	SlotNearlyLost:    "slot {slot} sắp mất: nó đang giữ {held:count} byte WAL, thêm {left:count} byte nữa thì máy chủ sẽ xóa; hãy tăng max_slot_wal_keep_size, hoặc xem vì sao datawatch không theo kịp",
 	SlotMaking:        "đang tạo slot {slot}: chờ các giao dịch đang chạy kết thúc",
 	SlotMovedNow:      "slot {slot} đã bị phiên khác dời vị trí trước khi đọc được",

@@ -43,6 +43,23 @@ func TestServersThatDontFitAreRefused(t *testing.T) {
 	}
 }
 
+// TestASlotBeyondItsBoundIsToldWithoutANegativeNumber: the server removes its WAL at a checkpoint, and not when the bound is reached.
+func TestASlotBeyondItsBoundIsToldWithoutANegativeNumber(t *testing.T) {
+	for _, one := range []struct {
+		status string
+		safe   int64
+		want   string
+	}{
+		{"reserved", 50, ""}, {"extended", 10, "holds back 100 bytes of WAL, and after 10 more the server removes them"}, {"unreserved", 50, "after 50 more"},
+		{"unreserved", 0, "removes them at its next checkpoint"}, {"unreserved", -30, "holds back 100 bytes of WAL, more than max_slot_wal_keep_size allows"},
+	} {
+		said := (&slot{WALStatus: one.status, Safe: &one.safe, Retained: 100}).nearlyLost("dw").String()
+		if !strings.Contains(said, one.want) || (said == "") != (one.want == "") || strings.Contains(said, "-") {
+			t.Errorf("%s, %d bytes left: %q", one.status, one.safe, said)
+		}
+	}
+}
+
 // TestASlotThatIsAboutToBeLostIsToldAndThenAGap is on a server that keeps little WAL.
 func TestASlotThatIsAboutToBeLostIsToldAndThenAGap(t *testing.T) {
 	private := testrig.PrivatePostgres(t, servers.Options{Settings: map[string]string{

@@ -212,6 +212,18 @@ func (w *watcher) publications(ctx context.Context) error {
 	return err
 }
 
+// nearlyLost tells how near a slot whose WAL is bounded is to its bound; it says nothing where it is far.
+func (s *slot) nearlyLost(name string) reason.Text {
+	switch bound := s.Retained + *s.Safe; {
+	case *s.Safe <= 0: // until a checkpoint
+		return reason.SlotOverdue.With(name, s.Retained)
+	case s.WALStatus == "unreserved" || *s.Safe < bound/warnBelow:
+		return reason.SlotNearlyLost.With(name, s.Retained, *s.Safe)
+	default:
+		return reason.Text{}
+	}
+}
+
 // slot tells how much WAL the slot holds back, and when it is about to be lost.
 func (w *watcher) slot(ctx context.Context) error {
 	s, err := askSlot(ctx, w.db, w.names.slot, w.server.version)
@@ -229,11 +241,9 @@ func (w *watcher) slot(ctx context.Context) error {
 	if s.Safe != nil {
 		w.metrics.safe.Set(float64(*s.Safe))
 		if reporter, ok := w.reporter.(source.WindowReporter); ok {
-			reporter.Window(control.Window{Left: *s.Safe, Size: s.Retained + *s.Safe})
+			reporter.Window(control.Window{Left: max(*s.Safe, 0), Size: s.Retained + *s.Safe})
 		}
-		if s.WALStatus == "unreserved" || *s.Safe < (s.Retained+*s.Safe)/warnBelow {
-			near = reason.SlotNearlyLost.With(w.names.slot, s.Retained, *s.Safe)
-		}
+		near = s.nearlyLost(w.names.slot)
 	}
 	switch {
 	case !near.IsZero():
