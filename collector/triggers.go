@@ -14,6 +14,7 @@ import (
 
 	"datawatch/collector/internal/postgres"
 	"datawatch/collector/internal/postgres/wal"
+	"datawatch/pkg/reason"
 )
 
 // installed is a PostgreSQL source with what it has in the watched database: triggers and an outbox, or publications and a
@@ -42,12 +43,19 @@ func removeInstalled(ctx context.Context, c Config, s Source) error {
 	if postgres.NotConnected(err) {
 		return err
 	}
+	if s.Postgres.CapturesWAL() && errors.Is(err, reason.New(reason.WALStandby.With())) {
+		return err
+	}
 	if s.Postgres.CapturesWAL() && slices.ContainsFunc(c.Collector.Sources, func(other Source) bool {
 		return other.Name != s.Name && other.Postgres != nil && !other.Postgres.CapturesWAL() && postgres.SameDatabase(s.Postgres.DSN, other.Postgres.DSN)
 	}) {
 		return err
 	}
-	return errors.Join(err, openPostgres(c, s, nowhere()).Remove(ctx))
+	triggers := openPostgres(c, s, nowhere()).Remove(ctx)
+	if errors.Is(triggers, postgres.ErrStandby) {
+		return triggers
+	}
+	return errors.Join(err, triggers)
 }
 
 // triggersCommand is `collector triggers plan | install | status | remove`, over all PostgreSQL sources or one.

@@ -140,8 +140,8 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestCheckExplainsAHotStandby: an address that leads to a standby, for either way of capture.
-func TestCheckExplainsAHotStandby(t *testing.T) {
+// TestAHotStandbyIsExplained by check, and by whatever would install or remove there, for either way of capture.
+func TestAHotStandbyIsExplained(t *testing.T) {
 	dir := testrig.PostgresDir(t)
 	options := servers.Options{Dir: dir, Settings: map[string]string{"fsync": "off"}}
 	primary, err := servers.Start(t.Context(), options)
@@ -161,6 +161,12 @@ func TestCheckExplainsAHotStandby(t *testing.T) {
 		code, stdout, stderr := run(t, yaml, "check")
 		if code != daemon.ExitFailed || !strings.Contains(stdout, "hot standby") || !strings.Contains(stdout, "primary") {
 			t.Errorf("capture %s: check exits with %d: %s%s", capture, code, stdout, stderr)
+		}
+		for _, command := range []string{"plan", "install", "remove"} {
+			code, stdout, stderr := run(t, yaml, "triggers", command)
+			if code != daemon.ExitFailed || stdout != "" || strings.Count(stderr, "hot standby") != 1 || !strings.Contains(stderr, "primary in dsn") || strings.Contains(stderr, "during recovery") {
+				t.Errorf("capture %s: triggers %s exits with %d: %s%s", capture, command, code, stdout, stderr)
+			}
 		}
 	}
 }

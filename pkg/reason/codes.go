@@ -111,6 +111,7 @@ const (
 	NewerInstalled    Code = "postgres_newer_installed"
 	OlderInstalled    Code = "postgres_older_installed"
 	Ungranted         Code = "postgres_ungranted"
+	PostgresStandby   Code = "postgres_standby"
 	NoPlaces          Code = "postgres_no_places"
 	DoNoPlaces        Code = "do_postgres_no_places"
 	PostgresRewound   Code = "postgres_rewound"

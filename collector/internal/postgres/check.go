@@ -15,8 +15,6 @@ import (
 	"datawatch/pkg/reason"
 )
 
-var errStandby = errors.New("the server is a hot standby: it takes no triggers, and its snapshots are another server's; name the primary in dsn")
-
 // Check finds out whether the source could work.
 func (s *Source) Check(ctx context.Context) []daemon.Finding {
 	what := "source " + s.name
@@ -30,11 +28,7 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 		return []daemon.Finding{{What: what + " connection", Err: err}}
 	}
 	findings := []daemon.Finding{{What: what + " connection", Detail: "PostgreSQL " + version}}
-	standby, err := isHotStandby(ctx, db)
-	if err == nil && standby {
-		err = errStandby
-	}
-	if err != nil {
+	if err := refuseStandby(ctx, db); err != nil {
 		return append(findings, daemon.Finding{What: what, Err: err, Remedy: "set dsn to the primary's address"})
 	}
 	if err := tellsPlaces(ctx, db); err != nil {

@@ -160,6 +160,17 @@ func isHotStandby(ctx context.Context, db querier) (bool, error) {
 	return standby, nil
 }
 
+// ErrStandby says that nothing can be captured, installed or removed on a hot standby.
+var ErrStandby = reason.New(reason.PostgresStandby.With())
+
+func refuseStandby(ctx context.Context, db querier) error {
+	standby, err := isHotStandby(ctx, db)
+	if err == nil && standby {
+		err = ErrStandby
+	}
+	return err
+}
+
 // message is an error of PostgreSQL in few words.
 func message(err error) string {
 	return strings.TrimPrefix(err.Error(), "ERROR: ")

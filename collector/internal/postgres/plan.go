@@ -97,6 +97,9 @@ func (s *Source) Plan(ctx context.Context) ([]Statement, error) {
 
 // plan needs the name of the role that reads, "" where that is the installer itself.
 func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Statement, error) {
+	if err := refuseStandby(ctx, db); err != nil {
+		return nil, err
+	}
 	if err := tellsPlaces(ctx, db); err != nil {
 		return nil, err
 	}

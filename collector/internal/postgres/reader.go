@@ -92,7 +92,7 @@ func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, em
 		return nil, err
 	}
 	if standby {
-		return nil, errStandby
+		return nil, ErrStandby
 	}
 	if err := tellsPlaces(ctx, db); err != nil {
 		return nil, err

@@ -18,6 +18,9 @@ func (s *Source) Remove(ctx context.Context) error {
 		return err
 	}
 	defer closeConn(ctx, db)
+	if err := refuseStandby(ctx, db); err != nil {
+		return err
+	}
 	var ours, there bool
 	if err := db.QueryRow(ctx, "select to_regnamespace('datawatch') is not null, to_regclass('datawatch.meta') is not null").Scan(&there, &ours); err != nil {
 		return fmt.Errorf("look for what is installed: %w", err)

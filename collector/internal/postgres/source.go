@@ -119,7 +119,7 @@ func (s *Source) prepare(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return errors.Join(err, ctx.Err())
 		}
-		if errors.Is(err, errNoPlaces) {
+		if errors.Is(err, errNoPlaces) || errors.Is(err, ErrStandby) {
 			return err
 		}
 		if err != nil {

@@ -68,6 +68,9 @@ func (s *Source) Plan(ctx context.Context) ([]postgres.Statement, error) {
 	if err != nil {
 		return nil, err
 	}
+	if server.standby {
+		return nil, errStandby
+	}
 	steps, err := s.planPublications(ctx, db, server, slot != nil, nil)
 	if err != nil {
 		return nil, err
@@ -249,6 +252,13 @@ func (s *Source) Remove(ctx context.Context) error {
 		return err
 	}
 	defer postgres.CloseConn(ctx, reader)
+	server, err := askServer(ctx, reader)
+	if err != nil {
+		return err
+	}
+	if server.standby {
+		return errStandby
+	}
 	if err := dropSlot(ctx, reader, s.names.slot); err != nil {
 		return err
 	}
