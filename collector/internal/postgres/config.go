@@ -99,8 +99,17 @@ func validateDSN(p *config.Problems, key string, dsn config.Secret, required boo
 		}
 		return
 	}
-	if _, err := pgx.ParseConfig(dsn.Reveal()); err != nil { // the error may quote the password
+	_, err := pgx.ParseConfig(dsn.Reveal())
+	if err == nil {
+		return
+	}
+	switch wrong := wrongParameter(err); wrong {
+	case "":
 		p.Add(key, "not a PostgreSQL address", "postgres://user:password@host:5432/database")
+	case "sslmode":
+		p.Add(key, "not a PostgreSQL address: its sslmode is none", "disable, allow, prefer, require, verify-ca or verify-full")
+	default:
+		p.Add(key, fmt.Sprintf("not a PostgreSQL address: see its %s", wrong), "postgres://user:password@host:5432/database")
 	}
 }
 

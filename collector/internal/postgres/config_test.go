@@ -40,14 +40,22 @@ func TestTheContractsSectionIsRead(t *testing.T) {
 
 func TestWhatIsWrongIsToldWithWhatWouldBeRight(t *testing.T) {
 	for text, want := range map[string]string{
-		`{}`:                                     "dsn: missing",
-		`{dsn: "postgres://u:secret@h:x/d"}`:     "not a PostgreSQL address",
-		`{dsn: "postgres://h/d", capture: wall}`: `"wall" is not allowed`,
-		`{dsn: "postgres://h/d", snapshot_max_bytes_per_second: 10}`: "64KiB or more; 0 is no limit",
-		`{dsn: "postgres://h/d", on_error: ignore}`:                  `"ignore" is not allowed`,
-		`{dsn: "postgres://h/d", tables: [orders]}`:                  `"orders" is not schema.table`,
-		`{dsn: "postgres://h/d", outbox: {max_bytes: 1MiB}}`:         "1MiB is too small",
-		`{dsn: "postgres://h/d", outbox: {when_full: "drop"}}`:       `"drop" is not allowed`,
+		`{}`:                                 "dsn: missing",
+		`{dsn: "postgres://u:secret@h:x/d"}`: "not a PostgreSQL address: see its port",
+		`{dsn: "postgres://u:secret@h/d?sslmode=disabel"}`:                                       "not a PostgreSQL address: its sslmode is none (disable, allow, prefer,",
+		`{dsn: "user=u password=secret host=h sslmode=disabel"}`:                                 "not a PostgreSQL address: its sslmode is none (disable, allow, prefer,",
+		`{dsn: "postgres://u:secret@h/d?connect_timeout=soon"}`:                                  "see its connect_timeout",
+		`{dsn: "postgres://u:secret@h/d?sslmode=verify-ca&sslrootcert=/nowhere/ca.pem"}`:         "see its sslrootcert",
+		`{dsn: "postgres://u:secret@h/d?sslmode=require&sslcert=/secret"}`:                       "see its sslcert, sslkey",
+		`{dsn: "postgres://u:secret@h/d?target_session_attrs=secret"}`:                           "see its target_session_attrs",
+		`{dsn: "user=u password=not quoted secret host=h"}`:                                      "not a PostgreSQL address (",
+		"{dsn: \"postgres://u:se`: invalid port secret@h%zz/d\", install_dsn: \"host='secret\"}": "install_dsn: not a PostgreSQL address (",
+		`{dsn: "postgres://h/d", capture: wall}`:                                                 `"wall" is not allowed`,
+		`{dsn: "postgres://h/d", snapshot_max_bytes_per_second: 10}`:                             "64KiB or more; 0 is no limit",
+		`{dsn: "postgres://h/d", on_error: ignore}`:                                              `"ignore" is not allowed`,
+		`{dsn: "postgres://h/d", tables: [orders]}`:                                              `"orders" is not schema.table`,
+		`{dsn: "postgres://h/d", outbox: {max_bytes: 1MiB}}`:                                     "1MiB is too small",
+		`{dsn: "postgres://h/d", outbox: {when_full: "drop"}}`:                                   `"drop" is not allowed`,
 	} {
 		_, err := parse("postgres: " + text)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {

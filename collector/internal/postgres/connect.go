@@ -23,6 +23,37 @@ type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
+// parameters are those that an address may have wrong, by how the parser's errors begin that are about them.
+var parameters = []struct{ says, parameter string }{
+	{"failed to configure TLS (sslmode", "sslmode"},
+	{"failed to configure TLS (unable to read CA file", "sslrootcert"},
+	{"failed to configure TLS (unable to add CA", "sslrootcert"},
+	{"failed to configure TLS", "sslcert, sslkey"},
+	{"invalid sslcertmode", "sslcertmode"},
+	{"invalid port", "port"},
+	{"could not match", "port"},
+	{"invalid connect_timeout", "connect_timeout"},
+	{"unknown target_session_attrs", "target_session_attrs"},
+	{"unknown channel_binding", "channel_binding"},
+	{"invalid require_auth", "require_auth"},
+	{"invalid min_protocol_version", "min_protocol_version"},
+	{"invalid max_protocol_version", "max_protocol_version"},
+	{"failed to read service", "service"},
+}
+
+// wrongParameter is the parameter that an address has wrong, "" where that isn't known. The error itself may quote the password: what it
+// takes for another part of the address may be a piece of it.
+func wrongParameter(err error) string {
+	text := err.Error()
+	text = text[strings.LastIndex(text, "`: ")+1:]
+	for _, p := range parameters {
+		if strings.HasPrefix(text, ": "+p.says) {
+			return p.parameter
+		}
+	}
+	return ""
+}
+
 // connect opens a session whose settings don't depend on the role's or the database's, by the DSN that the configuration has under a key.
 func connect(ctx context.Context, key string, dsn config.Secret) (*pgx.Conn, error) {
 	c, err := pgx.ParseConfig(dsn.Reveal())
