@@ -97,7 +97,7 @@ func triggersCommand(load func() (Config, error)) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		answer := map[string]any{"source": s.Name, "statements": plan}
+		answer := map[string]any{"source": s.Name, "statements": append([]postgres.Statement{}, plan...)} // none are [], not null
 		var estimate *postgres.Estimate
 		if !s.Postgres.CapturesWAL() {
 			reckoned, err := openPostgres(c, s, nowhere()).Estimate(ctx)

@@ -100,6 +100,7 @@ func TestTriggersArePlannedInstalledToldAndRemoved(t *testing.T) {
 	if again := ok("plan"); !strings.Contains(again, "nothing is missing") {
 		t.Errorf("a second plan: %s", again)
 	}
+	contains(t, ok("plan", "--output", "json"), `"statements": []`)
 	ok("install")
 	var status struct {
 		Source string

@@ -51,6 +51,7 @@ func TestSlotAndPublicationsArePlannedInstalledToldAndRemoved(t *testing.T) {
 	if again := ok("plan"); !strings.Contains(again, "nothing is missing") {
 		t.Errorf("a second plan: %s", again)
 	}
+	contains(t, ok("plan", "--output", "json"), `"statements": []`)
 	if status := ok("status"); !strings.Contains(status, ": complete") || !strings.Contains(status, "inserts and truncates only") {
 		t.Errorf("status: %s", status)
 	}
