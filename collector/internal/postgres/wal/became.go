@@ -268,7 +268,11 @@ func (r *reader) came(now *look) {
 			r.account()
 		case !told[stream]:
 			told[stream] = true
-			r.gap(stream, event.Gap{From: now.since.UTC(), To: now.at.UTC(), Cause: causeTableNew}.Advising(reason.DoTableNew.With()))
+			from := now.since
+			if !fresh.since.IsZero() && fresh.since.Before(from) {
+				from = fresh.since
+			}
+			r.gap(stream, event.Gap{From: from.UTC(), To: now.at.UTC(), Cause: causeTableNew}.Advising(reason.DoTableNew.With()))
 		}
 	}
 	maps.DeleteFunc(r.lost, func(id uint32, _ bool) bool { _, found := now.tables[id]; return found })

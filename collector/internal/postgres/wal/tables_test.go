@@ -57,18 +57,19 @@ func TestTablesAreFollowedWhileRunning(t *testing.T) {
 	r.exec(`alter table empty drop constraint empty_pkey`)
 	r.awaitPublished("empty", n.inserts)
 	r.exec(`update empty set id = 2; insert into empty values (3)`) // fails where its updates are published
-	await(5)
+	await(7)
 	r.awaitLast(func(e event.Raw) bool { return brief(t, e) == `public.empty gap `+causeNotPublished })
 	r.exec(`alter table empty replica identity full`)
 	r.awaitPublished("empty", n.all)
 	r.exec(`update empty set id = 9 where id = 3`)
-	await(6)
+	await(8)
 	_ = stop()
 	expect(t, told(),
 		`public.filled gap table_new`,
 		`public.empty insert {"id":1} after {"id":1}`,
 		`public.filled insert {"id":2} after {"id":2}`,
 		`public.filled truncate - reason drop`,
+		`public.empty truncate - reason key`, `public.empty gap key_changed`,
 		`public.empty insert - after {"id":3}`,
 		`public.empty update - before {"id":3} after {"id":9}`,
 	)
@@ -371,4 +372,46 @@ func TestWhatIsExcludedIsntTold(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n\t%s", strings.Join(got, "\n\t"))
 	}
+}
+
+// TestATableThatWaitsToBePublishedIsAGapSinceItWasMade: a transaction has it, and so long nobody publishes it.
+func TestATableThatWaitsToBePublishedIsAGapSinceItWasMade(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	stop := r.start()
+	r.exec(`insert into t values (1)`)
+	r.await(1)
+	r.exec(`create table late (id int primary key)`)
+	made := time.Now()
+	long := r.session()
+	run := func(sql string) {
+		t.Helper()
+		if _, err := long.PgConn().Exec(t.Context(), sql).ReadAll(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(`begin; insert into late values (1)`)
+	r.exec(`insert into late values (2)`)
+	for range 2 { // looks
+		r.exec(fmt.Sprintf(`create table seen_%d (id int primary key)`, time.Now().UnixNano()))
+		time.Sleep(lookEvery)
+	}
+	run(`commit`)
+	r.awaitPublished("late", r.source().names.all)
+	r.exec(`insert into late values (3)`)
+	r.await(3)
+	_ = stop()
+	r.expectOf("public.late", `insert {"id":3} after {"id":3}`)
+	gaps := r.gapsOf("public.late", causeTableNew)
+	if len(gaps) != 1 || gaps[0].From.After(made) {
+		t.Errorf("made at %v: gaps %+v", made, gaps)
+	}
+}
+
+// TestAKeyOfAUniqueIndexIsTold where no old rows come, as capture by triggers does.
+func TestAKeyOfAUniqueIndexIsTold(t *testing.T) {
+	r := newRig(t, `create table t (id int not null unique, v int)`)
+	r.install()
+	r.exec(`insert into t values (1, 1)`)
+	expect(t, r.wait(1)[:1], `public.t insert {"id":1} after {"id":1,"v":1}`)
 }

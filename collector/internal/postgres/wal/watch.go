@@ -41,6 +41,7 @@ type look struct {
 	away       map[uint32]bool // tables that weren't captured at a look before it, with which nothing was compared
 	uncaptured []uncaptured
 	counted    counted
+	waiting    map[uint32]time.Time // selected relations that aren't captured yet, and the last look that didn't find them
 
 	rows        memberships          // those that are right, and else those that were
 	wrong       map[uint32]time.Time // relations that aren't published as they are to be, and until when that was told
@@ -50,10 +51,11 @@ type look struct {
 // freshTable is a relation that wasn't captured at the look before, or not in the same place.
 type freshTable struct {
 	name     string
-	rows     bool // it isn't empty
-	attached bool // it became a partition after it was made, or the branch did that it is of
-	moved    bool // it was attached or detached since, be it back to where it was
-	renamed  bool // or it, or its tree, has another name
+	rows     bool      // it isn't empty
+	attached bool      // it became a partition after it was made, or the branch did that it is of
+	moved    bool      // it was attached or detached since, be it back to where it was
+	renamed  bool      // or it, or its tree, has another name
+	since    time.Time // the last look that didn't find it, where it had to wait to be published; else zero
 }
 
 // sees tells whether a transaction has ended, for all who look later.
@@ -117,6 +119,7 @@ type watcher struct {
 	right     time.Time            // the last look, in an earlier run where there was none
 	wrong     map[uint32]time.Time // as in look
 	redone    map[string]bool      // tables that had to be published, or published anew, since the last look
+	waiting   map[uint32]time.Time // as in look
 }
 
 func (w *watcher) run(ctx context.Context) error {
@@ -145,7 +148,7 @@ func (w *watcher) run(ctx context.Context) error {
 // take has the next look be compared with this one.
 func (w *watcher) take(now *look) {
 	w.known, w.since, w.right = now.tables, now.at, now.at
-	w.rows, w.wrong, w.redone, w.counted = now.rows, now.wrong, nil, now.counted
+	w.rows, w.wrong, w.redone, w.counted, w.waiting = now.rows, now.wrong, nil, now.counted, now.waiting
 }
 
 // once looks after everything. A server that doesn't answer is an error, and the run ends.
@@ -259,7 +262,7 @@ func (w *watcher) slot(ctx context.Context) error {
 }
 
 func (w *watcher) look(ctx context.Context) (*look, error) {
-	now := &look{since: w.since, there: knownTables{}, fresh: map[uint32]freshTable{}}
+	now := &look{since: w.since, there: knownTables{}, fresh: map[uint32]freshTable{}, waiting: map[uint32]time.Time{}}
 	var next int64
 	var running []int64
 	err := w.db.QueryRow(ctx, `select clock_timestamp(), pg_snapshot_xmax(s)::text::bigint, array(select pg_snapshot_xip(s)::text::bigint)
@@ -284,6 +287,11 @@ func (w *watcher) look(ctx context.Context) (*look, error) {
 	for _, t := range all {
 		now.there[t.oid] = t.known()
 		if _, is := now.tables[t.oid]; !is {
+			if since, waits := w.waiting[t.oid]; waits {
+				now.waiting[t.oid] = since
+			} else if !w.since.IsZero() && w.config.Selects(t.rootSchema, t.rootName) {
+				now.waiting[t.oid] = w.since
+			}
 			continue
 		}
 		known, was := w.known[t.oid]
@@ -295,7 +303,7 @@ func (w *watcher) look(ctx context.Context) (*look, error) {
 		if err != nil {
 			return nil, err
 		}
-		fresh.moved, fresh.renamed = moved, renamed && !moved
+		fresh.moved, fresh.renamed, fresh.since = moved, renamed && !moved, w.waiting[t.oid]
 		now.fresh[t.oid] = fresh
 	}
 	if err := w.countUncaptured(ctx, now, all); err != nil {
