@@ -140,6 +140,9 @@ func triggersCommand(load func() (Config, error)) *cobra.Command {
 		} else {
 			err = writeStatus(w, s.Name, status)
 		}
+		if half := status.Half(); half != nil && err == nil {
+			return half
+		}
 		return complete(status.Complete, err)
 	})
 	add("remove", "Remove all that was installed; what wasn't read yet is lost", func(ctx context.Context, c Config, s Source, w io.Writer) error {
@@ -191,6 +194,9 @@ func writeStatus(w io.Writer, name string, status *postgres.Status) error {
 		fmt.Fprintf(&b, "source %s: complete, version %d, outbox %d bytes\n", name, status.Version, status.OutboxBytes)
 	default:
 		fmt.Fprintf(&b, "source %s: incomplete, version %d, outbox %d bytes\n", name, status.Version, status.OutboxBytes)
+	}
+	if len(status.Missing) > 0 {
+		fmt.Fprintf(&b, "  missing: %s\n", strings.Join(status.Missing, ", "))
 	}
 	if status.Off != nil {
 		fmt.Fprintf(&b, "  capture is switched off since %s: select datawatch.on()\n", status.Off.UTC().Format(time.RFC3339))

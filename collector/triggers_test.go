@@ -122,6 +122,13 @@ func TestTriggersArePlannedInstalledToldAndRemoved(t *testing.T) {
 		}
 	}
 	ok("status")
+	if _, err := db.Exec(t.Context(), "drop table datawatch.outbox_0"); err != nil {
+		t.Fatal(err)
+	}
+	incomplete("source shop-db: incomplete", "  missing: datawatch.outbox_0\n", "(run `collector triggers remove`, then `collector triggers install`")
+	if code, stdout, stderr := run(t, yaml, "triggers", "install"); code != daemon.ExitFailed || !strings.Contains(stderr, "(run `collector triggers remove`") {
+		t.Errorf("triggers install exits with %d: %s%s", code, stdout, stderr)
+	}
 	ok("remove")
 	incomplete("isn't installed")
 	if code, _, stderr := run(t, yaml, "triggers", "plan", "--source", "nope"); code != daemon.ExitConfig || !strings.Contains(stderr, `no source "nope"`) {

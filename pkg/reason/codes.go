@@ -112,6 +112,8 @@ const (
 	OlderInstalled    Code = "postgres_older_installed"
 	Ungranted         Code = "postgres_ungranted"
 	PostgresStandby   Code = "postgres_standby"
+	HalfInstalled     Code = "postgres_half_installed"
+	DoHalfInstalled   Code = "do_postgres_half_installed"
 	NoPlaces          Code = "postgres_no_places"
 	DoNoPlaces        Code = "do_postgres_no_places"
 	PostgresRewound   Code = "postgres_rewound"

@@ -122,6 +122,8 @@ var english = map[Code]string{
 	OlderInstalled:    "the schema datawatch is of version {version}, which nothing reads any more: `collector triggers remove`, then `collector triggers install`; what wasn't read is a gap",
 	Ungranted:         "the role that installs needs: {grant}",
 	PostgresStandby:   "the server is a hot standby: it takes no triggers, and its snapshots are another server's; name the primary in dsn",
+	HalfInstalled:     "of the schema datawatch in the watched database is missing: {relations}",
+	DoHalfInstalled:   "run `collector triggers remove`, then `collector triggers install`: a gap tells of the time between",
 	NoPlaces:          "the server doesn't tell where its WAL ends, by which changes are ordered, and told once they are on its disk",
 	DoNoPlaces:        "let the roles of dsn and install_dsn call pg_current_wal_insert_lsn() and pg_current_wal_flush_lsn(); Amazon Aurora has them with rds.logical_replication = 1",
 	PostgresRewound:   "the database was rewound while it was read",

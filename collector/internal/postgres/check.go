@@ -221,6 +221,9 @@ func (s *Source) installable(ctx context.Context, status *Status) daemon.Finding
 			missing = append(missing, t.oid)
 		}
 	}
+	if f.Err = status.Half(); f.Err != nil {
+		return f
+	}
 	if status.Version > 0 && len(open) == 0 {
 		f.Detail = fmt.Sprintf("installed on %d tables", len(status.Tables))
 		return f

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"datawatch/pkg/reason"
@@ -38,6 +39,8 @@ type installed struct {
 	code       string // a hash of the functions
 	upgrading  bool   // numbers are of the sequence of before still
 	leftover   bool   // sequences that functions of before look at are there
+
+	missing []string // of the schema's relations, which somebody has dropped, or a dump couldn't bring: the rest wasn't looked at
 }
 
 // followed tells whether ALTER TABLE makes the functions anew in its own transaction, now or when the plan has been run. Only
@@ -51,8 +54,27 @@ func (i installed) readable() error {
 		return reason.New(reason.NewerInstalled.With(i.version, version))
 	case i.version > 0 && i.version < oldestVersion:
 		return reason.New(reason.OlderInstalled.With(i.version))
+	case len(i.missing) > 0:
+		return halfInstalled(i.missing)
 	}
 	return nil
+}
+
+// halfInstalled says what of the schema is missing.
+func halfInstalled(missing []string) error {
+	return reason.New(reason.HalfInstalled.With(strings.Join(missing, ", "))).Advise(reason.DoHalfInstalled.With())
+}
+
+// relations are those that an installation of a version consists of.
+func relations(version int) []string {
+	all := []string{"datawatch.shapes", "datawatch.queue", "datawatch.slots", "datawatch.progress", "datawatch.outbox"}
+	if version >= versionPlaces {
+		all = append(all, "datawatch.packs", "datawatch.gate", "datawatch.unnoted", "datawatch.skipped")
+	}
+	for slot := range slots {
+		all = append(all, slotTables(version, slot)...)
+	}
+	return all
 }
 
 //go:embed sql/installed.sql
@@ -84,6 +106,16 @@ func (s *Source) installedState(ctx context.Context, db querier, reader string) 
 		return state, err
 	}
 	if !there {
+		return state, nil
+	}
+	if err := db.QueryRow(ctx, "select version from datawatch.meta").Scan(&state.version); err != nil {
+		return state, fmt.Errorf("find out what is installed: %w", err)
+	}
+	err = db.QueryRow(ctx, "select array(select r from unnest($1::text[]) r where to_regclass(r) is null)", relations(state.version)).Scan(&state.missing)
+	if err != nil {
+		return state, fmt.Errorf("find out what is installed: %w", err)
+	}
+	if len(state.missing) > 0 {
 		return state, nil
 	}
 	err = db.QueryRow(ctx, `select version, $1::text = '' or has_schema_privilege(nullif($1::text, ''), 'datawatch', 'usage')

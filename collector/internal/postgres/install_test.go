@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
+	"datawatch/pkg/reason"
 	"datawatch/pkg/testrig"
 )
 
@@ -524,5 +526,43 @@ func TestWhatSomebodyElseInstalledIsNotRefused(t *testing.T) {
 		if err := Apply(t.Context(), r.session(), 1, beforeSteps, group); err == nil || !isTaken(err) {
 			t.Errorf("%s is installed twice with %v", group[0].Table, err)
 		}
+	}
+}
+
+// TestAHalfInstallationIsTold, with what mends it: somebody has dropped what is datawatch's, or a dump couldn't bring it.
+func TestAHalfInstallationIsTold(t *testing.T) {
+	for _, drop := range []string{"datawatch.outbox_0", "datawatch.queue", "datawatch.single_2", "datawatch.outbox"} {
+		t.Run(drop, func(t *testing.T) {
+			r := newRig(t, shopDDL)
+			before := catalog(t, r.db)
+			r.install()
+			r.exec(`drop table ` + drop + ` cascade`)
+			status, err := r.source().Status(t.Context())
+			if err != nil || status.Complete || !slices.Contains(status.Missing, drop) || status.Half() == nil {
+				t.Fatalf("status %+v, %v", status, err)
+			}
+			_, planned := r.source().Plan(t.Context())
+			_, estimated := r.source().Estimate(t.Context())
+			for what, err := range map[string]error{
+				"plan": planned, "install": r.source().Install(t.Context()), "run": r.source().Run(t.Context(), nil, r.emit), "check": r.finding("triggers").Err,
+			} {
+				if why, do := reason.Of(cmp.Or(err, errBroker)); !strings.Contains(why.String(), "is missing: ") || !strings.Contains(why.String(), drop) || !strings.Contains(do.String(), "`collector triggers remove`, then") {
+					t.Errorf("%s says %v (%v)", what, err, do)
+				}
+			}
+			if estimated != nil {
+				t.Errorf("the estimate fails: %v", estimated)
+			}
+			if err := r.source().Remove(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if after := catalog(t, r.db); !slices.Equal(before, after) {
+				t.Errorf("left or lost:\n%s", strings.Join(difference(before, after), "\n"))
+			}
+			r.install()
+			if status, err := r.source().Status(t.Context()); err != nil || !status.Complete {
+				t.Errorf("in the end status is %+v, %v", status, err)
+			}
+		})
 	}
 }

@@ -133,7 +133,7 @@ func (s *Source) prepare(ctx context.Context) error {
 	if status.Version == 0 {
 		return reason.New(reason.NotInstalled.With(s.name))
 	}
-	if err := (installed{version: status.Version}).readable(); err != nil {
+	if err := (installed{version: status.Version, missing: status.Missing}).readable(); err != nil {
 		return err
 	}
 	if status.Off != nil {

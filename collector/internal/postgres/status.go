@@ -13,6 +13,8 @@ import (
 type Status struct {
 	Version  int  `json:"version"` // 0: the schema datawatch isn't there
 	Complete bool `json:"complete"`
+	// Missing are relations of the schema datawatch that somebody has dropped, or a dump couldn't bring.
+	Missing []string `json:"missing,omitempty"`
 	// Off is since when capture is switched off in the database, by datawatch.off().
 	Off          *time.Time    `json:"off,omitempty"`
 	EventTrigger bool          `json:"event_trigger"` // ALTER TABLE is followed in its own transaction
@@ -60,8 +62,8 @@ func (s *Source) status(ctx context.Context, db querier) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	status := &Status{Version: state.version, Complete: state.version == version && state.code == codeOf(functions) && !state.upgrading, EventTrigger: state.follows, Idle: s.config.idle(tables)}
-	if state.version > 0 {
+	status := &Status{Version: state.version, Missing: state.missing, Complete: state.version == version && len(state.missing) == 0 && state.code == codeOf(functions) && !state.upgrading, EventTrigger: state.follows, Idle: s.config.idle(tables)}
+	if state.version > 0 && len(state.missing) == 0 {
 		if status.OutboxBytes, err = outboxBytes(ctx, db); err != nil {
 			return nil, err
 		}
@@ -89,6 +91,14 @@ func (s *Source) status(ctx context.Context, db querier) (*Status, error) {
 		status.Tables = append(status.Tables, one)
 	}
 	return status, nil
+}
+
+// Half is an error where the installation can't be completed, since relations of the schema are missing.
+func (s *Status) Half() error {
+	if len(s.Missing) == 0 {
+		return nil
+	}
+	return halfInstalled(s.Missing)
 }
 
 func outboxBytes(ctx context.Context, db querier) (int64, error) {
