@@ -129,6 +129,9 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 		}
 		steps = append(steps, gone...)
 	}
+	for _, t := range deselected { // before another one that has its name begins to write
+		steps = append(steps, t.leave())
+	}
 	for _, t := range tables {
 		t.print(state.followed() && sendableShape(t.shape))
 		installs, err := s.planTable(t)
@@ -142,9 +145,6 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 			installs[i].stream = event.StreamOf(s.name, event.TableEntity(t.rootSchema, t.rootName))
 		}
 		steps = append(steps, installs...)
-	}
-	for _, t := range deselected {
-		steps = append(steps, t.dropFunction())
 	}
 	return append(steps, planEnd(state)...), nil
 }

@@ -61,6 +61,18 @@ func (t *table) dropFunction() Statement {
 	return t.locking(lockExclusive, "drop function "+t.function+"() cascade; -- and the triggers that call it", slices.ContainsFunc(t.triggers, ofRows))
 }
 
+// leave takes the triggers from a table that isn't selected any more. Where that is for another name, or since it is in its tree no more, what
+// it was captured as ends.
+func (t *table) leave() Statement {
+	drop := t.dropFunction()
+	if was := shapeOf(t.functionHead); was != "" {
+		drop.SQL = fmt.Sprintf("select datawatch.tell_moved(s.id, null, %d) from datawatch.shapes s\n"+
+			"where s.id = %s and (s.shape ->> 'root_schema', s.shape ->> 'root_table') is distinct from (%s, %s); -- by its name of now it isn't selected\n%s",
+			t.oid, was, quote(t.rootSchema), quote(t.rootName), drop.SQL)
+	}
+	return drop
+}
+
 // locking is a statement that locks the table, and all its partitions with it where it is about triggers of rows.
 func (t *table) locking(lock, sql string, ofRows bool) Statement {
 	s := Statement{Table: t.ident(), SQL: sql}

@@ -576,6 +576,11 @@ declare
   written bigint;
 begin
   select * into described from datawatch.shape_now(relation);
+  -- Of the stream that the function is of: until the collector has looked, a name may be another table's again.
+  described.shape := described.shape || coalesce((
+    select jsonb_build_object('schema', s.shape -> 'schema', 'table', s.shape -> 'table', 'root_schema', s.shape -> 'root_schema', 'root_table', s.shape -> 'root_table', 'partition', s.shape -> 'partition')
+    from pg_trigger t join pg_proc p on p.oid = t.tgfoid join datawatch.shapes s on s.id = {{shape.of p}}
+    where t.tgrelid = relation and t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_'), '{}');
   written := (select s.id from datawatch.shapes s where hashtextextended(s.shape::text, 0) = hashtextextended(described.shape::text, 0) and s.shape = described.shape order by s.id = described.id desc limit 1);
   if written is null then
     written := ('x' || encode(substr(sha256(convert_to(pg_current_xact_id() || ' ' || described.shape, getdatabaseencoding())), 1, 8), 'hex'))::bit(64)::bigint;
@@ -642,8 +647,8 @@ language sql immutable set search_path = pg_catalog, pg_temp as $body$
   from jsonb_array_elements(shape -> 'columns') c where jsonb_exists(shape -> 'key', c ->> 'name')
 $body$;
 
--- Tells that a table is no longer what its stream was: it was dropped (now is null), renamed, attached or detached, or has another
--- key, by which its rows of before can't be changed any more. A whole table's rows are gone from its stream, as by TRUNCATE, with
+-- Tells that a table is no longer what its stream was: it was dropped (relation is null), renamed, attached or detached (now is null where
+-- it isn't selected any more), or has another key, by which its rows of before can't be changed any more. A whole table's rows are gone from its stream, as by TRUNCATE, with
 -- the reason; of a partition nobody knows any more which rows it had, and so the root's stream has a gap. What a stream begins with
 -- that has the rows now is a gap as well, but of a partition that was attached they are read.
 create or replace function datawatch.tell_moved(was bigint, now bigint, relation oid) returns void
@@ -658,8 +663,10 @@ begin
       pg_relation_size(relation) = 0 and not exists (select from pg_partition_tree(relation) member where pg_relation_size(member.relid) > 0)) then
     return;
   end if;
-  reason := case when stays then 'key' when now is null then 'drop' when (before -> 'partition')::boolean then 'detach' when (after -> 'partition')::boolean then 'attach' else 'rename' end;
-  if not stays or not (before -> 'partition')::boolean then
+  reason := case when stays then 'key' when relation is null then 'drop' when (before -> 'partition')::boolean then 'detach' when (after -> 'partition')::boolean then 'attach' else 'rename' end;
+  -- Where the root has another name the whole stream ends, of which the root tells.
+  if not (before -> 'partition')::boolean or reason = 'drop'
+      or reason = 'detach' and to_regclass(format('%I.%I', before ->> 'root_schema', before ->> 'root_table')) is not null then
     insert into datawatch.outbox (slot, seq, part, op, shape, at, first, rows, total, after)
     select current, {{number}}, 0, case when (before -> 'partition')::boolean then 'p' else 't' end::"char", was, clock_timestamp(),
       datawatch.count_rows(n) - n, n, n, reason
