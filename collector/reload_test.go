@@ -119,7 +119,9 @@ func TestAReloadHidesWhatMaskHasNewly(t *testing.T) {
 	go func() { ended <- RunReloading(ctx, c, reloads, env) }()
 	defer func() {
 		cancel()
-		<-ended
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("the run ended with %v", err)
+		}
 		if n := strings.Count(log.String(), "source=aside state=streaming"); n != 1 {
 			t.Errorf("the source that mask doesn't concern began to stream %d times:\n%s", n, log.String())
 		}
