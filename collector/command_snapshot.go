@@ -18,13 +18,15 @@ import (
 
 func snapshotCommand(load func() (Config, error)) *cobra.Command {
 	var name, stream string
+	var replace bool
 	var output outputFlag
 	cmd := &cobra.Command{
 		Use: "snapshot --source NAME", Args: cobra.NoArgs,
 		Short: "Read what a source holds now, as op read, while the collector runs",
 		Long: `Asks the collector that runs the source, on whichever machine, to read what is there now: of one stream, or of all that
 are captured. Each row or document comes as an event with op read, in its place among the changes: no older image follows a
-newer one. The command follows until it is done; interrupted, it leaves the snapshot at work ('collector status' shows it).`,
+newer one. With --replace each stream ends first (a truncate, reason snapshot), so that rows go whose deletes are missing, as behind a
+gap. The command follows until it is done; interrupted, it leaves the snapshot at work ('collector status' shows it).`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := output.check(cmd); err != nil {
 				return err
@@ -52,7 +54,7 @@ newer one. The command follows until it is done; interrupted, it leaves the snap
 			if stream != "" && event.Stream(stream).Source() != name {
 				return usage(cmd, "--stream %s isn't of source %s", stream, name)
 			}
-			job, err := takeSnapshot(cmd.Context(), c, name, event.Stream(stream), newTerminal(cmd.ErrOrStderr()))
+			job, err := takeSnapshot(cmd.Context(), c, name, event.Stream(stream), replace, newTerminal(cmd.ErrOrStderr()))
 			if err != nil {
 				return err
 			}
@@ -69,16 +71,17 @@ newer one. The command follows until it is done; interrupted, it leaves the snap
 	}
 	cmd.Flags().StringVar(&name, "source", "", "the source")
 	cmd.Flags().StringVar(&stream, "stream", "", "only this stream, as in shop-db/public.orders")
+	cmd.Flags().BoolVar(&replace, "replace", false, "end each stream before it is read")
 	output.add(cmd)
 	return cmd
 }
 
 // takeSnapshot asks for a snapshot and follows it to its end.
-func takeSnapshot(ctx context.Context, c Config, name string, stream event.Stream, t *terminal) (*backfill.Job, error) {
+func takeSnapshot(ctx context.Context, c Config, name string, stream event.Stream, replace bool, t *terminal) (*backfill.Job, error) {
 	if err := broker.Reach(ctx, c.Broker, remote.ClientID); err != nil {
 		return nil, err
 	}
-	id, err := remote.AskSnapshot(ctx, c.Broker, name, stream)
+	id, err := remote.AskSnapshot(ctx, c.Broker, name, stream, replace)
 	if errors.Is(err, remote.ErrNobody) {
 		return nil, fmt.Errorf("%w (%s): start `collector` with this configuration, and ask again; `collector status` tells how it is", err, name)
 	}

@@ -56,7 +56,7 @@ func TestWhoeverLooksSeesHowFarASnapshotIs(t *testing.T) {
 	asked := make(chan error, 1)
 	var ended *backfill.Job
 	go func() {
-		job, err := takeSnapshot(t.Context(), s.config, "shop-db", "", &terminal{w: &screen, live: true})
+		job, err := takeSnapshot(t.Context(), s.config, "shop-db", "", false, &terminal{w: &screen, live: true})
 		ended = job
 		asked <- err
 	}()

@@ -216,7 +216,7 @@ func TestGapIsWrittenAndReadBack(t *testing.T) {
 func TestAGapSaysWhyAndWhatToDoInEnglishAndByCode(t *testing.T) {
 	g := Gap{Cause: string(reason.SlotLost)}.Advising(reason.DoSlotLost.With(reason.SlotExceeded.With()))
 	want := `"cause":"slot_lost","lost":null,"remedy":"The replication slot was lost (its WAL was removed: max_slot_wal_keep_size was reached), and made anew. ` +
-		"Changes in between are not here. `collector snapshot --stream ...` reads the rows as they are now; `collector verify --stream ...` tells which are missing, and which were deleted meanwhile.\"," +
+		"Changes in between are not here. `collector snapshot --stream ...` reads the rows as they are now; with --replace those go first that were deleted meanwhile. `collector verify --stream ...` tells which differ.\"," +
 		`"do":{"code":"do_slot_lost","texts":{"why":{"code":"slot_exceeded"}}}}`
 	if text, err := json.Marshal(g); err != nil || !strings.HasSuffix(string(text), want) {
 		t.Errorf("%s (%v)", text, err)

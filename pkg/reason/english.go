@@ -13,9 +13,10 @@ var catalogues = map[string]*catalogue{
 
 // What a person can do about rows and documents that weren't captured.
 const (
-	recapture = "`collector snapshot --stream ...` reads the rows as they are now; `collector verify --stream ...` tells which are missing, " +
-		"and which were deleted meanwhile."
-	rereads   = "`collector snapshot` reads the documents as they are now; of deleted ones, compare what clean holds with the collections."
+	recapture = "`collector snapshot --stream ...` reads the rows as they are now; with --replace those go first that were deleted meanwhile. " +
+		"`collector verify --stream ...` tells which differ."
+	replaces  = "`collector snapshot --stream ... --replace` has the stream end, and reads the rows that are there."
+	rereads   = "`collector snapshot` reads the documents as they are now; with --replace those go first that were deleted meanwhile."
 	keepWhole = "min.insync.replicas and unclean.leader.election.enable=false keep a cluster from losing what it acknowledged"
 	inLetters = "the record, or its beginning, is in {topic}; "
 )
@@ -62,9 +63,9 @@ var english = map[Code]string{
 	DoTableNew:           "A table, or a partition of it, is new here, and had rows before it was captured. " + recapture,
 	DoKeyChanged:         "The table's key is made of other columns now, or of columns with other names. Its stream was emptied, for nothing that comes could change what was told by the old key; the rows that the table had aren't told by the new one. " + recapture,
 	DoSwitchedOff:        "Capture was switched off in the database, by datawatch.off(); `select datawatch.on()` switches it on. " + recapture,
-	DoPartitionGone:      "A partition is no longer one ({partition}): its rows left the stream without a delete. Replaying the stream from here on needs the table's present rows.",
-	DoPartitionDetached:  "A partition was detached or dropped: its rows are no longer the table's, and no deletes were told. Compare the table's keys with those that were told.",
-	DoPartitionTruncated: "TRUNCATE of the partition {partition} deleted its rows, and the WAL doesn't tell which. Compare the table's keys with those that were told; capture by triggers tells them.",
+	DoPartitionGone:      "A partition is no longer one ({partition}): its rows left the stream without a delete. " + replaces,
+	DoPartitionDetached:  "A partition was detached or dropped: its rows are no longer the table's, and no deletes were told. " + replaces,
+	DoPartitionTruncated: "TRUNCATE of the partition {partition} deleted its rows, and the WAL doesn't tell which; capture by triggers does. " + replaces,
 	DoAttachedUnreadable: "A partition was attached with the rows that it had, and they can't be read ({error}). " + recapture,
 	DoAttachedForbidden:  "A partition was attached with the rows that it had, and they can't be read ({error}): a snapshot needs SELECT on the table, and no row security that hides rows, for the role of dsn. " + recapture,
 	DoRowsTooLarge:       "Rows {row} on of transaction {transaction} are larger than broker.max_record_bytes: raise it. " + recapture,

@@ -1,9 +1,10 @@
 package reason
 
 const (
-	recaptureVI = "`collector snapshot --stream ...` đọc lại các dòng hiện có; `collector verify --stream ...` chỉ ra dòng nào còn thiếu, " +
-		"dòng nào đã bị xóa trong lúc đó."
-	rereadsVI   = "`collector snapshot` đọc lại các document hiện có; với document đã xóa, hãy so clean với các collection."
+	recaptureVI = "`collector snapshot --stream ...` đọc lại các dòng hiện có; thêm --replace thì các dòng đã bị xóa trong lúc đó được bỏ trước. " +
+		"`collector verify --stream ...` chỉ ra các dòng khác nhau."
+	replacesVI  = "`collector snapshot --stream ... --replace` kết thúc luồng rồi đọc lại các dòng hiện có."
+	rereadsVI   = "`collector snapshot` đọc lại các document hiện có; thêm --replace thì các document đã bị xóa trong lúc đó được bỏ trước."
 	keepWholeVI = "min.insync.replicas và unclean.leader.election.enable=false giúp cụm không mất những gì đã xác nhận"
 	inLettersVI = "bản ghi, hoặc phần đầu của nó, nằm trong {topic}; "
 )
@@ -50,9 +51,9 @@ var vietnamese = map[Code]string{
 	DoTableNew:           "Bảng, hoặc một phân vùng của bảng, mới có ở đây và đã có dữ liệu trước khi được thu nhận. " + recaptureVI,
 	DoKeyChanged:         "Khóa của bảng giờ gồm các cột khác, hoặc các cột mang tên khác. Luồng của bảng đã được làm trống, vì những gì đến sau không thể thay đổi các dòng đã ghi theo khóa cũ; các dòng bảng đang có chưa được ghi theo khóa mới. " + recaptureVI,
 	DoSwitchedOff:        "Việc thu nhận đã bị tắt trong cơ sở dữ liệu bằng datawatch.off(); `select datawatch.on()` để bật lại. " + recaptureVI,
-	DoPartitionGone:      "Một phân vùng không còn thuộc bảng ({partition}): các dòng của nó rời luồng mà không có sự kiện xóa. Muốn phát lại luồng từ đây thì cần các dòng hiện có của bảng.",
-	DoPartitionDetached:  "Một phân vùng đã bị tách ra hoặc xóa: các dòng của nó không còn thuộc bảng mà không có sự kiện xóa nào. Hãy so khóa trong bảng với các khóa đã nhận.",
-	DoPartitionTruncated: "TRUNCATE trên phân vùng {partition} đã xóa các dòng của nó, và WAL không cho biết là những dòng nào. Hãy so khóa trong bảng với các khóa đã nhận; nếu thu nhận bằng trigger thì sẽ có.",
+	DoPartitionGone:      "Một phân vùng không còn thuộc bảng ({partition}): các dòng của nó rời luồng mà không có sự kiện xóa. " + replacesVI,
+	DoPartitionDetached:  "Một phân vùng đã bị tách ra hoặc xóa: các dòng của nó không còn thuộc bảng mà không có sự kiện xóa nào. " + replacesVI,
+	DoPartitionTruncated: "TRUNCATE trên phân vùng {partition} đã xóa các dòng của nó, và WAL không cho biết là những dòng nào; nếu thu nhận bằng trigger thì sẽ có. " + replacesVI,
 	DoAttachedUnreadable: "Một phân vùng được gắn vào cùng các dòng có sẵn, và không đọc được các dòng đó ({error}). " + recaptureVI,
 	DoAttachedForbidden:  "Một phân vùng được gắn vào cùng các dòng có sẵn, và không đọc được các dòng đó ({error}): để đọc, role trong dsn cần quyền SELECT trên bảng và không bị row security che dòng nào. " + recaptureVI,
 	DoRowsTooLarge:       "Các dòng từ {row} của giao dịch {transaction} lớn hơn broker.max_record_bytes: hãy tăng giá trị này. " + recaptureVI,

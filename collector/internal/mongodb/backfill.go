@@ -117,6 +117,9 @@ func (r *reader) step(ctx context.Context, job *backfill.Job) error {
 	if err != nil {
 		return fmt.Errorf("read collection %s: %w", c.n, err)
 	}
+	if r.snapshots.Replaces() { // it can be read, which is done once more behind the end
+		return r.replace(ctx, c.n)
+	}
 	for i, d := range c.docs {
 		c.index[idText(d.id)] = i
 		c.size += int64(len(d.doc))
@@ -130,6 +133,18 @@ func (r *reader) step(ctx context.Context, job *backfill.Job) error {
 }
 
 const codeUnauthorized = 13
+
+// replace ends the stream of a collection that is to be read anew, before it is: what changes from here on is told, and behind that.
+func (r *reader) replace(ctx context.Context, n namespace) error {
+	b := &batch{r: r, next: r.p}
+	end := b.truncate(&happening{op: backfill.ReasonReplaced, ns: n, at: b.next.At, time: r.p.At.time()}, n, r.now())
+	r.snapshots.Replaced()
+	also, err := r.snapshots.Progress()
+	if err != nil {
+		return err
+	}
+	return r.commit(ctx, b.next, []event.Raw{end}, also)
+}
 
 // passed tells whether the stream is behind the moment at which the chunk had been read. An event tells by its time. An idle
 // stream tells by its token, which begins with the time up to which the oplog was searched (0x82, seconds, increment,

@@ -148,7 +148,7 @@ func TestSnapshotUnderWritesHasNoOlderImageBehindANewerOne(t *testing.T) {
 		requests := make(chan source.SnapshotRequest, 1)
 		if a := c.account(t); len(a.Jobs) == 0 && a.Initial {
 			asked++
-			requests <- source.SnapshotRequest{ID: fmt.Sprint(asked), At: time.Now(), Next: int64(asked)}
+			requests <- source.SnapshotRequest{ID: fmt.Sprint(asked), At: time.Now(), Replace: rng.IntN(2) == 0, Next: int64(asked)}
 		}
 		src.TakeSnapshots(requests)
 		emits := 0

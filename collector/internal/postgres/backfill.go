@@ -211,6 +211,10 @@ func (s *Source) obstacle(err error) (why refused, wait time.Duration) {
 // add makes the chunk's events, behind the tick's changes, and takes account of it.
 func (c *chunk) add(b *batch) error {
 	p := &pack{at: c.now.at, rows: 1, total: 1}
+	if b.r.snapshots.Replaces() {
+		b.row(p, c.shape, 0, change{op: event.Truncate, reason: backfill.ReasonReplaced})
+		b.r.snapshots.Replaced()
+	}
 	for _, w := range c.rows {
 		if w.row == nil {
 			b.gap(c.shape.stream, event.Gap{

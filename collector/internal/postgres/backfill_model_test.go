@@ -80,7 +80,8 @@ func TestSnapshotUnderWritesGivesTheTables(t *testing.T) {
 	}
 	for writing.Err() == nil {
 		if len(r.account().Jobs) == 0 && r.account().Initial {
-			r.ask([]event.Stream{"", "shop-db/public.c", "shop-db/public.c", "shop-db/public.p"}[rng.IntN(4)])
+			ask := []func(event.Stream) string{r.ask, r.askReplacing}[rng.IntN(2)]
+			ask([]event.Stream{"", "shop-db/public.c", "shop-db/public.c", "shop-db/public.p"}[rng.IntN(4)])
 		}
 		r.limits = limits{
 			pagePacks: 100 + rng.IntN(2000), pageBytes: 4 << 20, batchEvents: 50 + rng.IntN(1000), batchBytes: 1 << 20,
@@ -91,6 +92,14 @@ func TestSnapshotUnderWritesGivesTheTables(t *testing.T) {
 	writers.Wait()
 	r.fail = nil
 	r.limits = limits{pagePacks: 5000, pageBytes: 4 << 20, batchEvents: 5000, batchBytes: 1 << 20, chunkRows: 500}
+	stop := r.start()
+	testrig.Eventually(t, time.Minute, func() error {
+		if jobs := r.account().Jobs; len(jobs) > 0 {
+			return fmt.Errorf("snapshot %s", jobs[0])
+		}
+		return nil
+	})
+	_ = stop()
 	events := r.drained()
 	state, err := model.Replay{Unknown: true}.Tables(changes(t, events))
 	if err != nil {

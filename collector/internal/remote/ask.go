@@ -26,6 +26,7 @@ type ask struct {
 	Source  string       `json:"source"`
 	Stream  event.Stream `json:"stream,omitempty"`
 	At      time.Time    `json:"at"`
+	Replace bool         `json:"replace,omitempty"`
 }
 
 // ErrNobody says that no collector runs the source.
@@ -42,12 +43,12 @@ func SnapshotOf(name string, r broker.Record) (source.SnapshotRequest, bool) {
 	if json.Unmarshal(r.Value, &a) != nil || a.Version != 1 || a.Verb != verbSnapshot || a.Source != name {
 		return source.SnapshotRequest{}, false
 	}
-	return source.SnapshotRequest{ID: id.String(), Stream: a.Stream, At: r.Timestamp, Next: r.Offset + 1}, true
+	return source.SnapshotRequest{ID: id.String(), Stream: a.Stream, At: r.Timestamp, Replace: a.Replace, Next: r.Offset + 1}, true
 }
 
 // AskSnapshot asks the collector that runs the source for a snapshot; the id is to be followed by Follow. Where nobody
 // runs the source it is ErrNobody, and nothing was asked.
-func AskSnapshot(ctx context.Context, c config.Broker, name string, stream event.Stream) (id string, err error) {
+func AskSnapshot(ctx context.Context, c config.Broker, name string, stream event.Stream, replace bool) (id string, err error) {
 	seen, err := Look(ctx, c, []string{name})
 	if err != nil {
 		return "", err
@@ -56,7 +57,7 @@ func AskSnapshot(ctx context.Context, c config.Broker, name string, stream event
 		return "", ErrNobody
 	}
 	id = uuid.NewString()
-	value, err := json.Marshal(ask{Version: 1, Verb: verbSnapshot, Source: name, Stream: stream, At: time.Now().UTC()})
+	value, err := json.Marshal(ask{Version: 1, Verb: verbSnapshot, Source: name, Stream: stream, At: time.Now().UTC(), Replace: replace})
 	if err != nil {
 		return "", fmt.Errorf("write the request: %w", err)
 	}

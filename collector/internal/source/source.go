@@ -67,6 +67,8 @@ type SnapshotRequest struct {
 	ID     string
 	Stream event.Stream
 	At     time.Time
+	// Replace ends each stream before its rows are read, so that those go that aren't there any more.
+	Replace bool
 	// Next is the offset behind the request in the control topic. It is a part of the source's progress: a request is taken
 	// once, whoever is killed when.
 	Next int64

@@ -68,7 +68,7 @@ func (r *reading) Run(ctx context.Context, progress source.Progress, emit source
 func TestSnapshotIsAskedForAndFollowedByTheBroker(t *testing.T) {
 	testrig.EachBroker(t, func(t *testing.T, addr string) {
 		c := brokerConfig(t, addr)
-		if _, err := remote.AskSnapshot(t.Context(), c, "one", ""); !errors.Is(err, remote.ErrNobody) {
+		if _, err := remote.AskSnapshot(t.Context(), c, "one", "", false); !errors.Is(err, remote.ErrNobody) {
 			t.Fatalf("without a collector: %v", err)
 		}
 		fails := make(chan error, 1)
@@ -82,7 +82,7 @@ func TestSnapshotIsAskedForAndFollowedByTheBroker(t *testing.T) {
 			return r
 		}})
 		awaitStatus(t, c, source.Streaming)
-		id, err := remote.AskSnapshot(t.Context(), c, "one", "one/rows")
+		id, err := remote.AskSnapshot(t.Context(), c, "one", "one/rows", true)
 		if err != nil {
 			t.Fatal(err)
 		}

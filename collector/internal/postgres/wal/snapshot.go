@@ -64,6 +64,9 @@ func (r *reader) step(ctx context.Context) error {
 		return r.plan(ctx, job)
 	}
 	err := r.readChunk(ctx, job.Current())
+	if err == nil && r.chunk != nil && r.snapshots.Replaces() { // it can be read, which is done once more behind the end
+		r.replace()
+	}
 	if err == nil || ctx.Err() != nil || r.catalog.db.IsClosed() {
 		r.unseen = 0
 		return err
@@ -81,6 +84,19 @@ func (r *reader) step(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// replace ends the stream of the chunk that was read, between transactions, and forgets the chunk: what changes from here on is told, and
+// the rows are read behind that.
+func (r *reader) replace() {
+	rel := r.chunk.rel
+	r.chunk = nil
+	if r.tx != nil || r.p.Open != nil {
+		r.snapshots.Postpone(stepEvery)
+		return
+	}
+	r.ended(knownTable{Schema: rel.streamSchema, Table: rel.streamTable}, backfill.ReasonReplaced)
+	r.snapshots.Replaced()
 }
 
 // leaveOut leaves the table that is being read out of the snapshot. Nobody waits for what was attached: that its rows are

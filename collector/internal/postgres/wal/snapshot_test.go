@@ -30,6 +30,15 @@ func (r *rig) ask(stream event.Stream) (id string) {
 	return id
 }
 
+// askReplacing has it end each stream before.
+func (r *rig) askReplacing(stream event.Stream) (id string) {
+	id = r.ask(stream)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.requested[len(r.requested)-1].Replace = true
+	return id
+}
+
 func (r *rig) account() *backfill.Account {
 	r.t.Helper()
 	a, err := backfill.Parse(r.progress())
@@ -218,7 +227,8 @@ func TestSnapshotUnderWritesGivesTheTables(t *testing.T) {
 	}
 	for writing.Err() == nil {
 		if a := r.account(); len(a.Jobs) == 0 && a.Initial {
-			r.ask([]event.Stream{"", r.stream("a"), r.stream("p")}[rng.IntN(3)])
+			ask := []func(event.Stream) string{r.ask, r.askReplacing}[rng.IntN(2)]
+			ask([]event.Stream{"", r.stream("a"), r.stream("p")}[rng.IntN(3)])
 		}
 		r.limits.batchEvents, r.limits.chunkRows = 50+rng.IntN(500), 20+rng.IntN(200)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(500+rng.IntN(2000))*time.Millisecond)
@@ -236,7 +246,14 @@ func TestSnapshotUnderWritesGivesTheTables(t *testing.T) {
 	r.limits = defaultLimits
 	r.exec(`insert into a values (-1, 'done')`)
 	stop := r.start()
-	r.awaitLast(func(e event.Raw) bool { return string(e.Key) == `{"id":-1}` && rowChange(t, e).Op != event.Read })
+	testrig.Eventually(t, time.Minute, func() error {
+		if jobs := r.account().Jobs; len(jobs) > 0 {
+			return fmt.Errorf("snapshot %s", jobs[0])
+		}
+		return nil
+	})
+	r.exec(`update a set v = 'over' where id = -1`)
+	r.awaitLast(func(e event.Raw) bool { return string(e.Key) == `{"id":-1}` && rowChange(t, e).Op == event.Update })
 	_ = stop()
 	events := r.captured()
 	r.holds(replay(t, events, true))
@@ -245,4 +262,25 @@ func TestSnapshotUnderWritesGivesTheTables(t *testing.T) {
 
 func (r *rig) stream(table string) event.Stream {
 	return event.StreamOf(r.sourceName(), event.TableEntity("public", table))
+}
+
+// TestASnapshotThatReplacesEndsTheStreamFirst, by capture from the WAL.
+func TestASnapshotThatReplacesEndsTheStreamFirst(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`, `create table other (id int primary key)`,
+		`create table p (id int primary key) partition by range (id)`, `create table p_1 partition of p for values from (0) to (10)`, `create table p_2 partition of p for values from (10) to (20)`)
+	r.install()
+	stop := r.start()
+	r.exec(`insert into t values (1), (2); insert into other values (1); insert into p values (1), (11)`)
+	r.await(5)
+	r.exec(`begin; alter publication ` + r.source().names.all + ` drop table t; delete from t where id = 1; commit`)
+	_ = stop()
+	id := r.askReplacing("")
+	stop = r.start()
+	r.awaitEnded(id)
+	_ = stop()
+	r.expectOf("public.other", `insert {"id":1} after {"id":1}`, `truncate - reason snapshot`, `read {"id":1} after {"id":1}`)
+	r.expectOf("public.p", `insert {"id":1} after {"id":1}`, `insert {"id":11} after {"id":11}`, `truncate - reason snapshot`, `read {"id":1} after {"id":1}`, `read {"id":11} after {"id":11}`)
+	if got := r.of("public.t"); len(got) < 4 || got[len(got)-2] != `truncate - reason snapshot` || got[len(got)-1] != `read {"id":2} after {"id":2}` {
+		t.Errorf("of public.t %q", got)
+	}
 }

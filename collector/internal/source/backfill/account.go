@@ -48,6 +48,8 @@ type Job struct {
 	Parts  []*Part      `json:"parts,omitempty"`
 	// Partial: it reads a part of the stream alone, which came to it.
 	Partial bool `json:"partial,omitempty"`
+	// Replace: each stream ends before it is read.
+	Replace bool `json:"replace,omitempty"`
 	// Problem says why there is nothing to read.
 	Problem string `json:"problem,omitempty"`
 	// Unlisted are the rows of parts that aren't remembered.
@@ -64,6 +66,8 @@ type Part struct {
 	Bytes    int64           `json:"bytes"`
 	Cursor   json.RawMessage `json:"cursor,omitempty"` // the source's own; nil before the first chunk
 	Done     bool            `json:"done,omitempty"`
+	// Replaced: what was told of the stream before has ended.
+	Replaced bool `json:"replaced,omitempty"`
 	// Problem says why the part was left out; Note says what doesn't hold of its reads.
 	Problem string `json:"problem,omitempty"`
 	Note    string `json:"note,omitempty"`

@@ -90,7 +90,7 @@ func (t *Tracker) take() {
 			if t.options.Now().Sub(r.At) > requestsExpire || t.account.Job(r.ID) != nil {
 				continue
 			}
-			t.add(&Job{ID: r.ID, Stream: r.Stream, Asked: r.At.UTC()})
+			t.add(&Job{ID: r.ID, Stream: r.Stream, Asked: r.At.UTC(), Replace: r.Replace})
 		default:
 			return
 		}
@@ -141,6 +141,21 @@ func (t *Tracker) Planned(parts []*Part) {
 	t.tell(true)
 }
 
+// ReasonReplaced is why a stream ends that a snapshot replaces, as its truncate says.
+const ReasonReplaced = "snapshot"
+
+// Replaces tells whether the current part's stream is to end before anything is read of it, which Replaced takes account of.
+func (t *Tracker) Replaces() bool { return t.account.Jobs[0].Replace && !t.current().Replaced }
+
+// Replaced takes account of the end of the current part's stream.
+func (t *Tracker) Replaced() {
+	stream := t.current().Stream
+	for _, p := range t.account.Jobs[0].Parts {
+		p.Replaced = p.Replaced || p.Stream == stream
+	}
+	t.dirty = true
+}
+
 // Read takes account of a chunk of the current part.
 func (t *Tracker) Read(rows int, bytes int64, cursor json.RawMessage, done bool) {
 	p := t.current()
@@ -177,6 +192,9 @@ func (t *Tracker) LeaveOut(problem string) {
 func (t *Tracker) Split(parts []*Part) {
 	j := t.account.Jobs[0]
 	i := slices.Index(j.Parts, j.Current())
+	for _, p := range parts {
+		p.Replaced = j.Parts[i].Replaced
+	}
 	if len(parts) > 0 {
 		parts[0].Rows, parts[0].Bytes = j.Parts[i].Rows, j.Parts[i].Bytes // what was read was read
 	}
