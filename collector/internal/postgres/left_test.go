@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"datawatch/pkg/event"
 )
@@ -57,4 +58,28 @@ func TestATableIsToldInItsStreamUntilItsNewNameIsSeen(t *testing.T) {
 	r.install()
 	expect(t, r.drained(), `public.a insert {"id":1} after {"id":1,"c":1}`, `public.b insert {"id":2} after {"id":2,"c":2}`,
 		`public.b update {"id":2} before {"id":2,"d":2} after {"id":2,"d":3}`)
+}
+
+// TestASchemaWithAnotherNameIsFollowed, be it that another one takes its name in the same transaction.
+func TestASchemaWithAnotherNameIsFollowed(t *testing.T) {
+	for _, followed := range []bool{true, false} {
+		t.Run(map[bool]string{true: "with an event trigger", false: "without"}[followed], func(t *testing.T) {
+			r := newRig(t, `create schema blue`, `create schema green`, `create table blue.t (id int primary key)`, `create table green.t (id int primary key)`)
+			r.config.Tables = []string{"blue.*", "green.*", "public.*"}
+			r.unfollowed = !followed
+			r.install()
+			r.exec(`insert into blue.t values (1)`)
+			r.exec(`insert into green.t values (2)`)
+			before := time.Now()
+			r.exec(`begin; alter schema blue rename to old; alter schema green rename to blue; commit`)
+			r.install()
+			r.exec(`insert into blue.t values (3)`)
+			got := slices.DeleteFunc(r.drained(), func(e event.Raw) bool { return strings.HasPrefix(e.Stream.Entity(), "old.") })
+			expect(t, got, `blue.t insert {"id":1} after {"id":1}`, `green.t insert {"id":2} after {"id":2}`,
+				`blue.t truncate - rename`, `green.t truncate - rename`, `blue.t gap table_new`, `blue.t insert {"id":3} after {"id":3}`)
+			if g := gapOf(t, got[4]); g.From.After(before) == !followed {
+				t.Errorf("renamed at %v: %+v", before, g)
+			}
+		})
+	}
 }

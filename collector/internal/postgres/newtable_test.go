@@ -244,3 +244,29 @@ func TestWhatIsInstalledIsLookedAtAnewWhereACatalogChanged(t *testing.T) {
 	s.settled.at = s.settled.at.Add(-anywayEvery)
 	settle("the time that has passed")
 }
+
+// TestATableThatTakesADroppedOnesNameBeginsBehindIt, though it was captured before by a name of its own.
+func TestATableThatTakesADroppedOnesNameBeginsBehindIt(t *testing.T) {
+	for _, followed := range []bool{true, false} {
+		t.Run(map[bool]string{true: "with an event trigger", false: "without"}[followed], func(t *testing.T) {
+			r := newRig(t, `create table a (id int primary key)`, `create table a_new (id int primary key)`)
+			r.unfollowed = !followed
+			r.install()
+			r.exec(`insert into a values (1), (2)`)
+			r.exec(`insert into a_new values (1)`)
+			r.exec(`begin; drop table a; alter table a_new rename to a; commit`)
+			r.install()
+			r.exec(`insert into a values (3)`)
+			var of []string
+			for _, line := range briefs(t, r.drained()) {
+				if strings.HasPrefix(line, "public.a ") {
+					of = append(of, line)
+				}
+			}
+			want := []string{`public.a truncate - drop`, `public.a gap table_new`, `public.a insert {"id":3} after {"id":3}`}
+			if len(of) < len(want) || !slices.Equal(of[len(of)-len(want):], want) {
+				t.Errorf("%q", of)
+			}
+		})
+	}
+}

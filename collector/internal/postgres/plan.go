@@ -152,26 +152,35 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 // orphans takes away the functions of tables that were dropped, and tells of it. A table that is there, and lost just its
 // triggers, is installed anew.
 func orphans(ctx context.Context, db querier) ([]Statement, error) {
-	// A table of its name that was made later than the function isn't the one that it was made for. System columns are as old as their table.
+	// A table of its name that was made later than the function, or that has one, isn't the one that it was made for. System columns are as old
+	// as their table.
 	rows, err := db.Query(ctx, `select p.oid::regprocedure::text, p.shape,
 			not exists (select from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum = -1
-				where c.oid = to_regclass(format('%I.%I', s.shape ->> 'schema', s.shape ->> 'table')) and c.relkind in ('r', 'p') and age(a.xmin) >= age(p.made))
+				where c.oid = named.oid and c.relkind in ('r', 'p') and age(a.xmin) >= age(p.made)) or other.shape is not null, named.oid, other.shape
 		from (select p.*, p.xmin as made, `+shapeOfSQL+` as shape
 			from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 			where n.nspname = 'datawatch' and p.proname like 'capture\_%' and p.prorettype = 'trigger'::regtype) p
 		left join datawatch.shapes s on s.id = p.shape
+		left join lateral (select to_regclass(format('%I.%I', s.shape ->> 'schema', s.shape ->> 'table'))::oid as oid) named on true
+		left join lateral (select `+shapeOfSQL+` as shape from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+			where t.tgrelid = named.oid and t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_') other on true
 		where not exists (select from pg_trigger t where t.tgfoid = p.oid) order by 1`)
 	if err != nil {
 		return nil, fmt.Errorf("list functions: %w", err)
 	}
 	var steps []Statement
 	var function string
-	var shape *int64
+	var shape, others *int64
+	var named *uint32
 	var dropped bool
-	_, err = pgx.ForEachRow(rows, []any{&function, &shape, &dropped}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&function, &shape, &dropped, &named, &others}, func() error {
 		sql := "drop function " + function + "; -- its table has no triggers any more"
 		if dropped && shape != nil {
-			sql = fmt.Sprintf("select datawatch.tell_moved(%d, null, null); -- its table was dropped\ndrop function %s;", *shape, function)
+			sql = fmt.Sprintf("select datawatch.tell_moved(%d, null, null); -- its table was dropped\n", *shape)
+			if others != nil {
+				sql += fmt.Sprintf("select datawatch.tell_new(%d, %d, null); -- and what took its name ends with it\n", *others, *named)
+			}
+			sql += "drop function " + function + ";"
 		}
 		steps = append(steps, Statement{SQL: sql, Lock: lockNone, Optional: true, Why: "tidies up; what is captured doesn't depend on it"})
 		return nil
@@ -294,7 +303,7 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 		}
 		add(lockNone, fmt.Sprintf("insert into datawatch.shapes (id, shape) values (%d, %s) on conflict (id) do nothing;", t.shapeID, quote(string(t.shape))))
 		if was := shapeOf(t.functionHead); was != "" && was != strconv.FormatInt(t.shapeID, 10) {
-			add(lockNone, fmt.Sprintf("select datawatch.tell_moved(%s, %d, %d);", was, t.shapeID, t.oid))
+			add(lockNone, fmt.Sprintf("select datawatch.tell_moved_since(%s, %d, %d, null);", was, t.shapeID, t.oid))
 		}
 		var pinned settings
 		if !t.sent {

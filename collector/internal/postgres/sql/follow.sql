@@ -1,4 +1,4 @@
--- Follows ALTER TABLE (which takes other words for a column's name too), ALTER TYPE, and triggers that are made, in the transaction that does it. It never fails that transaction: what
+-- Follows ALTER TABLE (which takes other words for a column's name too), ALTER SCHEMA, ALTER TYPE, and triggers that are made, in the transaction that does it. It never fails that transaction: what
 -- it can't do, the collector's reconcile does within seconds.
 create or replace function datawatch.follow() returns event_trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
@@ -20,6 +20,11 @@ begin
       join datawatch.shapes s on jsonb_exists(s.shape -> 'types', y.oid::text)
     )
     select relation from altered
+    union
+    -- Tables of a schema that has another name.
+    select t.tgrelid from pg_event_trigger_ddl_commands() c
+    join pg_class k on c.classid = 'pg_namespace'::regclass and k.relnamespace = c.objid
+    join pg_trigger t on t.tgrelid = k.oid and t.tgname = '_datawatch_insert'
     union
     -- Tables of a type.
     select k.oid from pg_event_trigger_ddl_commands() c
@@ -59,4 +64,4 @@ $body$;
 revoke all on function datawatch.follow() from public;
 drop event trigger if exists datawatch_follow;
 create event trigger datawatch_follow on ddl_command_end
-  when tag in ('ALTER TABLE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE', 'ALTER TYPE', 'CREATE INDEX', 'ALTER INDEX', 'CREATE TRIGGER') execute function datawatch.follow();
+  when tag in ('ALTER TABLE', 'ALTER SCHEMA', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE', 'ALTER TYPE', 'CREATE INDEX', 'ALTER INDEX', 'CREATE TRIGGER') execute function datawatch.follow();

@@ -648,10 +648,11 @@ language sql immutable set search_path = pg_catalog, pg_temp as $body$
 $body$;
 
 -- Tells that a table is no longer what its stream was: it was dropped (relation is null), renamed, attached or detached (now is null where
--- it isn't selected any more), or has another key, by which its rows of before can't be changed any more. A whole table's rows are gone from its stream, as by TRUNCATE, with
--- the reason; of a partition nobody knows any more which rows it had, and so the root's stream has a gap. What a stream begins with
--- that has the rows now is a gap as well, but of a partition that was attached they are read.
-create or replace function datawatch.tell_moved(was bigint, now bigint, relation oid) returns void
+-- it isn't selected any more), or has another key, by which its rows of before can't be changed any more; at some time since then, or since
+-- all tables were last seen to be captured. A whole table's rows are gone from its stream, as by TRUNCATE, with the reason; of a partition
+-- nobody knows any more which rows it had, and so the root's stream has a gap. What a stream begins with that has the rows now is a gap as
+-- well, but of a partition that was attached they are read.
+create or replace function datawatch.tell_moved_since(was bigint, now bigint, relation oid, since timestamptz) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 declare
   before jsonb := (select shape from datawatch.shapes where id = was);
@@ -685,9 +686,15 @@ begin
       perform datawatch.tell_attached(now, relation);
     end if;
   else
-    perform datawatch.tell_new(now, relation, clock_timestamp());
+    perform datawatch.tell_new(now, relation, since);
   end if;
 end
+$body$;
+
+-- Tells it in the transaction that does it.
+create or replace function datawatch.tell_moved(was bigint, now bigint, relation oid) returns void
+language sql security definer set search_path = pg_catalog, pg_temp as $body$
+  select datawatch.tell_moved_since(was, now, relation, clock_timestamp())
 $body$;
 
 -- Makes the function of a table anew where the table's shape is no longer the one that it names; null where it has none.
