@@ -83,3 +83,27 @@ func TestASchemaWithAnotherNameIsFollowed(t *testing.T) {
 		})
 	}
 }
+
+// TestATableThatTookANameEarlierBeginsAnewBehindItsEnd: the collector's look finds two that have swapped theirs one after the other.
+func TestATableThatTookANameEarlierBeginsAnewBehindItsEnd(t *testing.T) {
+	r := newRig(t, `create table a (id int primary key)`, `create table b (id int primary key)`)
+	r.unfollowed = true
+	r.install()
+	r.exec(`insert into a values (1)`)
+	r.exec(`insert into b values (2)`)
+	r.exec(`begin; alter table a rename to aside; alter table b rename to a; alter table aside rename to b; commit`)
+	r.install()
+	r.exec(`insert into a values (3)`)
+	r.exec(`insert into b values (4)`)
+	of := map[string][]string{}
+	for _, line := range briefs(t, r.drained()) {
+		stream, what, _ := strings.Cut(line, " ")
+		of[stream] = append(of[stream], what)
+	}
+	for stream, last := range map[string]string{"public.a": `insert {"id":3} after {"id":3}`, "public.b": `insert {"id":4} after {"id":4}`} {
+		want := []string{"truncate - rename", "gap table_new", last}
+		if got := of[stream]; len(got) < len(want) || !slices.Equal(got[len(got)-len(want):], want) {
+			t.Errorf("of %s %q", stream, got)
+		}
+	}
+}

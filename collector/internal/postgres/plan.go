@@ -156,13 +156,13 @@ func orphans(ctx context.Context, db querier) ([]Statement, error) {
 	// as their table.
 	rows, err := db.Query(ctx, `select p.oid::regprocedure::text, p.shape,
 			not exists (select from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum = -1
-				where c.oid = named.oid and c.relkind in ('r', 'p') and age(a.xmin) >= age(p.made)) or other.shape is not null, named.oid, other.shape
+				where c.oid = named.oid and c.relkind in ('r', 'p') and age(a.xmin) >= age(p.made)) or other.oid is not null
 		from (select p.*, p.xmin as made, `+shapeOfSQL+` as shape
 			from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 			where n.nspname = 'datawatch' and p.proname like 'capture\_%' and p.prorettype = 'trigger'::regtype) p
 		left join datawatch.shapes s on s.id = p.shape
 		left join lateral (select to_regclass(format('%I.%I', s.shape ->> 'schema', s.shape ->> 'table'))::oid as oid) named on true
-		left join lateral (select `+shapeOfSQL+` as shape from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+		left join lateral (select t.oid from pg_trigger t join pg_proc p on p.oid = t.tgfoid
 			where t.tgrelid = named.oid and t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_') other on true
 		where not exists (select from pg_trigger t where t.tgfoid = p.oid) order by 1`)
 	if err != nil {
@@ -170,17 +170,12 @@ func orphans(ctx context.Context, db querier) ([]Statement, error) {
 	}
 	var steps []Statement
 	var function string
-	var shape, others *int64
-	var named *uint32
+	var shape *int64
 	var dropped bool
-	_, err = pgx.ForEachRow(rows, []any{&function, &shape, &dropped, &named, &others}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&function, &shape, &dropped}, func() error {
 		sql := "drop function " + function + "; -- its table has no triggers any more"
 		if dropped && shape != nil {
-			sql = fmt.Sprintf("select datawatch.tell_moved(%d, null, null); -- its table was dropped\n", *shape)
-			if others != nil {
-				sql += fmt.Sprintf("select datawatch.tell_new(%d, %d, null); -- and what took its name ends with it\n", *others, *named)
-			}
-			sql += "drop function " + function + ";"
+			sql = fmt.Sprintf("select datawatch.tell_moved_since(%d, null, null, null); -- its table was dropped\ndrop function %s;", *shape, function)
 		}
 		steps = append(steps, Statement{SQL: sql, Lock: lockNone, Optional: true, Why: "tidies up; what is captured doesn't depend on it"})
 		return nil
