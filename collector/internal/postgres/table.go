@@ -54,6 +54,7 @@ type table struct {
 	owned         bool     // by a role that the installer has
 	overForeign   bool     // a foreign table is its child, or in its partition tree
 	triggers      []string // ours that are there and enabled
+	copied        []string // those, of others too, that PostgreSQL has copied from the tree's, which nobody drops alone
 	disabled      bool     // one of ours is disabled
 	function      string   // that our triggers call, "" where there are none
 	functionHead  string   // where it begins
@@ -87,7 +88,7 @@ func (s *Source) tables(ctx context.Context, db querier) (selected, deselected [
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*table, error) {
 		t := new(table)
-		return t, row.Scan(&t.oid, &t.schema, &t.name, &t.rootSchema, &t.rootName, &t.parted, &t.root, &t.leaf, &t.merged, &t.tracked, &t.owned, &t.overForeign, &t.triggers, &t.disabled, &t.function, &t.functionHead, &t.functionHash, &t.numbered)
+		return t, row.Scan(&t.oid, &t.schema, &t.name, &t.rootSchema, &t.rootName, &t.parted, &t.root, &t.leaf, &t.merged, &t.tracked, &t.owned, &t.overForeign, &t.triggers, &t.copied, &t.disabled, &t.function, &t.functionHead, &t.functionHash, &t.numbered)
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("list tables: %w", err)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -172,5 +173,40 @@ func TestOddNamesGoThroughTheirTablesLife(t *testing.T) {
 			`we%2Eird.Weird%20%22Tree delete {"n":11,"old":1} before {"n":11,"old":1,"'":"b"} after {"n":11,"old":2,"'":"b"} moved_to`,
 			`we%2Eird.Weird%20%22Tree insert {"n":11,"old":2} before {"n":11,"old":1,"'":"b"} after {"n":11,"old":2,"'":"b"} moved_from`,
 			`we%2Eird.Weird%20%22Tree delete {"n":11,"old":2} before {"n":11,"old":2,"'":"b"}`)
+	}
+}
+
+// TestAPartitionWhoseDetachmentWasInterruptedIsLeftAsItIs: it is none any more, and has the tree's triggers still.
+func TestAPartitionWhoseDetachmentWasInterruptedIsLeftAsItIs(t *testing.T) {
+	r := newRig(t, `create table p (id int primary key, v text) partition by range (id)`, `create table p_1 partition of p for values from (0) to (10)`,
+		`create table p_2 partition of p for values from (10) to (20)`, `create table log (id int)`,
+		`create function note() returns trigger language plpgsql as $$ begin insert into log values (new.id); return null; end $$`,
+		`create trigger note after insert on p for each row execute function note()`)
+	if r.number(`select current_setting('server_version_num')::int`) < 140000 {
+		t.Skip("PostgreSQL 13 has no DETACH CONCURRENTLY")
+	}
+	r.install()
+	reading := r.session()
+	r.run(reading, `begin; select * from p`)
+	r.exec(`set lock_timeout = '100ms'`)
+	if _, err := r.db.Exec(t.Context(), `alter table p detach partition p_1 concurrently`); err == nil {
+		t.Fatal("it was detached")
+	}
+	r.run(reading, `commit`)
+	for range 2 {
+		r.install()
+	}
+	r.exec(`alter table p detach partition p_1 finalize`)
+	r.install()
+	r.exec(`insert into p values (11, 'a')`)
+	r.exec(`insert into p_1 values (1, 'b')`)
+	var got []string
+	for _, line := range briefs(t, r.drained()) {
+		if strings.Contains(line, " insert ") {
+			got = append(got, line)
+		}
+	}
+	if want := []string{`public.p insert {"id":11} after {"id":11,"v":"a"}`, `public.log insert - after {"id":11}`, `public.p_1 insert {"id":1} after {"id":1,"v":"b"}`}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }

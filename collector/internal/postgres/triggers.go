@@ -88,8 +88,7 @@ func (t *table) spare() []string {
 	}
 	wanted := t.triggerNames()
 	return slices.DeleteFunc(slices.Clone(t.triggers), func(name string) bool {
-		copied := t.leaf && (strings.HasPrefix(name, triggerRows) || strings.HasPrefix(name, triggerGone))
-		return copied || slices.Contains(wanted, name)
+		return slices.Contains(t.copied, name) || slices.Contains(wanted, name)
 	})
 }
 

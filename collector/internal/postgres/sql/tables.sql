@@ -11,6 +11,7 @@ select c.oid, n.nspname, c.relname, coalesce(rn.nspname, n.nspname), coalesce(r.
        coalesce(r.oid, c.oid) in (select o.oid from over_foreign o) as over_foreign,
        array(select t.tgname::text from pg_trigger t join pg_proc p on p.oid = t.tgfoid where t.tgrelid = c.oid and p.pronamespace = to_regnamespace('datawatch')
          and (t.tgtype & 34 = 32) = (t.tgname = '_datawatch_truncated') and t.tgenabled in ('O', 'A') order by 1),
+       array(select t.tgname::text from pg_trigger t where t.tgrelid = c.oid and t.tgparentid <> 0),
        exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgfoid in (select p.oid from pg_proc p where p.pronamespace = to_regnamespace('datawatch')) and t.tgenabled in ('D', 'R')),
        coalesce(f.function, ''), coalesce(left(f.prosrc, 1000), ''), coalesce(encode(sha256(textsend(f.prosrc)), 'hex'), ''), coalesce(strpos(f.prosrc, '{{number}}') > 0, false)
 from pg_class c
