@@ -96,7 +96,7 @@ func (r Replay) Tables(changes []Change) (map[event.Stream]map[string]string, er
 func Whole(changes []Change) error {
 	next := map[string]int64{}
 	for _, c := range changes {
-		if c.Op == event.Read || c.Gap != "" {
+		if c.Op == event.Read || c.Gap != "" || c.Op == event.Truncate && c.Transaction == "" {
 			continue // of no transaction
 		}
 		if c.Index != next[c.Transaction] {

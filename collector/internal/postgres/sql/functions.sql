@@ -675,7 +675,7 @@ begin
     -- Another one that has the name already, and was told by it, ended with it.
     perform datawatch.tell_uncaptured(s.id, since)
     from pg_trigger t join pg_proc p on p.oid = t.tgfoid join datawatch.shapes s on s.id = {{shape.of p}}
-    where not (before -> 'partition')::boolean and not stays and t.tgrelid = to_regclass(format('%I.%I', before ->> 'root_schema', before ->> 'root_table'))
+    where not (before -> 'partition')::boolean and not stays and t.tgrelid is distinct from tell_moved_since.relation and t.tgrelid = to_regclass(format('%I.%I', before ->> 'root_schema', before ->> 'root_table'))
       and t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_'
       and s.shape -> 'root_schema' = before -> 'root_schema' and s.shape -> 'root_table' = before -> 'root_table';
   end if;
