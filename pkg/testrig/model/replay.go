@@ -21,6 +21,7 @@ type Change struct {
 	// Transaction and Index are its transaction, and its place in it.
 	Transaction string
 	Index       int64
+	Reason      string // of a truncate that is none
 	// Gap is the JSON of a gap, which is nothing else.
 	Gap string
 }
@@ -36,7 +37,7 @@ func OfRaw(e event.Raw) (Change, error) {
 	}
 	return Change{
 		ID: e.ID, Stream: e.Stream, Op: r.Op, Key: string(e.Key), Before: string(r.Before), After: string(r.After), Incomplete: r.Incomplete,
-		Transaction: r.Transaction, Index: r.TransactionIndex,
+		Transaction: r.Transaction, Index: r.TransactionIndex, Reason: r.Reason,
 	}, nil
 }
 
@@ -48,7 +49,7 @@ func OfClean(e *event.Clean) Change {
 	c := e.Change
 	return Change{
 		ID: e.ID, Stream: e.Stream, Op: c.Op, Key: string(c.Key), Before: string(c.Before), After: string(c.After), Incomplete: c.Incomplete,
-		Transaction: c.Origin.Transaction, Index: c.Origin.TransactionIndex,
+		Transaction: c.Origin.Transaction, Index: c.Origin.TransactionIndex, Reason: c.Origin.Reason,
 	}
 }
 
@@ -115,6 +116,9 @@ type table struct {
 
 const gone = ""
 
+// replaced is why a stream ends that a snapshot reads anew.
+const replaced = "snapshot"
+
 func (t *table) apply(c Change, partial bool) error {
 	row, known := t.rows[c.Key]
 	known = known || t.whole
@@ -126,7 +130,7 @@ func (t *table) apply(c Change, partial bool) error {
 	switch c.Op {
 	case event.Truncate:
 		clear(t.rows)
-		t.whole = true
+		t.whole = c.Reason != replaced // whose rows are read from here on
 		return nil
 	case event.Read:
 		if known && (!there || !follows(row, c.After)) {
