@@ -73,6 +73,7 @@ func TestWhatIsDoneToAPartitionWhileItIsDetachedIsAGap(t *testing.T) {
 						`create table p_1 partition of p for values from (0) to (10)`, `create table b partition of p for values from (20) to (40) partition by range (id)`,
 						`create table p_2 partition of b for values from (20) to (30)`, `insert into p values (1, 1), (21, 1)`)
 					stop := r.start()
+					r.awaitKnown("p_1")
 					if !running {
 						_ = stop()
 					}
