@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -17,10 +16,6 @@ import (
 
 // DefaultListen is a free port on loopback.
 const DefaultListen = "127.0.0.1:0"
-
-// housekeepingInterval is how often compaction and retention run. The broker's
-// own timer does not come back after a restart, so Serve keeps one.
-const housekeepingInterval = 30 * time.Second
 
 // ErrInUse is returned when another broker holds the data folder.
 var ErrInUse = errors.New("data folder is in use by another broker")
@@ -80,7 +75,7 @@ func Serve(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return fmt.Errorf("start the broker on %q: %w", o.DataDir, err)
 	}
-	stopHousekeeping := keepHouse(cluster, housekeepingInterval)
+	stopHousekeeping := keepHouse(cluster, o.Log, housekeepingInterval)
 	addr := listener.Addr().String()
 	o.Log.Info("embedded broker listens", "addr", addr, "data_dir", o.DataDir)
 	if o.Ready != nil {
@@ -122,6 +117,7 @@ func (o *Options) clusterOpts(l net.Listener, log kfake.Logger) []kfake.Opt {
 		// Used on the very first start only; later ones read it back.
 		kfake.ClusterID("embedded-" + uuid.NewString()),
 		kfake.WithLogger(log),
+		noCompactionOfItsOwn,
 	}
 	if o.AutoCreateTopics {
 		opts = append(opts, kfake.AllowAutoTopicCreation())
@@ -144,27 +140,4 @@ func listenLoopback(ctx context.Context, addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("embedded broker: %w", err)
 	}
 	return l, nil
-}
-
-// keepHouse compacts and applies retention from time to time. The function it
-// returns stops that, and returns only when nothing of it is running: the
-// cluster must not be asked for anything once it is closed.
-func keepHouse(c *kfake.Cluster, every time.Duration) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				c.Compact()
-				c.ApplyRetention()
-			}
-		}
-	}()
-	return func() { cancel(); <-done }
 }
