@@ -28,7 +28,7 @@ build: ## Build the programs into bin/
 
 .PHONY: test
 test: ## Run every test of every module with -race, on real servers
-	go test -race -timeout 25m $(TESTFLAGS) work
+	go test -race -p 3 -timeout 25m $(TESTFLAGS) work
 	go test -timeout 5m $(TESTFLAGS) -run '^TestWriterThatTheBrokerGaveUpIsOpenedAgain$$' datawatch/collector/internal/supervise
 	go test -timeout 5m $(TESTFLAGS) -run '^TestProcessStaysSmallWhateverUnfolds$$' datawatch/preprocessor
 
