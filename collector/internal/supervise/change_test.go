@@ -145,3 +145,27 @@ func TestNobodyIsSaidToRunWhatIsLostWithTheBroker(t *testing.T) {
 		t.Errorf("told %q", told)
 	}
 }
+
+// TestASourceThatComesIsNotReadyUntilTheGroupHasPlacedIt: until then nobody runs it, here or elsewhere.
+func TestASourceThatComesIsNotReadyUntilTheGroupHasPlacedIt(t *testing.T) {
+	s := New(Options{Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Health: daemon.NewHealth()})
+	s.ctx = t.Context()
+	status := func(want daemon.Status) {
+		t.Helper()
+		if got := s.Health.Parts(); len(got) != 1 || got[0].Name != "source one" || got[0].Status != want {
+			t.Errorf("%+v, not %s", got, want)
+		}
+	}
+	one := []Unit{{Name: "one"}}
+	s.assign(nil)
+	s.Change(one)
+	status(daemon.NotReady)
+	s.assign(nil) // as the group was put in order before
+	status(daemon.NotReady)
+	s.describe()
+	s.assign(nil) // another collector runs it
+	status(daemon.Ready)
+	s.Change(nil)
+	s.Change(one)
+	status(daemon.NotReady)
+}

@@ -105,6 +105,7 @@ type Supervisor struct {
 	lost     reason.Text   // why nothing is assigned; says nothing where the group says what is
 	round    chan struct{} // closed when the group has been put in order
 	running  map[seat]*work
+	unplaced map[seat]bool // units that the group has yet to place, and whether its members have been told of them
 	stopped  sync.WaitGroup
 	ctx      context.Context // of Run; nil before it
 }
@@ -137,7 +138,7 @@ func New(o Options) *Supervisor {
 		units:   o.Units,
 		lost:    reason.WaitsForBroker.With(),
 		round:   make(chan struct{}),
-		running: map[seat]*work{},
+		running: map[seat]*work{}, unplaced: map[seat]bool{},
 	}
 }
 
@@ -180,11 +181,22 @@ func (s *Supervisor) Change(units []Unit) {
 	defer s.mu.Unlock()
 	before := s.units
 	s.units, s.since = units, time.Now()
+	maps.DeleteFunc(s.unplaced, func(at seat, _ bool) bool { return !seated(units, at) })
+	for _, u := range units {
+		if !seated(before, u.seat()) {
+			s.unplaced[u.seat()] = false
+		}
+	}
 	for _, old := range before {
 		s.dismiss(old)
 	}
 	s.reconcile()
 	s.reorder()
+}
+
+// seated tells whether one of the units has a seat.
+func seated(units []Unit, at seat) bool {
+	return slices.ContainsFunc(units, func(u Unit) bool { return u.seat() == at })
 }
 
 // dismiss lets go of what was told of a unit, where it is one no more; the caller holds mu.
@@ -218,6 +230,9 @@ func (s *Supervisor) describe() []byte {
 	for _, u := range s.units {
 		c.Wants = append(c.Wants, u.seat())
 	}
+	for at := range s.unplaced {
+		s.unplaced[at] = true
+	}
 	for at := range s.running {
 		c.Holds = append(c.Holds, at)
 	}
@@ -233,6 +248,7 @@ func (s *Supervisor) assign(text []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.assigned, s.lost = seats, reason.Text{}
+	maps.DeleteFunc(s.unplaced, func(_ seat, told bool) bool { return told })
 	close(s.round)
 	s.round = make(chan struct{})
 	s.Log.Debug("assigned", "seats", seats)
@@ -299,9 +315,13 @@ func (s *Supervisor) start(u Unit) {
 
 // standBy tells of a unit that isn't run here.
 func (s *Supervisor) standBy(u Unit) {
-	if !s.lost.IsZero() {
+	_, unplaced := s.unplaced[u.seat()]
+	switch {
+	case !s.lost.IsZero():
 		s.Health.Set(u.part(), daemon.NotReady, s.lost)
-	} else {
+	case unplaced:
+		s.Health.Set(u.part(), daemon.NotReady, reason.WaitsForBroker.With())
+	default:
 		s.Health.Set(u.part(), daemon.Ready, reason.Standby.With())
 	}
 	if u.Do == nil {
