@@ -137,9 +137,14 @@ func TestAttachedRowsAreReadBehindWhoWritesUnderTheOldName(t *testing.T) {
 	if _, err := other.Exec(t.Context(), "begin; update apart set v = 'b' where id = 1"); err != nil {
 		t.Fatal(err)
 	}
-	r.install()
+	look := func() {
+		if err := r.source().install(t.Context(), installTries); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look()
 	r.exec(`create table beat (id int primary key)`)
-	r.install()
+	look()
 	stop := r.start()
 	for i := range 3 { // a tick each
 		r.exec(fmt.Sprintf(`insert into beat values (%d)`, i))

@@ -113,7 +113,8 @@
 // anew under its name by their age. Rows of a partition that is detached or dropped leave the root's stream
 // without deletes: that is a gap, for nobody knows any more which they were. Rows that come with a partition that is
 // attached are read, as by a snapshot of it alone, whatever the configuration says of snapshots; it is a gap where they
-// can't be. An event trigger tells of ALTER TABLE in its own transaction, where the installer may have one; the rest is told
+// can't be. Event triggers tell of ALTER TABLE and DROP in their own transaction, where the installer may have them, and note
+// partitions until those have triggers, so that one which is gone before that is told, too; without them all is told
 // when the collector next looks, and then the rows are read when all transactions that were running at that moment are
 // over.
 //

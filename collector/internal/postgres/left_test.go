@@ -24,6 +24,7 @@ func TestATableThatTakesANameThatIsNotSelectedEndsItsStream(t *testing.T) {
 	} {
 		for _, followed := range []bool{true, false} {
 			t.Run(name+map[bool]string{true: "", false: ", without an event trigger"}[followed], func(t *testing.T) {
+				t.Parallel() // it waits most of its time
 				r := newRig(t, `create schema elsewhere`, `create table a (id int primary key)`, `create table b (id int primary key)`, `insert into b values (2)`,
 					`create table p (id int primary key) partition by range (id)`, `create table x_1 partition of p for values from (0) to (10)`, `create table p_2 partition of p for values from (10) to (20)`)
 				r.config.Tables, r.config.Exclude = []string{"public.*"}, []string{"public.x_*"}

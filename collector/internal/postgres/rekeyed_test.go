@@ -29,6 +29,7 @@ func TestATableWithAnotherKeyIsToldAnew(t *testing.T) {
 	} {
 		for _, followed := range []bool{true, false} {
 			t.Run(name+map[bool]string{true: "", false: ", without an event trigger"}[followed], func(t *testing.T) {
+				t.Parallel() // it waits most of its time
 				r := newRig(t, `create table t (id int primary key, n int not null)`)
 				r.unfollowed = !followed
 				r.install()

@@ -28,8 +28,8 @@ func (s *Source) Remove(ctx context.Context) error {
 	if there && !ours {
 		return errors.New("the schema datawatch has no table meta: it isn't datawatch's, and stays as it is")
 	}
-	if _, err := db.Exec(ctx, "drop event trigger if exists datawatch_follow"); err != nil {
-		return fmt.Errorf("remove the event trigger: %w", err)
+	if _, err := db.Exec(ctx, "drop event trigger if exists datawatch_follow; drop event trigger if exists datawatch_follow_partitions; drop event trigger if exists datawatch_follow_drops"); err != nil {
+		return fmt.Errorf("remove the event triggers: %w", err)
 	}
 	rows, err := db.Query(ctx, `select p.oid::regprocedure::text, (select greatest(count(distinct t.tgrelid) - 1, 0) from pg_trigger t where t.tgfoid = p.oid),
 			coalesce((select t.tgrelid::regclass::text from pg_trigger t where t.tgfoid = p.oid and t.tgname = '_datawatch_insert' and has_table_privilege(t.tgrelid, 'update, delete, truncate')), '')

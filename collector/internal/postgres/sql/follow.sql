@@ -1,5 +1,7 @@
--- Follows ALTER TABLE (which takes other words for a column's name too), ALTER SCHEMA, ALTER TYPE, and triggers that are made, in the transaction that does it. It never fails that transaction: what
--- it can't do, the collector's reconcile does within seconds.
+-- Event triggers, in the transaction that does it. They never fail that transaction: what they can't do, the collector's reconcile does within
+-- seconds.
+
+-- Follows ALTER TABLE (which takes other words for a column's name too), ALTER SCHEMA, ALTER TYPE, and triggers that are made.
 create or replace function datawatch.follow() returns event_trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 declare
@@ -65,3 +67,94 @@ revoke all on function datawatch.follow() from public;
 drop event trigger if exists datawatch_follow;
 create event trigger datawatch_follow on ddl_command_end
   when tag in ('ALTER TABLE', 'ALTER SCHEMA', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE', 'ALTER TYPE', 'CREATE INDEX', 'ALTER INDEX', 'CREATE TRIGGER') execute function datawatch.follow();
+
+-- Partitions of captured trees that have no triggers yet: what comes to them through the root is told, so that their going has to be told, too.
+create table if not exists datawatch.coming (relation oid primary key, root oid not null, shape bigint not null);
+
+-- Notes partitions that come, and tells of those that are detached before they have triggers.
+create or replace function datawatch.follow_partitions() returns event_trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '100ms' as $body$
+declare
+  changed oid[];
+  part record;
+begin
+  changed := array(
+    select distinct k.oid from pg_event_trigger_ddl_commands() c join pg_class k on c.classid = 'pg_class'::regclass and k.oid = c.objid
+    where k.relispartition or k.relkind = 'p');
+  if changed = '{}' and not exists (select from datawatch.coming) then
+    return;
+  end if;
+  delete from datawatch.coming c where exists (
+    select from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+    where t.tgrelid = c.relation and t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_');
+  for part in
+    delete from datawatch.coming c where c.root is distinct from pg_partition_root(c.relation)::oid returning c.relation, c.shape
+  loop
+    perform datawatch.tell_moved(part.shape, null, part.relation);
+  end loop;
+  for part in
+    with captured as materialized (
+      select t.tgrelid as oid from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+      where t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_'
+    ),
+    bare as materialized (
+      select distinct t.relid::oid as oid, pg_partition_root(c)::oid as root from unnest(changed) c cross join pg_partition_tree(c) t
+      where t.isleaf and t.relid <> pg_partition_root(c) and t.relid not in (select oid from captured) and pg_partition_root(c) in (select oid from captured)
+    )
+    select b.oid as relation, b.root, d.id, d.shape from bare b cross join datawatch.shape_now(b.oid) d
+  loop
+    insert into datawatch.shapes (id, shape) values (part.id, part.shape) on conflict (id) do nothing;
+    insert into datawatch.coming (relation, root, shape) values (part.relation, part.root, part.id)
+    on conflict (relation) do update set root = excluded.root, shape = excluded.shape;
+  end loop;
+exception when others then
+  null;
+end
+$body$;
+revoke all on function datawatch.follow_partitions() from public;
+drop event trigger if exists datawatch_follow_partitions;
+create event trigger datawatch_follow_partitions on ddl_command_end when tag in ('CREATE TABLE', 'ALTER TABLE') execute function datawatch.follow_partitions();
+
+-- Tells of tables that are dropped. Of a whole tree its root tells.
+create or replace function datawatch.follow_drops() returns event_trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '100ms' as $body$
+declare
+  gone record;
+begin
+  if not exists (select from pg_event_trigger_dropped_objects() d where d.object_type = 'table' and not d.is_temporary) then
+    return;
+  end if;
+  for gone in
+    with dropped as materialized (
+      select d.objid as oid, d.schema_name as schema, d.object_name as name from pg_event_trigger_dropped_objects() d where d.object_type = 'table'
+    ),
+    functions as materialized (
+      select p.oid, {{shape.of p}} as shape from pg_proc p
+      where p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_' and p.prorettype = 'trigger'::regtype
+        and not exists (select from pg_trigger t where t.tgfoid = p.oid)
+    ),
+    tables as (
+      select f.shape, f.oid as function from functions f
+      union all
+      select c.shape, null from datawatch.coming c where c.relation in (select oid from dropped)
+    )
+    select distinct on (d.oid) t.shape, t.function::regprocedure as function,
+      not (s.shape -> 'partition')::boolean or not exists (select from dropped d where d.schema = s.shape ->> 'root_schema' and d.name = s.shape ->> 'root_table') as tells
+    from tables t join datawatch.shapes s on s.id = t.shape join dropped d on d.schema = s.shape ->> 'schema' and d.name = s.shape ->> 'table'
+    order by d.oid, t.function is null
+  loop
+    if gone.tells then
+      perform datawatch.tell_moved(gone.shape, null, null);
+    end if;
+    if gone.function is not null then
+      execute 'drop function ' || gone.function;
+    end if;
+  end loop;
+  delete from datawatch.coming c where not exists (select from pg_class k where k.oid = c.relation);
+exception when others then
+  null;
+end
+$body$;
+revoke all on function datawatch.follow_drops() from public;
+drop event trigger if exists datawatch_follow_drops;
+create event trigger datawatch_follow_drops on sql_drop when tag in ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP EXTENSION', 'DROP TYPE') execute function datawatch.follow_drops();
