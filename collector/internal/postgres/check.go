@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"datawatch/pkg/config"
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/event"
@@ -101,40 +103,58 @@ func (s *Source) truncatable(ctx context.Context, db querier, status *Status) []
 	return []daemon.Finding{f}
 }
 
-// snapshotable names the tables that the initial snapshot, which is tried once, would leave out: whoever reads may not read them.
+// snapshotable names the tables that the initial snapshot, which is tried once, would leave out: whoever reads may not read them, or not all
+// of their rows.
 func (s *Source) snapshotable(ctx context.Context, db querier) []daemon.Finding {
 	if s.config.Snapshot != snapshotInitial {
 		return nil
 	}
 	f := daemon.Finding{What: "source " + s.name + " snapshot"}
-	lacks, err := s.lackingSelect(ctx, db)
+	tables, err := s.tablesOfParts(ctx, db)
+	if err != nil {
+		f.Err = err
+		return []daemon.Finding{f}
+	}
+	lacks, err := lackingOf(ctx, db, "select", tables)
+	if err != nil {
+		f.Err = err
+		return []daemon.Finding{f}
+	}
+	var role string
+	var guarded []string
+	err = db.QueryRow(ctx, `select current_user, array(
+		select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+		where c.oid = any ($1) and row_security_active(c.oid) order by 1)`, tables).Scan(&role, &guarded)
 	switch {
 	case err != nil:
-		f.Err = err
+		f.Err = fmt.Errorf("ask for row security: %w", err)
 	case len(lacks.tables) > 0:
 		f.Err = fmt.Errorf("the role %s may not read %s: snapshot: initial would leave out what is there, once and for all", lacks.role, few(lacks.tables))
 		f.Remedy = lacks.sql() + ", or set snapshot: never"
+	case len(guarded) > 0:
+		f.Err = fmt.Errorf("row security may hide rows of %s from the role %s: snapshot: initial would leave out what is there, once and for all", few(guarded), role)
+		f.Remedy = "alter role " + pgx.Identifier{role}.Sanitize() + " bypassrls, or set snapshot: never"
 	default:
 		f.Detail = "initial: all tables may be read"
 	}
 	return []daemon.Finding{f}
 }
 
-// lackingSelect is what whoever reads lacks for a snapshot of all that is captured.
-func (s *Source) lackingSelect(ctx context.Context, db querier) (ungranted, error) {
+// tablesOfParts are the tables that a snapshot of all that is captured reads.
+func (s *Source) tablesOfParts(ctx context.Context, db querier) ([]uint32, error) {
 	parts, err := s.partsOf(ctx, db, func(event.Stream) bool { return true })
 	if err != nil {
-		return ungranted{}, err
+		return nil, err
 	}
 	tables := make([]uint32, len(parts))
 	for i, p := range parts {
 		at, err := parsePlace(p.Place)
 		if err != nil {
-			return ungranted{}, err
+			return nil, err
 		}
 		tables[i] = at.oid
 	}
-	return lackingOf(ctx, db, "select", tables)
+	return tables, nil
 }
 
 // maskable names what mask's entries for this source hide nothing of: tables and columns that aren't there.

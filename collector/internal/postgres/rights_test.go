@@ -128,6 +128,11 @@ func TestAnInitialSnapshotThatMayNotReadIsForetold(t *testing.T) {
 		t.Errorf("check says %q (%s)", f.Err, f.Remedy)
 	}
 	r.exec(grants)
+	r.exec(`alter table plain enable row level security; alter table keyed0 enable row level security`)
+	if f := r.finding("snapshot"); f.Err == nil || !strings.Contains(f.Err.Error(), "rows of public.plain from the role dw_unreading_reader:") || !strings.Contains(f.Remedy, "bypassrls") {
+		t.Errorf("with row security, check says %q (%s)", f.Err, f.Remedy)
+	}
+	r.exec(`alter table plain disable row level security`)
 	if f := r.finding("snapshot"); f.Err != nil || f.Detail == "" {
 		t.Errorf("once they may be read, check says %+v", f)
 	}
