@@ -93,14 +93,16 @@ begin
     perform datawatch.tell_moved(part.shape, null, part.relation);
   end loop;
   for part in
-    with captured as materialized (
-      select t.tgrelid as oid from pg_trigger t join pg_proc p on p.oid = t.tgfoid
-      where t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_'
-    ),
-    bare as materialized (
+    with parts as materialized (
       select distinct t.relid::oid as oid, pg_partition_root(c)::oid as root from unnest(changed) c cross join pg_partition_tree(c) t
-      where t.isleaf and t.relid <> pg_partition_root(c) and t.relid not in (select oid from captured) and pg_partition_root(c) in (select oid from captured)
-    )
+      where t.isleaf and t.relid <> pg_partition_root(c)
+    ),
+    captured as materialized (
+      select t.tgrelid as oid from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+      where t.tgrelid in (select oid from parts union select root from parts)
+        and t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_'
+    ),
+    bare as materialized (select p.* from parts p where p.oid not in (select oid from captured) and p.root in (select oid from captured))
     select b.oid as relation, b.root, d.id, d.shape from bare b cross join datawatch.shape_now(b.oid) d
   loop
     insert into datawatch.shapes (id, shape) values (part.id, part.shape) on conflict (id) do nothing;
@@ -121,7 +123,9 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp set lock
 declare
   gone record;
 begin
-  if not exists (select from pg_event_trigger_dropped_objects() d where d.object_type = 'table' and not d.is_temporary) then
+  if not exists (
+      select from pg_event_trigger_dropped_objects() d
+      where d.object_type = 'trigger' and d.address_names[3] = '_datawatch_insert' or d.object_type = 'table' and d.objid in (select relation from datawatch.coming)) then
     return;
   end if;
   for gone in
@@ -131,7 +135,7 @@ begin
     functions as materialized (
       select p.oid, {{shape.of p}} as shape from pg_proc p
       where p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_' and p.prorettype = 'trigger'::regtype
-        and not exists (select from pg_trigger t where t.tgfoid = p.oid)
+        and p.oid not in (select t.tgfoid from pg_trigger t)
     ),
     tables as (
       select f.shape, f.oid as function from functions f
