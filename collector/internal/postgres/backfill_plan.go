@@ -32,7 +32,7 @@ func (s *Source) partsOf(ctx context.Context, db querier, wanted func(event.Stre
 			if err != nil {
 				return nil, err
 			}
-			if t.root && !keyed || !t.root && !leaf {
+			if t.root && !keyed && !leaf || !t.root && (!leaf || t.parted) {
 				continue
 			}
 			if t.root {
@@ -48,13 +48,13 @@ func (s *Source) partsOf(ctx context.Context, db querier, wanted func(event.Stre
 	return parts, nil
 }
 
-// walkable tells whether a table can be walked by a key, whether it holds rows itself, and about how many.
+// walkable tells whether a table can be walked by a key, whether no other holds rows for it, and about how many.
 func (s *Source) walkable(ctx context.Context, db querier, t *table, of event.Stream) (keyed, leaf bool, estimate int64, err error) {
 	by, err := s.walkIndexOf(ctx, db, t, of)
 	if err != nil {
 		return false, false, 0, err
 	}
-	err = db.QueryRow(ctx, `select (select relkind = 'r' from pg_class where oid = $1),
+	err = db.QueryRow(ctx, `select (select c.relkind = 'r' or not `+partsSQL+` from pg_class c where c.oid = $1),
 		(select coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint from pg_class c
 		 where c.oid = $1 or c.oid in (select relid from pg_partition_tree($1) where isleaf))`, t.oid).Scan(&leaf, &estimate)
 	if err != nil {
@@ -62,6 +62,9 @@ func (s *Source) walkable(ctx context.Context, db querier, t *table, of event.St
 	}
 	return len(by.columns) > 0, leaf, estimate, nil
 }
+
+// partsSQL tells whether a partition tree has partitions that hold rows.
+const partsSQL = `exists (select from pg_partition_tree($1) p join pg_class leaf on leaf.oid = p.relid where leaf.relkind = 'r')`
 
 // split has the partitions of a tree read one by one, from their beginnings, where it can't be walked as a whole any more.
 func (r *reader) split(ctx context.Context, tree event.Stream, at place, keyless bool) error {

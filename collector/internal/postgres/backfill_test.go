@@ -493,3 +493,27 @@ func TestASnapshotThatReplacesEndsTheStreamFirst(t *testing.T) {
 	expect(t, r.captured()[5:], `public.empty truncate - snapshot`, `public.p truncate - snapshot`, `public.p read - after {"id":1}`, `public.p read - after {"id":11}`,
 		`public.t truncate - snapshot`, `public.t read {"id":2} after {"id":2}`)
 }
+
+// TestAPartitionTreeWithoutPartitionsIsReplacedByNothing: what was told of partitions that are gone goes, though there is nothing to read.
+func TestAPartitionTreeWithoutPartitionsIsReplacedByNothing(t *testing.T) {
+	r := newRig(t, `create table p (id int) partition by range (id)`, `create table p_1 partition of p for values from (0) to (10)`)
+	r.install()
+	r.exec(`insert into p values (1)`)
+	r.exec(`alter table p detach partition p_1`)
+	r.drained()
+	id := r.askReplacing("shop-db/public.p")
+	stop := r.start()
+	if problems := r.awaitEnded(id).Problems(); len(problems) > 0 {
+		t.Error(problems)
+	}
+	_ = stop()
+	var got []string
+	for _, line := range briefs(t, r.captured()) {
+		if strings.HasPrefix(line, "public.p ") {
+			got = append(got, line)
+		}
+	}
+	if len(got) == 0 || got[len(got)-1] != "public.p truncate - snapshot" {
+		t.Errorf("of public.p %q", got)
+	}
+}

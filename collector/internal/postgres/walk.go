@@ -33,6 +33,7 @@ var strangerSQL = `select rolsuper and (select bool_or(` + strangers(expressions
 type relation struct {
 	table
 	partitioned bool
+	parts       bool // other tables hold its rows
 	parsed      *shape
 	row         string // SQL for a row of datawatch_row as JSON
 	filenode    uint32 // changes when the table is rewritten; 0 of a partition tree's root
@@ -163,8 +164,8 @@ func (s *Source) survey(ctx context.Context, db *pgx.Conn, rel *relation) error 
 	}
 	var database string
 	err := db.QueryRow(ctx, `select current_database(), coalesce(pg_relation_filenode($1), 0),
-		case when $2 then 0 else pg_relation_size($1) / current_setting('block_size')::bigint end, current_setting('server_version_num')::int`,
-		rel.oid, rel.partitioned).Scan(&database, &rel.filenode, &rel.blocks, &rel.server)
+		case when $2 then 0 else pg_relation_size($1) / current_setting('block_size')::bigint end, current_setting('server_version_num')::int, $2 and `+partsSQL,
+		rel.oid, rel.partitioned).Scan(&database, &rel.filenode, &rel.blocks, &rel.server, &rel.parts)
 	if err != nil {
 		return fmt.Errorf("look at %s: %w", rel.ident(), err)
 	}
@@ -221,7 +222,7 @@ const planByOrder = "set local enable_sort = off; set local enable_incremental_s
 
 // chunk reads on from c: at most so many rows, and about so many bytes. Of a row larger than largest only the place comes.
 func (rel *relation) chunk(ctx context.Context, db *pgx.Conn, c cursor, rows int, bytes, largest int64) (found []walked, next cursor, done bool, err error) {
-	if rel.partitioned && len(rel.columns) == 0 {
+	if rel.parts && len(rel.columns) == 0 {
 		return nil, c, false, errUnordered
 	}
 	next = c

@@ -162,11 +162,42 @@ func (r *reader) plan(ctx context.Context, job *backfill.Job) error {
 		}
 		parts = append(parts, postgres.Part(stream, oid, estimate, err == nil && rel.keyless))
 	}
+	bare, err := r.bare(ctx)
+	if err != nil {
+		return err
+	}
+	for oid, t := range bare {
+		if stream := r.streamOf(t); job.Wants(stream) {
+			parts = append(parts, postgres.Part(stream, oid, 0, false))
+		}
+	}
 	slices.SortFunc(parts, func(a, b *backfill.Part) int {
 		return strings.Compare(string(a.Stream)+" "+a.Place, string(b.Stream)+" "+b.Place)
 	})
 	r.snapshots.Planned(parts)
 	return nil
+}
+
+// bare are the partition trees that have no partitions which hold rows: nothing is read of them, but they may have to be replaced.
+func (r *reader) bare(ctx context.Context) (knownTables, error) {
+	rows, err := r.catalog.db.Query(ctx, `select c.oid, n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+		where c.relkind = 'p' and not c.relispartition and not exists (select from pg_partition_tree(c.oid) p join pg_class leaf on leaf.oid = p.relid where leaf.relkind <> 'p')`)
+	if err != nil {
+		return nil, fmt.Errorf("look for partition trees: %w", err)
+	}
+	bare := knownTables{}
+	var oid uint32
+	var t knownTable
+	_, err = pgx.ForEachRow(rows, []any{&oid, &t.Schema, &t.Table}, func() error {
+		if r.config.Selects(t.Schema, t.Table) {
+			bare[oid] = t
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for partition trees: %w", err)
+	}
+	return bare, nil
 }
 
 //go:embed sql/identity.sql
@@ -201,6 +232,13 @@ func (r *reader) readChunk(ctx context.Context, part *backfill.Part) error {
 		return err
 	}
 	t, ok := r.known[oid]
+	if !ok {
+		bare, err := r.bare(ctx)
+		if err != nil {
+			return err
+		}
+		t, ok = bare[oid]
+	}
 	if !ok || r.streamOf(t) != part.Stream {
 		r.snapshots.LeaveOut("the table isn't captured any more under this name")
 		return nil

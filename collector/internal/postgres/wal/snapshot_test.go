@@ -284,3 +284,24 @@ func TestASnapshotThatReplacesEndsTheStreamFirst(t *testing.T) {
 		t.Errorf("of public.t %q", got)
 	}
 }
+
+// TestAPartitionTreeWithoutPartitionsIsReplacedByNothing, as by triggers.
+func TestAPartitionTreeWithoutPartitionsIsReplacedByNothing(t *testing.T) {
+	r := newRig(t, `create table p (id int) partition by range (id)`, `create table p_1 partition of p for values from (0) to (10)`)
+	r.install()
+	stop := r.start()
+	r.exec(`insert into p values (1)`)
+	r.await(1)
+	r.exec(`alter table p detach partition p_1`)
+	r.compared()
+	_ = stop()
+	id := r.askReplacing(r.stream("p"))
+	stop = r.start()
+	if problems := r.awaitEnded(id).Problems(); len(problems) > 0 {
+		t.Error(problems)
+	}
+	_ = stop()
+	if got := r.of("public.p"); len(got) == 0 || got[len(got)-1] != `truncate - reason snapshot` {
+		t.Errorf("of public.p %q", got)
+	}
+}
