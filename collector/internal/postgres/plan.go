@@ -298,7 +298,7 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 		}
 		add(lockNone, fmt.Sprintf("insert into datawatch.shapes (id, shape) values (%d, %s) on conflict (id) do nothing;", t.shapeID, quote(string(t.shape))))
 		if was := shapeOf(t.functionHead); was != "" && was != strconv.FormatInt(t.shapeID, 10) {
-			add(lockNone, fmt.Sprintf("select datawatch.tell_moved_since(%s, %d, %d, null);", was, t.shapeID, t.oid))
+			add(fmt.Sprintf(lockMoved, t.ident()), fmt.Sprintf("select datawatch.tell_moved_since(%s, %d, %d, null);", was, t.shapeID, t.oid))
 		}
 		var pinned settings
 		if !t.sent {

@@ -53,6 +53,7 @@ const LockTimeout = lockTimeout
 const (
 	lockNone      = "none on your tables"
 	lockTable     = "SHARE ROW EXCLUSIVE on %s, for an instant: waits for its writers, and reads go on"
+	lockMoved     = lockTable + ", where it has another name, tree or key"
 	lockExclusive = "ACCESS EXCLUSIVE on %s, for an instant"
 )
 
