@@ -63,6 +63,7 @@ func TestANameThatComesBackIsTold(t *testing.T) {
 		"renamed, then silent":    {`alter table t rename to u`, `insert into u values (3)`, `alter table u rename to t`},
 		"excluded":                {`alter table t rename to tmp_t`, `insert into tmp_t values (5)`, `delete from tmp_t where id = 1`, `alter table tmp_t rename to t`},
 		"emptied while excluded":  {`alter table t rename to tmp_t`, `truncate tmp_t`, `insert into tmp_t values (5)`, `alter table tmp_t rename to t`},
+		"excluded as another":     {`alter table t rename to u`, `insert into u values (3)`, `alter table u rename to tmp_u`, `insert into tmp_u values (5)`, `alter table tmp_u rename to u`},
 		"another one in its name": {`alter table t rename to aside`, `alter table other rename to t`, `insert into t values (7)`, `alter table t rename to other`, `alter table aside rename to t`},
 		"a scratch table":         {`alter table t rename to aside`, `alter table other rename to t`, `insert into t values (7)`, `drop table t`, `alter table aside rename to t`},
 		"a table in a tree's":     {`alter table p rename to aside`, `alter table t rename to p`, `insert into p values (3)`, `alter table p rename to t`, `alter table aside rename to p`},

@@ -95,6 +95,7 @@ func (r *reader) namesakes(ctx context.Context, id uint32, t knownTable) (others
 // lose lets go of a table whose name is another's now, or isn't selected. Wherever it is found next, its rows aren't in that stream.
 func (r *reader) lose(known knownTables, id uint32) {
 	delete(known, id)
+	delete(r.brought, id)
 	r.early[id], r.lost[id] = r.tx.wide, true
 }
 
