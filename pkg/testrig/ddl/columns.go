@@ -142,7 +142,7 @@ func addUnique(s *scene, t *table) []string {
 	return sql
 }
 
-func dropUnique(s *scene, t *table) []string {
+func dropUnique(_ *scene, t *table) []string {
 	return []string{`drop index ` + t.Indexes[slices.IndexFunc(t.Indexes, loose)].Name}
 }
 

@@ -6,5 +6,6 @@
 //
 // By what it is told without a gap a stream has the rows of its table, exactly, and none where there is no such table that is selected.
 // Behind a gap rows may be missing, and of those that were told before it nothing is known; but what was told since is as it was told.
-// It refuses to hold against capture what no event tells: the values of columns that an ALTER TABLE made or rewrote are left out.
+// Behind a snapshot that replaced it, it has them exactly. It refuses to hold against capture what no event tells: the values of columns
+// that an ALTER TABLE made or rewrote are left out.
 package ddl

@@ -42,21 +42,22 @@ func Setup(role string) []string {
 
 // Fuzz is what sessions do to a database, and what is known of it.
 type Fuzz struct {
-	DB  *pgx.Conn // that sees all tables
-	WAL bool      // what is captured is the WAL
-	// Captured is a function which tells whether a relation is captured as it is, with all that is below it; "" where nobody needs to know.
+	DB *pgx.Conn // sees all tables
+	// WAL: what is captured is the WAL.
+	WAL bool
+	// Captured is a function of a relation's oid that tells whether it is captured as it is, with all that is below it; "" where nobody needs to know.
 	Captured string
-	Follows  bool // each ALTER TABLE is told at once, and not by a look at what is there then
-
+	// Follows: an event trigger tells each ALTER TABLE at once, and not a look at what is there then.
+	Follows bool
 	// Refuses: updates of a table that has lost its replica identity may fail, as collector/README.md says of the WAL without event triggers.
 	Refuses bool
 
 	mu        sync.Mutex
 	names     int
-	done      []string                   // transactions as they ended
+	done      []string                   // transactions, as they ended
 	count     map[string]int             // operations that succeeded
 	rewritten map[uint32]map[string]bool // columns of tables whose values no event tells
-	refused   []string                   // statements that capture made fail
+	refused   []string                   // statements that failed because of capture
 }
 
 // fresh is a name that no other has or had.
@@ -159,8 +160,7 @@ func (s *session) exec(ctx context.Context, sql string) error {
 
 func (s *session) transaction(ctx context.Context) (err error) {
 	begin := "begin"
-	s.keeps = s.rng.IntN(12) == 0
-	if s.keeps {
+	if s.keeps = s.rng.IntN(12) == 0; s.keeps {
 		begin += " isolation level " + []string{"repeatable read", "serializable"}[s.rng.IntN(2)]
 	}
 	if err := s.exec(ctx, begin); err != nil {
@@ -194,9 +194,12 @@ func (s *session) operation(ctx context.Context) (alone []string, err error) {
 		return nil, err
 	}
 	now := &scene{Fuzz: s.Fuzz, rng: s.rng, all: tables}
-	name, sql := "rows", []string(nil)
+	name := "rows"
+	var sql []string
 	// Event triggers may not see what is published then, as collector/README.md says of the WAL.
-	if now.likely(35) && !(s.WAL && s.keeps) {
+	if !now.likely(35) || s.WAL && s.keeps {
+		sql = now.write(s.recent)
+	} else {
 		o, t := now.next()
 		name, sql = o.name, o.sql(now, t)
 		if ready, err := s.ready(ctx, o.seen, append(now.others, t)); err != nil || !ready {
@@ -206,8 +209,6 @@ func (s *session) operation(ctx context.Context) (alone []string, err error) {
 			return sql, nil
 		}
 		s.recent = strings.Join(sql, "; ")
-	} else {
-		sql = now.write(s.recent)
 	}
 	if len(sql) == 0 {
 		return nil, nil
@@ -215,7 +216,7 @@ func (s *session) operation(ctx context.Context) (alone []string, err error) {
 	if now.likely(50) {
 		err = s.each(ctx, sql)
 	} else {
-		err = s.within(ctx, sql, 20)
+		err = s.within(ctx, sql)
 	}
 	if err == nil {
 		s.mu.Lock()
@@ -253,7 +254,7 @@ func (s *session) each(ctx context.Context, sql []string) error {
 }
 
 // within does statements in a savepoint, which is rolled back where one fails, and now and then anyway.
-func (s *session) within(ctx context.Context, sql []string, undone int) error {
+func (s *session) within(ctx context.Context, sql []string) error {
 	if err := s.exec(ctx, "savepoint here"); err != nil {
 		return err
 	}
@@ -261,7 +262,7 @@ func (s *session) within(ctx context.Context, sql []string, undone int) error {
 	if err != nil && !s.expected(err) {
 		return err
 	}
-	if err != nil || s.rng.IntN(100) < undone {
+	if err != nil || s.rng.IntN(5) == 0 {
 		return s.exec(ctx, "rollback to here")
 	}
 	return s.exec(ctx, "release here")

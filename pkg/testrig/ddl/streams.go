@@ -116,7 +116,7 @@ func image(row string, known []string) string {
 	return b.String()
 }
 
-// told is a row by what was told of it, or since.
+// told is a row by what was told of it.
 type told struct {
 	row  string
 	sure bool // there was no gap since

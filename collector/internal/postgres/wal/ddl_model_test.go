@@ -31,7 +31,7 @@ func TestDDLModelStreamsHaveWhatTheirTablesHave(t *testing.T) {
 			}
 			r.config.Tables, r.config.Exclude, r.config.SnapshotRate = append([]string{"public.*"}, ddl.Tables...), ddl.Exclude, 0
 			r.install()
-			(&ddl.Fuzz{DB: r.db, WAL: true, Follows: followed, Refuses: !followed}).Hold(t, ddl.Source{
+			(&ddl.Fuzz{DB: r.db, WAL: true, Refuses: !followed}).Hold(t, ddl.Source{
 				Session: func() *pgx.Conn {
 					db := r.session()
 					if _, err := db.Exec(t.Context(), `set role `+role); err != nil {
@@ -54,7 +54,7 @@ func TestDDLModelStreamsHaveWhatTheirTablesHave(t *testing.T) {
 						t.Errorf("left out of the snapshot: %q", problems)
 					}
 					_ = stop()
-					return r.changes()
+					return changes(t, r.captured())
 				},
 			}, testrig.Soak()/3)
 		})
@@ -75,19 +75,5 @@ func (r *rig) settled() []model.Change {
 	}
 	r.awaitLast(func(e event.Raw) bool { return e.Stream.Entity() == "public.last" && string(e.Key) == key })
 	_ = stop()
-	return r.changes()
-}
-
-// changes is what was captured, as a replay takes it.
-func (r *rig) changes() []model.Change {
-	r.t.Helper()
-	events := r.captured()
-	all := make([]model.Change, len(events))
-	for i, e := range events {
-		var err error
-		if all[i], err = model.OfRaw(e); err != nil {
-			r.t.Fatal(err)
-		}
-	}
-	return all
+	return changes(r.t, r.captured())
 }

@@ -15,20 +15,27 @@ import (
 	"datawatch/pkg/testrig/model"
 )
 
-// replay gives the rows that events leave behind, of tables that were empty, or of which nothing is known at first.
-func replay(t *testing.T, events []event.Raw, unknown bool) map[event.Stream]map[string]string {
+// changes are events as a replay takes them.
+func changes(t *testing.T, events []event.Raw) []model.Change {
 	t.Helper()
-	changes := make([]model.Change, len(events))
+	all := make([]model.Change, len(events))
 	for i, e := range events {
 		var err error
-		if changes[i], err = model.OfRaw(e); err != nil {
+		if all[i], err = model.OfRaw(e); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := model.Whole(changes); err != nil {
+	return all
+}
+
+// replay gives the rows that events leave behind, of tables that were empty, or of which nothing is known at first.
+func replay(t *testing.T, events []event.Raw, unknown bool) map[event.Stream]map[string]string {
+	t.Helper()
+	all := changes(t, events)
+	if err := model.Whole(all); err != nil {
 		t.Fatal(err)
 	}
-	state, err := model.Replay{Unknown: unknown, Partial: true}.Tables(changes)
+	state, err := model.Replay{Unknown: unknown, Partial: true}.Tables(all)
 	if err != nil {
 		t.Fatal(err)
 	}
