@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -129,7 +130,7 @@ func (s *Source) planPublications(ctx context.Context, db *pgx.Conn, server serv
 		}
 	}
 	for _, t := range tables {
-		steps = append(steps, s.planTable(t, running, was)...)
+		steps = append(steps, s.planTable(t, server, running, was)...)
 	}
 	keeping, err := s.planKeeping(ctx, db, server)
 	return append(steps, keeping...), err
@@ -137,7 +138,7 @@ func (s *Source) planPublications(ctx context.Context, db *pgx.Conn, server serv
 
 // planTable takes a table out of a publication before it adds it to another. While the WAL is read, a table that is new there, or
 // is put right, gets its writers waited for: what they wrote before isn't published, and nobody could tell whether it was all.
-func (s *Source) planTable(t *table, running bool, was memberships) []postgres.Statement {
+func (s *Source) planTable(t *table, server server, running bool, was memberships) []postgres.Statement {
 	var steps []postgres.Statement
 	add := func(lock, format string, args ...any) {
 		steps = append(steps, postgres.Statement{Table: t.ident(), SQL: fmt.Sprintf(format, args...), Lock: fmt.Sprintf(lock, t.ident())})
@@ -159,10 +160,21 @@ func (s *Source) planTable(t *table, running bool, was memberships) []postgres.S
 		}
 		if !p.is && p.want || anew[i] {
 			add(lockAdd, "alter publication %s add table only %s;", p.name, t.ident())
+			if i == 0 {
+				add(lockAdd, stillSQL, t.oid, updatesOf(strconv.FormatBool(server.version >= 180000)))
+			}
 		}
 	}
 	return steps
 }
+
+// stillSQL has a table that has lost its replica identity, since it was found or while it was waited for, looked at again: published, its updates
+// would be refused until then.
+const stillSQL = `do $$ begin
+	if exists (select from pg_class c where (c.oid = %[1]d or c.oid in (select relid from pg_partition_tree(%[1]d))) and (c.relkind = 'r' or c.oid = %[1]d) and not %[2]s) then
+		raise exception 'its replica identity is gone by now' using errcode = 'lock_not_available';
+	end if;
+end $$;`
 
 // mending is the SQL of a plan, a transaction each, without what is optional.
 func mending(steps []postgres.Statement) (transactions []string) {

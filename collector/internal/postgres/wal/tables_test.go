@@ -2,12 +2,14 @@ package wal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"datawatch/collector/internal/postgres"
 	"datawatch/pkg/event"
 	"datawatch/pkg/testrig"
 )
@@ -414,4 +416,33 @@ func TestAKeyOfAUniqueIndexIsTold(t *testing.T) {
 	r.install()
 	r.exec(`insert into t values (1, 1)`)
 	expect(t, r.wait(1)[:1], `public.t insert {"id":1} after {"id":1,"v":1}`)
+}
+
+// TestATableThatLosesItsReplicaIdentityWhileItIsWaitedForIsNotPublished by what was found before: its updates would be refused.
+func TestATableThatLosesItsReplicaIdentityWhileItIsWaitedForIsNotPublished(t *testing.T) {
+	for table, back := range map[string]string{
+		"t": `alter table t drop constraint t_pkey`,
+		"p": `alter table p_1 replica identity nothing`,
+	} {
+		t.Run(table, func(t *testing.T) {
+			r := newRig(t, `create table t (id int)`, `create table p (id int) partition by range (id)`, `create table p_1 partition of p for values from (0) to (10)`)
+			r.install()
+			r.exec(`alter table ` + table + ` add primary key (id)`)
+			steps, err := r.source().Plan(t.Context())
+			if err != nil || len(steps) == 0 {
+				t.Fatal(steps, err)
+			}
+			r.exec(back)
+			var refused error
+			for _, group := range postgres.Groups(steps) {
+				refused = errors.Join(refused, postgres.Apply(t.Context(), r.db, 1, beforeSteps, group))
+			}
+			if refused == nil || !strings.Contains(refused.Error(), "replica identity") {
+				t.Errorf("published with %v", refused)
+			}
+			r.exec(fmt.Sprintf(`insert into %[1]s values (1); update %[1]s set id = 2`, table))
+			r.install()
+			r.exec(`update ` + table + ` set id = 3`)
+		})
+	}
 }
