@@ -132,6 +132,8 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 	for _, t := range deselected { // before another one that has its name begins to write
 		steps = append(steps, t.leave())
 	}
+	// A tree's root first: it tells that the stream ends, and partitions what it then begins with.
+	slices.SortStableFunc(tables, func(a, b *table) int { return strings.Compare(strconv.FormatBool(a.leaf), strconv.FormatBool(b.leaf)) })
 	for _, t := range tables {
 		t.print(state.followed() && sendableShape(t.shape))
 		installs, err := s.planTable(t)

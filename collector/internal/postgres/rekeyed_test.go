@@ -60,3 +60,14 @@ func TestATreeWithAnotherKeyIsToldAnew(t *testing.T) {
 		`public.p truncate - key`, `public.p gap key_changed`, `public.p gap key_changed`,
 		`public.p delete {"id":1,"n":1} before {"id":1,"n":1}`, `public.p delete {"id":11,"n":1} before {"id":11,"n":1}`)
 }
+
+// TestAnotherKeyOfATreeBeginsItsStreamBehindItsEnd, also where partitions come before the root by their names.
+func TestAnotherKeyOfATreeBeginsItsStreamBehindItsEnd(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key) partition by range (id)`, `create table p partition of t for values from (0) to (10)`)
+	r.unfollowed = true
+	r.install()
+	r.exec(`insert into t values (1)`)
+	r.exec(`alter table t rename id to k`)
+	r.install()
+	expect(t, r.drained(), `public.t insert {"id":1} after {"id":1}`, `public.t truncate - key`, `public.t gap key_changed`)
+}
