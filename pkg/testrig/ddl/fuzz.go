@@ -45,10 +45,9 @@ type Fuzz struct {
 	DB *pgx.Conn // sees all tables
 	// WAL: what is captured is the WAL.
 	WAL bool
-	// Captured is a function of a relation's oid that tells whether it is captured as it is, with all that is below it; "" where nobody needs to know.
+	// Captured is a function of a relation's oid that tells whether it is captured as it is, with all that is below it: needed where a look tells
+	// what is there then, and no event trigger each ALTER TABLE at once.
 	Captured string
-	// Follows: an event trigger tells each ALTER TABLE at once, and not a look at what is there then.
-	Follows bool
 	// Refuses: updates of a table that has lost its replica identity may fail, as collector/README.md says of the WAL without event triggers.
 	Refuses bool
 
@@ -202,8 +201,10 @@ func (s *session) operation(ctx context.Context) (alone []string, err error) {
 	} else {
 		o, t := now.next()
 		name, sql = o.name, o.sql(now, t)
-		if ready, err := s.ready(ctx, o.seen, append(now.others, t)); err != nil || !ready {
-			return nil, err
+		if o.seen && s.Captured != "" {
+			if ready, err := s.ready(ctx, append(now.others, t)); err != nil || !ready {
+				return nil, err
+			}
 		}
 		if o.alone {
 			return sql, nil
@@ -229,13 +230,10 @@ func (s *session) operation(ctx context.Context) (alone []string, err error) {
 	return nil, err
 }
 
-// ready tells whether capture has seen tables as an operation on them needs it.
-func (s *session) ready(ctx context.Context, needs seen, tables []*table) (ready bool, err error) {
+// ready tells whether capture has seen tables as they are.
+func (s *session) ready(ctx context.Context, tables []*table) (ready bool, err error) {
 	ready = true
 	for _, t := range tables {
-		if s.Captured == "" || needs == anyway || needs == unheard && s.Follows {
-			break
-		}
 		if err := s.db.QueryRow(ctx, fmt.Sprintf("select %s(%d)", s.Captured, t.OID), pgx.QueryExecModeSimpleProtocol).Scan(&ready); err != nil || !ready {
 			return false, err
 		}

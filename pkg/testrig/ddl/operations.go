@@ -21,58 +21,50 @@ type operation struct {
 	weight int
 	of     func(*table) bool // nil: of none
 	sql    func(*scene, *table) []string
-	seen   seen
+	// seen: where no event trigger tells, capture has to have seen the table as it is, since it doesn't tell what was done and undone before it
+	// looks (collector/README.md, "tables that go").
+	seen bool
 	// alone: PostgreSQL refuses it within a transaction.
 	alone bool
 }
-
-// seen is whether capture has to have seen the table as it is, since it doesn't tell what was done and undone before it looks (collector/README.md,
-// "tables that go").
-type seen int
-
-const (
-	anyway   seen = iota
-	unheard       // where no event trigger tells: another name, key or tree may be what it was before
-	followed      // with one, too: the rows that came to a partition through the root stay
-)
 
 var operations = []operation{
 	{name: "create", weight: 8, sql: create},
 	{name: "drop", weight: 3, of: top, sql: drop},
 	{name: "drop and make anew", weight: 4, of: top, sql: recreate},
-	{name: "drop, and have another take the name", weight: 3, of: top, sql: replace, seen: unheard},
-	{name: "put aside, and have another take the name", weight: 3, of: top, sql: putAside, seen: unheard},
-	{name: "rename", weight: 4, of: each, sql: rename, seen: unheard},
-	{name: "rename what isn't selected", weight: 6, of: unselected, sql: rename, seen: unheard},
-	{name: "swap names", weight: 4, of: each, sql: swap, seen: unheard},
-	{name: "set schema", weight: 3, of: each, sql: setSchema, seen: unheard},
+	{name: "drop, and have another take the name", weight: 3, of: top, sql: replace, seen: true},
+	{name: "put aside, and have another take the name", weight: 3, of: top, sql: putAside, seen: true},
+	{name: "rename", weight: 4, of: each, sql: rename, seen: true},
+	{name: "rename what isn't selected", weight: 6, of: unselected, sql: rename, seen: true},
+	{name: "swap names", weight: 4, of: each, sql: swap, seen: true},
+	{name: "set schema", weight: 3, of: each, sql: setSchema, seen: true},
 	{name: "truncate", weight: 3, of: each, sql: truncate},
 	{name: "add a column", weight: 4, of: top, sql: addColumn},
 	{name: "add a column with values", weight: 3, of: top, sql: addFilled},
 	{name: "drop a column", weight: 3, of: top, sql: dropColumn},
 	{name: "drop a column and add it anew", weight: 2, of: top, sql: readdColumn},
 	{name: "rename a column", weight: 3, of: top, sql: renameColumn},
-	{name: "rename a column of the key", weight: 2, of: top, sql: renameKey, seen: unheard},
-	{name: "swap columns", weight: 2, of: top, sql: swapColumns, seen: unheard},
+	{name: "rename a column of the key", weight: 2, of: top, sql: renameKey, seen: true},
+	{name: "swap columns", weight: 2, of: top, sql: swapColumns, seen: true},
 	{name: "another type", weight: 4, of: top, sql: retype},
-	{name: "another type of the key", weight: 2, of: top, sql: retypeKey, seen: unheard},
+	{name: "another type of the key", weight: 2, of: top, sql: retypeKey, seen: true},
 	{name: "drop the primary key", weight: 3, of: keyed, sql: dropKey},
-	{name: "add a primary key", weight: 4, of: keyless, sql: addKey, seen: unheard},
-	{name: "replace the primary key", weight: 3, of: keyed, sql: replaceKey, seen: unheard},
-	{name: "a primary key by an index", weight: 2, of: keyed, sql: keyByIndex, seen: unheard},
-	{name: "add a unique index", weight: 3, of: plain, sql: addUnique, seen: unheard},
-	{name: "drop a unique index", weight: 2, of: indexed, sql: dropUnique, seen: unheard},
-	{name: "replica identity", weight: 4, of: each, sql: identity, seen: unheard},
+	{name: "add a primary key", weight: 4, of: keyless, sql: addKey, seen: true},
+	{name: "replace the primary key", weight: 3, of: keyed, sql: replaceKey, seen: true},
+	{name: "a primary key by an index", weight: 2, of: keyed, sql: keyByIndex, seen: true},
+	{name: "add a unique index", weight: 3, of: plain, sql: addUnique, seen: true},
+	{name: "drop a unique index", weight: 2, of: indexed, sql: dropUnique, seen: true},
+	{name: "replica identity", weight: 4, of: each, sql: identity, seen: true},
 	{name: "make a partition", weight: 4, of: list, sql: newPartition},
 	{name: "make a branch", weight: 2, of: list, sql: newBranch},
-	{name: "attach", weight: 5, of: list, sql: attach, seen: unheard},
+	{name: "attach", weight: 5, of: list, sql: attach, seen: true},
 	{name: "attach what is new", weight: 3, of: list, sql: attachNew},
-	{name: "detach", weight: 4, of: partition, sql: detach, seen: followed},
-	{name: "detach and attach", weight: 3, of: partition, sql: reattach, seen: followed},
-	{name: "detach concurrently", weight: 2, of: partition, sql: detachConcurrently, seen: followed, alone: true},
+	{name: "detach", weight: 4, of: partition, sql: detach, seen: true},
+	{name: "detach and attach", weight: 3, of: partition, sql: reattach, seen: true},
+	{name: "detach concurrently", weight: 2, of: partition, sql: detachConcurrently, seen: true, alone: true},
 	{name: "finalize", weight: 20, of: pending, sql: finalize, alone: true},
-	{name: "drop a partition", weight: 3, of: partition, sql: drop, seen: followed},
-	{name: "replace a partition", weight: 3, of: partition, sql: replacePartition, seen: followed},
+	{name: "drop a partition", weight: 3, of: partition, sql: drop, seen: true},
+	{name: "replace a partition", weight: 3, of: partition, sql: replacePartition, seen: true},
 	{name: "make a trigger", weight: 2, of: each, sql: makeTrigger},
 	{name: "drop a trigger", weight: 2, of: triggered, sql: dropTrigger},
 }
@@ -251,7 +243,7 @@ func truncate(_ *scene, t *table) []string { return []string{`truncate ` + t.Str
 // collector/README.md says.
 func makeTrigger(s *scene, t *table) []string {
 	fires := []string{"before insert or update", "after insert or update"}
-	if s.Captured != "" && !s.Follows {
+	if s.Captured != "" {
 		fires = fires[:1]
 	}
 	return []string{fmt.Sprintf(`create trigger %s %s on %s for each row execute function s1.note()`, s.fresh("note"), s.one(fires...), t)}
