@@ -112,7 +112,7 @@ func rowSQL(relation string, drop []string) string {
 func dropSQL(drop []string) string {
 	quoted := make([]string, len(drop))
 	for i, d := range drop {
-		quoted[i] = quote(d)
+		quoted[i] = Quote(d)
 	}
 	return "array[" + strings.Join(quoted, ", ") + "]::text[]"
 }

@@ -206,12 +206,12 @@ func (s *Source) planSchema(state installed, reader, functions string) []Stateme
 			"insert into datawatch.queue (main, toast, room, expires)\n"+
 			"select oid, reltoastrelid, %d, %s from pg_class where oid = 'datawatch.outbox_0'::regclass;\n"+
 			"insert into datawatch.slots (slot) values (0), (1), (2);\n"+
-			"insert into datawatch.progress default values;", version, quote(state.server), quote(code), s.room(), s.expires()))
+			"insert into datawatch.progress default values;", version, Quote(state.server), Quote(code), s.room(), s.expires()))
 	} else if state.code != code {
 		for _, sql := range s.upgrade(state, functions) {
 			add(sql)
 		}
-		add("update datawatch.meta set code = " + quote(code) + ";")
+		add("update datawatch.meta set code = " + Quote(code) + ";")
 	}
 	if reader != "" && (!state.granted || state.version < version) {
 		role := pgx.Identifier{reader}.Sanitize()
@@ -298,7 +298,7 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 		if !t.numbered {
 			add(lockNone, "select "+numberSQL+"; -- without which nothing could be captured: it comes with the schema")
 		}
-		add(lockNone, fmt.Sprintf("insert into datawatch.shapes (id, shape) values (%d, %s) on conflict (id) do nothing;", t.shapeID, quote(string(t.shape))))
+		add(lockNone, fmt.Sprintf("insert into datawatch.shapes (id, shape) values (%d, %s) on conflict (id) do nothing;", t.shapeID, Quote(string(t.shape))))
 		if was := shapeOf(t.functionHead); was != "" && was != strconv.FormatInt(t.shapeID, 10) {
 			add(fmt.Sprintf(lockMoved, t.ident()), fmt.Sprintf("select datawatch.tell_moved_since(%s, %d, %d, null);", was, t.shapeID, t.oid))
 		}
@@ -360,9 +360,9 @@ func shapeOf(body string) string {
 func (s *Source) planNew(t *table) Statement {
 	since := "null"
 	if !s.looked.IsZero() {
-		since = quote(s.looked.UTC().Format(time.RFC3339Nano))
+		since = Quote(s.looked.UTC().Format(time.RFC3339Nano))
 	}
-	sql := fmt.Sprintf("select datawatch.tell_new(%d, %s, %s);", t.shapeID, quote(t.ident()), since)
+	sql := fmt.Sprintf("select datawatch.tell_new(%d, %s, %s);", t.shapeID, Quote(t.ident()), since)
 	if t.function != "" { // somebody took some of its triggers away
 		sql = fmt.Sprintf("select datawatch.tell_uncaptured(%d, %s);", t.shapeID, since)
 	}
@@ -373,7 +373,8 @@ func indent(text, by string) string {
 	return by + strings.ReplaceAll(text, "\n", "\n"+by)
 }
 
-func quote(text string) string {
+// Quote is a text as a literal of SQL.
+func Quote(text string) string {
 	quoted := "'" + strings.ReplaceAll(text, "'", "''") + "'"
 	if strings.Contains(text, `\`) {
 		return "E" + strings.ReplaceAll(quoted, `\`, `\\`)

@@ -28,10 +28,10 @@ func (t *table) print(sent bool) {
 		return
 	}
 	t.named = true
-	t.sure = "datawatch.has_columns(tg_relid, " + quote(all.signature()) + ")"
+	t.sure = "datawatch.has_columns(tg_relid, " + Quote(all.signature()) + ")"
 	if composites := all.composites(); len(composites) > 0 { // a transaction that keeps its snapshot may not see their attributes
 		t.sure = fmt.Sprintf("(current_setting('transaction_isolation') = 'read committed' and %s and datawatch.has_attributes('{%s}', %s))",
-			t.sure, strings.Join(composites, ","), quote(all.attributes()))
+			t.sure, strings.Join(composites, ","), Quote(all.attributes()))
 	}
 	shown := *all
 	shown.Drop = t.drop

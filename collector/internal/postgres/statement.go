@@ -69,7 +69,7 @@ func (t *table) leave() Statement {
 	if was := shapeOf(t.functionHead); was != "" {
 		drop.SQL = fmt.Sprintf("select datawatch.tell_moved_since(s.id, null, %d, null) from datawatch.shapes s\n"+
 			"where s.id = %s and (s.shape ->> 'root_schema', s.shape ->> 'root_table') is distinct from (%s, %s); -- by its name of now it isn't selected\n%s",
-			t.oid, was, quote(t.rootSchema), quote(t.rootName), drop.SQL)
+			t.oid, was, Quote(t.rootSchema), Quote(t.rootName), drop.SQL)
 	}
 	return drop
 }

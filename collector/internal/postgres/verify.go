@@ -187,7 +187,7 @@ func (rel *relation) find(ctx context.Context, db *pgx.Conn, key json.RawMessage
 		}
 		var row []byte
 		err = db.QueryRow(ctx, fmt.Sprintf("select %s from %s as datawatch_row, json_to_record(%s) as datawatch_key(%s) where %s",
-			rel.row, rel.from(), quote(string(values)), strings.Join(columns, ", "), strings.Join(where, " and ")), pgx.QueryExecModeExec).Scan(&row)
+			rel.row, rel.from(), Quote(string(values)), strings.Join(columns, ", "), strings.Join(where, " and ")), pgx.QueryExecModeExec).Scan(&row)
 		if err == nil {
 			return row, nil
 		}

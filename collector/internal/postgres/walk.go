@@ -298,7 +298,7 @@ func (rel *relation) byKey(c cursor, rows int) (sql string, names []string) {
 	if len(c.Last) > 0 {
 		values := make([]string, len(columns))
 		for i, v := range c.Last {
-			values[i] = quote(v) + "::" + rel.types[i]
+			values[i] = Quote(v) + "::" + rel.types[i]
 		}
 		wheres = rel.behind(columns, values)
 	}
@@ -337,7 +337,7 @@ func (rel *relation) byPlace(c cursor, rows int) (sql string, upTo int64) {
 		block, _ = strconv.ParseInt(at, 10, 64) // ours, or PostgreSQL's own
 	}
 	upTo = min(block+blocksAtOnce, max(c.End, block+1))
-	last := quote(c.Last[0]) + "::tid"
+	last := Quote(c.Last[0]) + "::tid"
 	where := fmt.Sprintf("datawatch_row.ctid > %s and datawatch_row.ctid < '(%d,0)'::tid", last, upTo)
 	if rel.server < 140000 { // which would read the whole table for a range
 		where = fmt.Sprintf("datawatch_row.ctid = any(array(select format('(%%s,%%s)', b, i)::tid from generate_series(%d::bigint, %d) b, generate_series(1, 2 * current_setting('block_size')::int / 50) i)) and datawatch_row.ctid > %s",

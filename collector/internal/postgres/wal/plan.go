@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -130,7 +131,7 @@ func (s *Source) planPublications(ctx context.Context, db *pgx.Conn, server serv
 		}
 	}
 	for _, t := range tables {
-		steps = append(steps, s.planTable(t, server, running, was)...)
+		steps = append(steps, s.planTable(t, running, was)...)
 	}
 	keeping, err := s.planKeeping(ctx, db, server)
 	return append(steps, keeping...), err
@@ -138,7 +139,7 @@ func (s *Source) planPublications(ctx context.Context, db *pgx.Conn, server serv
 
 // planTable takes a table out of a publication before it adds it to another. While the WAL is read, a table that is new there, or
 // is put right, gets its writers waited for: what they wrote before isn't published, and nobody could tell whether it was all.
-func (s *Source) planTable(t *table, server server, running bool, was memberships) []postgres.Statement {
+func (s *Source) planTable(t *table, running bool, was memberships) []postgres.Statement {
 	var steps []postgres.Statement
 	add := func(lock, format string, args ...any) {
 		steps = append(steps, postgres.Statement{Table: t.ident(), SQL: fmt.Sprintf(format, args...), Lock: fmt.Sprintf(lock, t.ident())})
@@ -160,21 +161,10 @@ func (s *Source) planTable(t *table, server server, running bool, was membership
 		}
 		if !p.is && p.want || anew[i] {
 			add(lockAdd, "alter publication %s add table only %s;", p.name, t.ident())
-			if i == 0 {
-				add(lockAdd, stillSQL, t.oid, updatesOf(strconv.FormatBool(server.version >= 180000)))
-			}
 		}
 	}
 	return steps
 }
-
-// stillSQL has a table that has lost its replica identity, since it was found or while it was waited for, looked at again: published, its updates
-// would be refused until then.
-const stillSQL = `do $$ begin
-	if exists (select from pg_class c where (c.oid = %[1]d or c.oid in (select relid from pg_partition_tree(%[1]d))) and (c.relkind = 'r' or c.oid = %[1]d) and not %[2]s) then
-		raise exception 'its replica identity is gone by now' using errcode = 'lock_not_available';
-	end if;
-end $$;`
 
 // mending is the SQL of a plan, a transaction each, without what is optional.
 func mending(steps []postgres.Statement) (transactions []string) {
@@ -228,6 +218,26 @@ exception when lock_not_available then
 	null;
 end $$`
 
+// stillSQL fails where a table has lost its replica identity, since it was found or while it was waited for: published, its updates would be
+// refused until it is looked at next.
+const stillSQL = `do $$ begin
+	if exists (select from pg_class c where (c.oid = %[1]s::regclass or c.oid in (select relid from pg_partition_tree(%[1]s::regclass))) and (c.relkind = 'r' or c.oid = %[1]s::regclass) and not %[2]s) then
+		raise exception 'its replica identity is gone by now' using errcode = 'lock_not_available';
+	end if;
+end $$;`
+
+// stillIdentified is a transaction of a plan that looks again, behind it, at a table whose updates it publishes.
+func (s *Source) stillIdentified(group []postgres.Statement, server server) []postgres.Statement {
+	publishes := func(step postgres.Statement) bool {
+		return strings.HasPrefix(step.SQL, "alter publication "+s.names.all+" add table")
+	}
+	if !slices.ContainsFunc(group, publishes) {
+		return group
+	}
+	sql := fmt.Sprintf(stillSQL, postgres.Quote(group[0].Table), updatesOf(strconv.FormatBool(server.version >= 180000)))
+	return append(slices.Clone(group), postgres.Statement{Table: group[0].Table, SQL: sql, Lock: lockNone})
+}
+
 // installPublications names in its error the tables that couldn't be done; the others are, those that had to be by name.
 func (s *Source) installPublications(
 	ctx context.Context, db *pgx.Conn, server server, running bool, tries int, was memberships,
@@ -239,7 +249,7 @@ func (s *Source) installPublications(
 	done = map[string]bool{}
 	var failed []error
 	for _, group := range postgres.Groups(steps) {
-		err := postgres.Apply(ctx, db, tries, beforeSteps, group)
+		err := postgres.Apply(ctx, db, tries, beforeSteps, s.stillIdentified(group, server))
 		switch {
 		case err == nil:
 			s.log.Info("published", "table", group[0].Table, "statements", len(group))
