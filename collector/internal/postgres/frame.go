@@ -142,11 +142,7 @@ func (r *reader) prefetch(ctx context.Context, path []frame, page []pack) error 
 	for i, p := range wanted {
 		numbers[i], xids[i], floors[i], parents[i] = p.number(), p.txid, p.floor, p.seq
 	}
-	rows, err := r.db.Query(ctx, r.queries.behind, numbers, xids, floors, parents, 0, 0, 0, r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes)
-	if err != nil {
-		return err
-	}
-	packs, last, err := r.collect(rows)
+	packs, last, err := r.collect(ctx, r.queries.behind, numbers, xids, floors, parents, 0, 0, 0, r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes)
 	if err != nil {
 		return err
 	}

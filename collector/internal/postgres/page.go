@@ -101,7 +101,7 @@ type limits struct {
 	rotateBytes int64
 	// How much the outbox may hold when it is upgraded; 0 is upgradeBytes.
 	upgradeBytes int64
-	// How long a poll is waited for; 0 is pollPatience.
+	// How long an answer is waited for; 0 is pollPatience, or pagePatience.
 	answer time.Duration
 }
 
@@ -160,9 +160,7 @@ func (p *pack) ofRows() bool {
 const lastXID = "18446744073709551615"
 
 // load reads a page of packs behind a frame's last one.
-func (r *reader) load(ctx context.Context, f *frame) ([]pack, bool, error) {
-	var rows pgx.Rows
-	var err error
+func (r *reader) load(ctx context.Context, f *frame) (packs []pack, last bool, err error) {
 	switch f.Behind {
 	case top, unclaimed:
 		sql := r.queries.page
@@ -170,26 +168,22 @@ func (r *reader) load(ctx context.Context, f *frame) ([]pack, bool, error) {
 			sql = r.queries.unclaimed
 		}
 		s1, s2 := r.p.Snapshot, r.p.Open.Snapshot
-		rows, err = r.db.Query(ctx, sql, f.Seq, f.Part, strconv.FormatUint(s1.xmax, 10), xidArray(s1.ended(s2)), s2.String(),
+		return r.collect(ctx, sql, f.Seq, f.Part, strconv.FormatUint(s1.xmax, 10), xidArray(s1.ended(s2)), s2.String(),
 			r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes, cmp.Or(f.At, lastXID))
 	default:
-		rows, err = r.db.Query(ctx, r.queries.behind, []int64{f.Behind}, []string{f.XID}, []int64{f.Floor}, []int64{f.Parent},
+		return r.collect(ctx, r.queries.behind, []int64{f.Behind}, []string{f.XID}, []int64{f.Floor}, []int64{f.Parent},
 			f.Place, f.Seq, f.Part, r.limits.pagePacks, r.options.MaxRecordBytes, r.limits.pageBytes)
 	}
-	if err != nil {
-		return nil, false, fmt.Errorf("read the outbox: %w", err)
-	}
-	return r.collect(rows)
 }
 
 // collect reads packs; last tells that there are no more behind them.
-func (r *reader) collect(rows pgx.Rows) (packs []pack, last bool, err error) {
-	packs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (pack, error) {
-		var p pack
-		err := row.Scan(&p.seq, &p.part, &p.txid, &p.op, &p.shape, &p.at, &p.first, &p.rows, &p.total, &p.start, &p.behind, &p.place,
-			&p.application, &p.login, &p.client, &p.tag, &p.before, &p.after, &p.size, &p.cut, (*pgtype.UndecodedBytes)(&p.olds), (*pgtype.UndecodedBytes)(&p.news),
-			&p.parent, &p.floor)
-		return p, err
+func (r *reader) collect(ctx context.Context, sql string, args ...any) (packs []pack, last bool, err error) {
+	err = r.answered(ctx, pagePatience, func(ctx context.Context) error {
+		rows, err := r.db.Query(ctx, sql, args...)
+		if err == nil {
+			packs, err = pgx.CollectRows(rows, scanPack)
+		}
+		return err
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("read the outbox: %w", err)
@@ -200,6 +194,14 @@ func (r *reader) collect(rows pgx.Rows) (packs []pack, last bool, err error) {
 		bytes += p.size
 	}
 	return packs, len(packs) < r.limits.pagePacks && bytes < r.limits.pageBytes, nil
+}
+
+func scanPack(row pgx.CollectableRow) (pack, error) {
+	var p pack
+	err := row.Scan(&p.seq, &p.part, &p.txid, &p.op, &p.shape, &p.at, &p.first, &p.rows, &p.total, &p.start, &p.behind, &p.place,
+		&p.application, &p.login, &p.client, &p.tag, &p.before, &p.after, &p.size, &p.cut, (*pgtype.UndecodedBytes)(&p.olds), (*pgtype.UndecodedBytes)(&p.news),
+		&p.parent, &p.floor)
+	return p, err
 }
 
 // xidArray is PostgreSQL's text of an array.

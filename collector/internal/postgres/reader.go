@@ -35,8 +35,12 @@ const (
 // errRewound ends a run whose database was rewound under it; the next run begins a new epoch.
 var errRewound = reason.New(reason.PostgresRewound.With())
 
-// pollPatience is how long a poll is waited for, which takes a millisecond: where no answer comes, the session may hang.
-const pollPatience = time.Minute
+const (
+	// pollPatience is how long a poll is waited for, which takes a millisecond: where no answer comes, the session may hang.
+	pollPatience = time.Minute
+	// pagePatience is how long a page of packs is waited for, which takes some milliseconds, and more where the server is slow.
+	pagePatience = 10 * time.Minute
+)
 
 // otherAlive is how long another datawatch counts as at work after the last that it told the database of.
 const otherAlive = 2 * time.Minute
@@ -172,19 +176,31 @@ func (r *reader) claim(ctx context.Context, w whereabouts) error {
 	return nil
 }
 
-func (r *reader) poll(ctx context.Context, marking bool) (position, error) {
-	var p position
-	var xid, snap string
-	patience := cmp.Or(r.limits.answer, pollPatience)
+// answered has the server asked, and gives up where there is no answer within patience.
+func (r *reader) answered(ctx context.Context, patience time.Duration, ask func(context.Context) error) error {
+	patience = cmp.Or(r.limits.answer, patience)
 	silent := reason.New(reason.PostgresHangs.With(patience)).Advise(reason.DoPostgresHangs.With())
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, silent)
 	defer cancel()
-	err := r.db.QueryRow(ctx, r.queries.poll, marking).Scan(&xid, &snap, &p.at, &p.seq, &p.failed, &p.skipped, &r.unflushed)
-	if err != nil {
-		if errors.Is(context.Cause(ctx), silent) {
-			return p, silent
+	err := ask(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), silent) {
+		return silent
+	}
+	return err
+}
+
+func (r *reader) poll(ctx context.Context, marking bool) (position, error) {
+	var p position
+	var xid, snap string
+	err := r.answered(ctx, pollPatience, func(ctx context.Context) error {
+		err := r.db.QueryRow(ctx, r.queries.poll, marking).Scan(&xid, &snap, &p.at, &p.seq, &p.failed, &p.skipped, &r.unflushed)
+		if err != nil {
+			err = r.unpolled(ctx, err)
 		}
-		return p, r.unpolled(ctx, err)
+		return err
+	})
+	if err != nil {
+		return p, err
 	}
 	if p.xid, err = strconv.ParseUint(xid, 10, 64); err != nil {
 		return p, fmt.Errorf("poll the outbox: %w", err)
@@ -358,7 +374,10 @@ func (r *reader) commit(ctx context.Context, next progress, b *batch) error {
 // alone makes sure that nobody else can have had the outbox emptied before it was read.
 func (r *reader) alone(ctx context.Context) error {
 	var other bool
-	if err := r.db.QueryRow(ctx, `select epoch <> $1 from datawatch.progress`, string(r.p.Epoch)).Scan(&other); err != nil {
+	err := r.answered(ctx, pollPatience, func(ctx context.Context) error {
+		return r.db.QueryRow(ctx, `select epoch <> $1 from datawatch.progress`, string(r.p.Epoch)).Scan(&other)
+	})
+	if err != nil {
 		return fmt.Errorf("ask who reads the outbox: %w", err)
 	}
 	if other {
