@@ -114,7 +114,7 @@ func openStream(ctx context.Context, dsn config.Secret) (*stream, error) {
 func (s *stream) close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	if s.confirmed.Load() > 0 {
+	if s.confirmed.Load() > 0 && !s.conn.IsClosed() { // else something says goodbye on it already
 		_ = s.conn.Conn().SetWriteDeadline(time.Now().Add(time.Second)) // on a connection that is gone nothing is lost
 		_ = s.status(ctx, false)                                        // else the server sends it again
 	}
