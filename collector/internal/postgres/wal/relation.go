@@ -169,7 +169,7 @@ func (c *catalog) place(ctx context.Context, r *relation) (keys [][]string, err 
 // chooseKey takes the best key that is in every old row: where the replica identity is an index, its own columns, if no
 // better key lies within it.
 func (r *relation) chooseKey(candidates [][]string, identity uint8) []string {
-	none := identity == 'n' || identity == 'd' && !slices.ContainsFunc(r.columns, func(c column) bool { return c.identity }) // no old rows come
+	none := identity == 'n' || identity != 'f' && !slices.ContainsFunc(r.columns, func(c column) bool { return c.identity }) // no old rows come
 	inOldRows := func(name string) bool {
 		return slices.ContainsFunc(r.columns, func(c column) bool {
 			return c.name == name && (c.identity || identity == 'f' || none)

@@ -410,12 +410,19 @@ func TestATableThatWaitsToBePublishedIsAGapSinceItWasMade(t *testing.T) {
 	}
 }
 
-// TestAKeyOfAUniqueIndexIsTold where no old rows come, as capture by triggers does.
-func TestAKeyOfAUniqueIndexIsTold(t *testing.T) {
-	r := newRig(t, `create table t (id int not null unique, v int)`)
-	r.install()
-	r.exec(`insert into t values (1, 1)`)
-	expect(t, r.wait(1)[:1], `public.t insert {"id":1} after {"id":1,"v":1}`)
+// TestAKeyIsToldWhereNoOldRowsCome, as capture by triggers does: that of a unique index, and another than an index that was the replica identity.
+func TestAKeyIsToldWhereNoOldRowsCome(t *testing.T) {
+	for name, sql := range map[string]string{
+		"a unique index":           `create table t (id int not null unique, v int)`,
+		"its identity was dropped": `create table t (id int primary key, v int); alter table t replica identity using index t_pkey; alter table t drop constraint t_pkey, add primary key (id)`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, sql)
+			r.install()
+			r.exec(`insert into t values (1, 1)`)
+			expect(t, r.wait(1)[:1], `public.t insert {"id":1} after {"id":1,"v":1}`)
+		})
+	}
 }
 
 // TestATableThatLosesItsReplicaIdentityWhileItIsWaitedForIsNotPublished by what was found before: its updates would be refused.
