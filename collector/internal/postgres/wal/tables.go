@@ -27,8 +27,7 @@ type table struct {
 	permanent            bool
 	identity             string // pg_class.relreplident
 	key                  string // of one whose old rows are whole, the primary key's columns in JSON
-	updates              bool   // an UPDATE could be published
-	primary              bool   // has a primary key that isn't deferrable
+	updates              bool   // an UPDATE could be published; of a root, of a new partition too
 	inAll, inInserts     bool   // the publications that it is in
 	wantAll, wantInserts bool
 	rows                 [3]string // by which rows of the catalog it is in all, in inserts, and a partition in its tree
@@ -61,7 +60,7 @@ func (s *Source) listTables(ctx context.Context, db *pgx.Conn, version int) (all
 	all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*table, error) {
 		t := new(table)
 		err := row.Scan(&t.oid, &t.schema, &t.name, &t.partitioned, &t.root, &t.rootSchema, &t.rootName, &t.permanent, &t.identity, &t.key,
-			&t.updates, &t.primary, &t.rows[0], &t.sound[0], &t.rows[1], &t.sound[1], &t.rows[2])
+			&t.updates, &t.rows[0], &t.sound[0], &t.rows[1], &t.sound[1], &t.rows[2])
 		t.inAll, t.inInserts = t.rows[0] != "", t.rows[1] != ""
 		return t, err
 	})
@@ -93,7 +92,7 @@ func (s *Source) assign(all []*table) {
 			t.wantAll, t.wantInserts = t.updates, !t.updates
 			continue
 		}
-		whole := t.primary && t.updates
+		whole := t.updates
 		for _, leaf := range trees[t.oid] {
 			whole = whole && leaf.updates
 		}

@@ -148,6 +148,7 @@ func TestATableThatLosesItsReplicaIdentityCanBeUpdated(t *testing.T) {
 				`create table indexed (id int not null, v int); create unique index its on indexed (id); alter table indexed replica identity using index its`,
 				`create table tree (id int primary key, v int) partition by range (id)`, `create table low partition of tree for values from (0) to (10)`,
 				`create table high partition of tree for values from (10) to (20)`,
+				`create table rootless (id int primary key, v int) partition by range (id)`, `create table whole partition of rootless for values from (0) to (10); alter table whole replica identity full`,
 				`insert into keyed values (1, 1); insert into "Odd ""one" values (1, 1); insert into indexed values (1, 1); insert into tree values (1, 1), (11, 1)`)
 			r.install()
 			if steps, err := r.source().Plan(t.Context()); err != nil || len(steps) > 0 {
@@ -160,6 +161,8 @@ func TestATableThatLosesItsReplicaIdentityCanBeUpdated(t *testing.T) {
 			r.exec(`update indexed set v = 2`)
 			r.exec(`alter table low replica identity nothing`)
 			r.exec(`update tree set v = 2`)
+			r.exec(`alter table rootless drop constraint rootless_pkey`)
+			r.exec(`begin; create table later partition of rootless for values from (10) to (20); insert into rootless values (1, 1), (11, 1); update rootless set v = 2; commit`)
 			if steps, err := r.source().Plan(t.Context()); err != nil || len(steps) > 0 {
 				t.Errorf("afterwards a plan of %v, %v", steps, err)
 			}

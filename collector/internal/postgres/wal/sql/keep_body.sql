@@ -13,11 +13,11 @@ begin
       union all -- pg_partition_tree waits for whoever locks a partition
       select member.root, i.inhrelid from member join pg_class t on t.oid = member.relid and t.relkind = 'p' join pg_inherits i on i.inhparent = t.oid
     ), part as (
-      select member.root, member.relid, {{updates}} as updates from member join pg_class c on c.oid = member.relid and c.relkind = 'r'
+      select member.root, member.relid, {{updates}} as updates from member join pg_class c on c.oid = member.relid and (c.relkind = 'r' or c.oid = member.root)
     )
     select c.oid::regclass as relation, c.relispartition and c.relkind = 'r' as by_itself,
       exists (select from pg_publication_rel pr join pg_publication p on p.oid = pr.prpubid where pr.prrelid = c.oid and p.pubname = '{{inserts}}') as inserts,
-      array(select part.relid::regclass from part where part.root = c.oid and part.updates) as leaves
+      array(select part.relid::regclass from part where part.root = c.oid and part.relid <> c.oid and part.updates) as leaves
     from pg_class c where exists (select from part where part.root = c.oid and not part.updates)
   loop
     begin

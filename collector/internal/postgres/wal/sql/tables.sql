@@ -14,7 +14,6 @@ select c.oid, n.nspname, c.relname, c.relkind = 'p', coalesce(r.oid, c.oid), coa
          from pg_index i cross join unnest(i.indkey[0:i.indnkeyatts - 1]) with ordinality u(attnum, place) join pg_attribute a on a.attrelid = i.indrelid and a.attnum = u.attnum
          where i.indrelid = coalesce(r.oid, c.oid) and i.indisprimary and i.indisvalid and i.indimmediate and c.relreplident = 'f'), ''),
        {{updates}},
-       exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary and i.indisvalid and i.indimmediate),
        coalesce(whole.rows, ''), coalesce(whole.sound, false), coalesce(inserts.rows, ''), coalesce(inserts.sound, false),
        {{place}}
 from pg_class c

@@ -1,6 +1,8 @@
-case c.relreplident
-  when 'n' then false
-  when 'f' then not exists (select from pg_attribute a where a.attrelid = c.oid and a.attgenerated = 'v' and not a.attisdropped)
+case
+  -- A new partition has its root's primary key, and nothing else from it.
+  when c.relkind = 'p' and not exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary and i.indisvalid and i.indimmediate) then false
+  when c.relreplident = 'n' then false
+  when c.relreplident = 'f' then not exists (select from pg_attribute a where a.attrelid = c.oid and a.attgenerated = 'v' and not a.attisdropped)
   else exists (
     select from pg_index i
     where i.indrelid = c.oid and i.indisvalid and i.indimmediate and case c.relreplident when 'd' then i.indisprimary else i.indisreplident end
