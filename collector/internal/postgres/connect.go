@@ -67,6 +67,7 @@ func connect(ctx context.Context, key string, dsn config.Secret) (*pgx.Conn, err
 		"timezone":                            "UTC",
 		"datestyle":                           "ISO, YMD",
 		"standard_conforming_strings":         "on",
+		"quote_all_identifiers":               "off", // which names of types have as well
 		"idle_in_transaction_session_timeout": "60s",
 		"statement_timeout":                   "0",
 		"default_transaction_isolation":       "read committed",

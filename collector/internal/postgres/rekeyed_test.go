@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"datawatch/pkg/daemon"
 )
 
@@ -75,6 +77,46 @@ func TestAnotherKeyOfATreeBeginsItsStreamBehindItsEnd(t *testing.T) {
 	r.exec(`alter table t rename id to k`)
 	r.install()
 	expect(t, r.drained(), `public.t insert {"id":1} after {"id":1}`, `public.t truncate - key`, `public.t gap key_changed`)
+}
+
+// TestQuotedIdentifiersAreNoOtherKey: with quote_all_identifiers types have quotes, too, but they are the same.
+func TestQuotedIdentifiersAreNoOtherKey(t *testing.T) {
+	const table = `create table u (id uuid, day date, primary key (id, day))`
+	const id = `7f1e8e9a-0000-4000-8000-000000000001`
+	on := func(r *rig) {
+		r.exec(`alter database ` + pgx.Identifier{r.databaseName()}.Sanitize() + ` set quote_all_identifiers = on`)
+		r.db = r.session()
+	}
+	for name, alter := range map[string]func(*rig){
+		"in the session that alters it": func(r *rig) { r.exec(`set quote_all_identifiers = on; alter table u add y int`) },
+		"in the database":               func(r *rig) { on(r); r.exec(`alter table u add y int`) },
+		"in the database, without an event trigger": func(r *rig) {
+			r.unfollowed = true
+			r.exec(`drop event trigger datawatch_follow`)
+			on(r)
+			r.exec(`alter table u add y int`)
+		},
+		"in the database once": func(r *rig) {
+			r.exec(`update datawatch.shapes set shape = regexp_replace(shape::text, '"type": "(uuid|date)"', '"type": "\"\1\""', 'g')::jsonb`)
+			r.exec(`alter table u add y int`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, table)
+			r.install()
+			r.exec(`insert into u values ('` + id + `', '2026-01-01')`)
+			r.wait(1)
+			alter(r)
+			r.exec(`update u set y = 7`)
+			const key = `{"day":"2026-01-01","id":"` + id + `"}`
+			const before = `{"id":"` + id + `","day":"2026-01-01"`
+			events := r.drained()
+			expect(t, events, `public.u insert `+key+` after `+before+`}`, `public.u update `+key+` before `+before+`,"y":null} after `+before+`,"y":7}`)
+			if types := string(events[1].Value); !strings.Contains(types, `"type":"uuid"`) {
+				t.Errorf("the types are those of %s", types)
+			}
+		})
+	}
 }
 
 // TestADeferrableConstraintIsNoKey: between two statements rows may have the same, and what is told of one would be taken for the other.

@@ -537,8 +537,9 @@ begin
 end
 $body$;
 
+-- Names of types are quoted where a session has all identifiers be, and those are no other types.
 create or replace function datawatch.describe(relation oid, dropped text[], out id bigint, out shape jsonb)
-language sql stable set search_path = pg_catalog, pg_temp as $body$
+language sql stable set search_path = pg_catalog, pg_temp set quote_all_identifiers = off as $body$
 {{describe}}
 $body$;
 
@@ -639,11 +640,12 @@ begin
 end
 $body$;
 
--- What the rows of a shape are told by: the columns of the key, with types that are one where they print values alike.
+-- What the rows of a shape are told by: the columns of the key, with types that are one where they print values alike. In shapes of before
+-- they may be quoted.
 create or replace function datawatch.key_of(shape jsonb) returns jsonb
 language sql immutable set search_path = pg_catalog, pg_temp as $body$
   select coalesce(jsonb_object_agg(c ->> 'name', case when c ->> 'oid' in ('20', '21', '23') then 'int' when c ->> 'oid' in ('25', '1043') then 'text'
-    when (c ->> 'oid')::bigint < 16384 then c ->> 'type' else c ->> 'oid' end), '{}')
+    when (c ->> 'oid')::bigint < 16384 then replace(c ->> 'type', '"', '') else c ->> 'oid' end), '{}')
   from jsonb_array_elements(shape -> 'columns') c where jsonb_exists(shape -> 'key', c ->> 'name')
 $body$;
 

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"slices"
+	"strings"
 
 	"datawatch/pkg/event"
 	"datawatch/pkg/reason"
@@ -36,7 +37,8 @@ func (r *reader) keyed(rel *relation) {
 	}
 	key := keyOf(rel)
 	was, told := r.keys[rel.stream]
-	if told && slices.Equal(was, key) {
+	// Progress of before may have names of types in quotes.
+	if told && slices.EqualFunc(was, key, func(was, is string) bool { return was == is || strings.ReplaceAll(was, `"`, "") == is }) {
 		return
 	}
 	if told {

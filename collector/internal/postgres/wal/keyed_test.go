@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"bytes"
 	"slices"
 	"testing"
 )
@@ -87,4 +88,28 @@ func TestASnapshotOfATableWithAnotherKeyIsToldBehindItsEnd(t *testing.T) {
 	r.await(5)
 	_ = stop()
 	r.expectOf("public.t", `insert {"id":1} after {"id":1,"n":7}`, "truncate - reason key", "gap key_changed", `read {"ident":1} after {"ident":1,"n":7}`, `delete {"ident":1} before {"ident":1}`+onlyKey)
+}
+
+// TestQuotedIdentifiersAreNoOtherKey: where the database has quote_all_identifiers, types have quotes, too, but they are the same.
+func TestQuotedIdentifiersAreNoOtherKey(t *testing.T) {
+	r := newRig(t, `create table t (at date primary key)`)
+	r.install()
+	stop := r.start()
+	r.exec(`insert into t values ('2026-01-01')`)
+	r.await(1)
+	_ = stop()
+	r.exec(`do $$ begin execute format('alter database %I set quote_all_identifiers = on', current_database()); end $$`)
+	stop = r.start()
+	r.exec(`delete from t`)
+	r.await(2)
+	_ = stop()
+	for name, value := range r.committed { // as an earlier program had it then
+		r.committed[name] = bytes.ReplaceAll(value, []byte(`"at date"`), []byte(`"at \"date\""`))
+	}
+	stop = r.start()
+	r.exec(`insert into t values ('2026-01-02')`)
+	r.await(3)
+	_ = stop()
+	r.expectOf("public.t", `insert {"at":"2026-01-01"} after {"at":"2026-01-01"}`, `delete {"at":"2026-01-01"} before {"at":"2026-01-01"}`+onlyKey,
+		`insert {"at":"2026-01-02"} after {"at":"2026-01-02"}`)
 }
