@@ -13,6 +13,7 @@ import (
 // Causes of gaps.
 const (
 	causeSlotLost       = string(reason.SlotLost)
+	causeNoPublication  = string(reason.PublicationLost)
 	causeSlotMoved      = string(reason.SlotMoved)
 	causeRestored       = string(reason.Restored)
 	causeProgressLost   = string(reason.ProgressLost)
@@ -72,12 +73,14 @@ func begin(s stored, w whereabouts) (progress, *event.Gap) {
 		return anew(from.Epoch, from.At, causeRestored, reason.DoRestored.With())
 	case from.undone(w):
 		return anew(from.Epoch, from.At, causeRestored, reason.DoRestored.With())
-	case !w.created.IsZero():
+	case w.unpublished:
 		since := from.At
-		if right := s.right(); w.unpublished && right.Before(since) {
+		if right := s.right(); right.Before(since) {
 			since = right
 		}
-		return anew(from.Epoch, since, causeSlotLost, reason.DoSlotLost.With(w.created))
+		return anew(from.Epoch, since, causeNoPublication, reason.DoPublicationLost.With())
+	case !w.created.IsZero():
+		return anew(from.Epoch, from.At, causeSlotLost, reason.DoSlotLost.With(w.created))
 	case w.slot.confirmed > from.LSN:
 		return anew(from.Epoch, from.At, causeSlotMoved, reason.DoSlotMoved.With())
 	default:

@@ -61,15 +61,21 @@ func TestALostPlaceIsANewEpochWithAGap(t *testing.T) {
 			}
 			r.exec(fmt.Sprintf(`select pg_create_logical_replication_slot('%s', 'pgoutput', false, true)`, r.source().names.slot))
 		}},
-		"dropped publication": {causeSlotLost, func(r *rig) {
+		"dropped publication": {causeNoPublication, func(r *rig) {
 			r.exec(fmt.Sprintf(`drop publication %s; insert into t values (-1)`, r.source().names.all))
 		}},
-		"publication made anew": {causeSlotLost, func(r *rig) {
+		"publication dropped while it was read": {causeNoPublication, func(r *rig) {
+			r.start()
+			r.await(1)
+			r.exec(fmt.Sprintf(`drop publication %s; insert into t values (-1)`, r.source().names.all))
+			testrig.Eventually(r.t, 60*time.Second, func() error { return r.sessions(0) })
+		}},
+		"publication made anew": {causeNoPublication, func(r *rig) {
 			r.exec(fmt.Sprintf(`drop publication %[1]s; insert into t values (-1); create publication %[1]s for table t`, r.source().names.all))
 		}},
-		"publication made anew while it was read": {causeSlotLost, func(r *rig) {
+		"publication made anew while it was read": {causeNoPublication, func(r *rig) {
 			r.start()
-			r.exec(fmt.Sprintf(`drop publication %[1]s; create publication %[1]s for table t`, r.source().names.all))
+			r.exec(fmt.Sprintf(`drop publication %[1]s; insert into t values (-1); create publication %[1]s for table t`, r.source().names.all))
 			testrig.Eventually(r.t, 60*time.Second, func() error { return r.sessions(0) })
 		}},
 		"another server":          {causeRestored, func(r *rig) { r.alter(func(p *progress) { p.System = "1/1" }) }},

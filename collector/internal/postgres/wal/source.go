@@ -122,7 +122,7 @@ func (s *Source) Run(ctx context.Context, committed source.Progress, emit source
 		err = s.follow(ctx, &reader{Source: s, emit: emit, walker: walker, snapshots: snapshots}, db, from, w)
 	}
 	if undecodable(err) {
-		err = s.giveUp(ctx, db, err)
+		err = s.giveUp(ctx, db, &w, err)
 	}
 	return err
 }
@@ -363,10 +363,18 @@ func (s *Source) locate(ctx context.Context, db *pgx.Conn, st *stream, from stor
 	return nil
 }
 
-// giveUp drops a slot that the server can't read from any more, so that the next run makes a new one, with a gap.
-func (s *Source) giveUp(ctx context.Context, db *pgx.Conn, cause error) error {
+// giveUp drops a slot that the server can't read from any more, so that the next run makes a new one, with a gap. Where that is for a
+// publication which was dropped, the next run sees it, does so itself, and tells why.
+func (s *Source) giveUp(ctx context.Context, db *pgx.Conn, w *whereabouts, cause error) error {
 	if !s.config.ManageTriggers {
 		return &reason.Error{Why: reason.SlotUnreadable.With(s.names.slot, reason.Quote(cause.Error()), s.name), Err: cause}
+	}
+	all, inserts, err := askPublications(ctx, db, s.names, w.server.version)
+	if err != nil {
+		return errors.Join(cause, err)
+	}
+	if w.publications != [2]uint32{all.oid, inserts.oid} {
+		return &reason.Error{Why: s.publicationGone(), Err: cause}
 	}
 	s.log.Warn("the slot can't be read any more; it is dropped, and made anew", "slot", s.names.slot, "error", cause)
 	return errors.Join(cause, dropSlot(ctx, db, s.names.slot))

@@ -210,9 +210,14 @@ func (w *watcher) remind(all []*table) {
 func (w *watcher) publications(ctx context.Context) error {
 	all, inserts, err := askPublications(ctx, w.db, w.names, w.server.version)
 	if err == nil && w.published != [2]uint32{all.oid, inserts.oid} {
-		err = reason.New(reason.PublicationGone.With(w.names.all, w.names.inserts))
+		err = reason.New(w.publicationGone())
 	}
 	return err
+}
+
+// publicationGone says that one was dropped while it was read.
+func (s *Source) publicationGone() reason.Text {
+	return reason.PublicationGone.With(s.names.all, s.names.inserts)
 }
 
 // nearlyLost tells how near a slot whose WAL is bounded is to its bound; it says nothing where it is far.
