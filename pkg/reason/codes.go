@@ -106,6 +106,7 @@ const (
 	DoPostgresUser    Code = "do_postgres_user"
 	DoPostgresAbsent  Code = "do_postgres_no_database"
 	DoPostgresFull    Code = "do_postgres_full"
+	DoPostgresSender  Code = "do_postgres_sender"
 	DoPostgresTLS     Code = "do_postgres_tls"
 	DoPostgresPlain   Code = "do_postgres_plain"
 	DoPostgresCert    Code = "do_postgres_certificate"

@@ -117,6 +117,7 @@ var english = map[Code]string{
 	DoPostgresUser:    "check user and password in {key}",
 	DoPostgresAbsent:  "check the database in {key}: the server has none of that name",
 	DoPostgresFull:    "end sessions that nobody needs, or raise max_connections, or the limit of the role or of the database",
+	DoPostgresSender:  "raise max_wal_senders, which takes a restart of the server, or end what reads WAL and nobody needs (pg_stat_replication)",
 	DoPostgresTLS:     "set sslmode=require in {key}, or have pg_hba.conf let this host in without TLS",
 	DoPostgresPlain:   "set sslmode=disable in {key}, or switch TLS on at the server (ssl)",
 	DoPostgresCert:    "check sslmode and sslrootcert in {key}, and for which hosts the server's certificate is",

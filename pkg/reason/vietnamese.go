@@ -105,6 +105,7 @@ var vietnamese = map[Code]string{
 	DoPostgresUser:    "kiểm tra user và password trong {key}",
 	DoPostgresAbsent:  "kiểm tra tên cơ sở dữ liệu trong {key}: máy chủ không có cơ sở dữ liệu nào tên như vậy",
 	DoPostgresFull:    "kết thúc những phiên không ai cần, hoặc tăng max_connections, hoặc giới hạn của role hay của cơ sở dữ liệu",
+	DoPostgresSender:  "tăng max_wal_senders, việc này cần khởi động lại máy chủ, hoặc kết thúc những phiên đọc WAL mà không ai cần (pg_stat_replication)",
 	DoPostgresTLS:     "đặt sslmode=require trong {key}, hoặc cho máy này kết nối không cần TLS trong pg_hba.conf",
 	DoPostgresPlain:   "đặt sslmode=disable trong {key}, hoặc bật TLS ở máy chủ (ssl)",
 	DoPostgresCert:    "kiểm tra sslmode và sslrootcert trong {key}, và xem chứng chỉ của máy chủ cấp cho những host nào",

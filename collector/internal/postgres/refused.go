@@ -66,6 +66,9 @@ func admit(err error, key string, waited time.Duration) reason.Text {
 		case codeNoDatabase:
 			return reason.DoPostgresAbsent.With(key)
 		case codeFull:
+			if strings.Contains(server.Message, "max_wal_senders") { // in every language
+				return reason.DoPostgresSender.With()
+			}
 			return reason.DoPostgresFull.With()
 		case codeNotNow:
 			return reason.Text{}

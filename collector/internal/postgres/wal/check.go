@@ -40,23 +40,22 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 	return append(findings, s.checkTables(ctx, db, &server, slot != nil)...)
 }
 
-func (s *Source) checkSlot(server *server, slot *slot) []daemon.Finding {
+func (s *Source) checkSlot(server *server, slot *slot) (findings []daemon.Finding) {
 	what := "source " + s.name + " slot"
+	if server.sendersUsed >= server.senders && (slot == nil || !slot.Active) { // else ours is among them
+		findings = append(findings, daemon.Finding{What: what, Err: fmt.Errorf("all %d senders of WAL are taken", server.senders), Remedy: reason.DoPostgresSender.With().String()})
+	}
 	if slot != nil {
 		if err := slot.usable(s.names.slot, *server); err != nil {
-			return []daemon.Finding{{What: what, Err: err, Remedy: "name the source otherwise"}}
+			return append(findings, daemon.Finding{What: what, Err: err, Remedy: "name the source otherwise"})
 		}
 		if why := slot.lost(); !why.IsZero() {
-			return []daemon.Finding{{What: what, Err: reason.New(reason.SlotIsLost.With(s.names.slot, why)), Remedy: "the collector makes a new one at its start, and tells the gap"}}
+			return append(findings, daemon.Finding{What: what, Err: reason.New(reason.SlotIsLost.With(s.names.slot, why)), Remedy: "the collector makes a new one at its start, and tells the gap"})
 		}
-		return []daemon.Finding{{What: what, Detail: fmt.Sprintf("%s, %s, holds back %d bytes of WAL", s.names.slot, slot.WALStatus, slot.Retained)}}
+		return append(findings, daemon.Finding{What: what, Detail: fmt.Sprintf("%s, %s, holds back %d bytes of WAL", s.names.slot, slot.WALStatus, slot.Retained)})
 	}
-	var findings []daemon.Finding
 	if server.slotsUsed >= server.slots {
 		findings = append(findings, daemon.Finding{What: what, Err: fmt.Errorf("all %d slots are taken", server.slots), Remedy: "raise max_replication_slots, or drop a slot that nobody needs"})
-	}
-	if server.sendersUsed >= server.senders {
-		findings = append(findings, daemon.Finding{What: what, Err: fmt.Errorf("all %d senders of WAL are taken", server.senders), Remedy: "raise max_wal_senders"})
 	}
 	switch {
 	case len(findings) > 0:

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"datawatch/pkg/config"
 	"datawatch/pkg/daemon"
+	"datawatch/pkg/reason"
 	"datawatch/pkg/testrig"
 	servers "datawatch/pkg/testrig/postgres"
 )
@@ -122,6 +124,56 @@ func TestAServerThatKeepsWALWithoutBoundIsRefused(t *testing.T) {
 	r.exec(`insert into t values (1)`)
 	r.await(1)
 	_ = stop()
+}
+
+// TestAServerWithoutASenderLeftIsToldAsThat, whoever asks: with the slot and without, where there are none and where others have all.
+func TestAServerWithoutASenderLeftIsToldAsThat(t *testing.T) {
+	const full = "senders of WAL are taken"
+	for _, version := range []string{"", "13", "18"} {
+		for _, senders := range []string{"0", "1"} {
+			t.Run(senders+" PostgreSQL"+version, func(t *testing.T) {
+				r := newRigOn(t, private(t, version, map[string]string{"max_wal_senders": senders}, ""), `create table t (id int primary key)`)
+				r.config.DSN, r.config.InstallDSN = r.as(r.role("_r", "replication")), config.Secret(r.dsn)
+				other := &stream{}
+				if senders == "1" {
+					var err error
+					if other, err = openStream(t.Context(), config.Secret(r.dsn)); err != nil {
+						t.Fatal(err)
+					}
+					defer other.close(t.Context())
+				}
+				for _, there := range []bool{false, true} {
+					if there {
+						r.install()
+					}
+					if text := findingsText(r.source().Check(t.Context())); !strings.Contains(text, full) || !strings.Contains(text, "raise max_wal_senders") {
+						t.Errorf("with the slot %t, check says\n%s", there, text)
+					}
+				}
+				err := r.source().Run(t.Context(), nil, r.emit)
+				if _, do := reason.Of(err); !strings.Contains(do.String(), "raise max_wal_senders") || strings.Contains(do.String(), "max_connections") {
+					t.Errorf("run ended with %v: %s", err, do)
+				}
+				if senders == "0" {
+					return
+				}
+				other.close(t.Context())
+				testrig.Eventually(t, 20*time.Second, func() error {
+					if text := findingsText(r.source().Check(t.Context())); strings.Contains(text, full) {
+						return errors.New(text)
+					}
+					return nil
+				})
+				stop := r.start()
+				r.exec(`insert into t values (1)`)
+				r.await(1)
+				if text := findingsText(r.source().Check(t.Context())); strings.Contains(text, full) {
+					t.Errorf("while it is read, check says\n%s", text)
+				}
+				_ = stop()
+			})
+		}
+	}
 }
 
 // TestCheckSaysWhichWayOfCaptureFits the server and its tables, also before either was chosen.

@@ -30,12 +30,13 @@ type server struct {
 	lsn                       pglogrepl.LSN
 }
 
+// Who reads WAL is in pg_stat_replication for everybody to count; in pg_stat_activity, it is for those who may see others' sessions.
 const serverSQL = `select current_setting('server_version_num')::int, pg_is_in_recovery(), current_setting('wal_level'),
        case when has_function_privilege('pg_catalog.pg_control_system()', 'execute')
             then (select system_identifier::text from pg_control_system()) else '' end || '/' || d.oid::text, d.datname,
        coalesce(current_setting('max_slot_wal_keep_size', true), '-1') = '-1', current_setting('synchronous_standby_names'),
        current_setting('max_replication_slots')::int, (select count(*) from pg_replication_slots),
-       current_setting('max_wal_senders')::int, (select count(*) from pg_stat_activity where backend_type = 'walsender'),
+       current_setting('max_wal_senders')::int, (select count(*) from pg_stat_replication),
        current_user, (select rolreplication or rolsuper from pg_roles where rolname = current_user)
 from pg_database d where d.datname = current_database()`
 
