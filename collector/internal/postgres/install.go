@@ -21,6 +21,7 @@ const (
 
 	codeLockNotAvailable  = "55P03"
 	codeQueryCanceled     = "57014"
+	codeObjectInUse       = "55006"
 	codeDuplicateObject   = "42710"
 	codeDuplicateFunction = "42723"
 	codeUniqueViolation   = "23505"
@@ -176,7 +177,7 @@ func (s *Source) install(ctx context.Context, tries int) error {
 		default:
 			err = remedied(ctx, db, group[0].Table, err)
 			failed = append(failed, fmt.Errorf("install on %s: %w", group[0].Table, err))
-			if stream := group[0].stream; stream != "" && !isLocked(err) && !isTaken(err) {
+			if stream := group[0].stream; stream != "" && !isLocked(err) && !isTaken(err) && !isBehind(err) {
 				refused[stream] = lack{since: s.looked, why: words(err)}
 			}
 		}

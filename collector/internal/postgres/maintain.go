@@ -275,6 +275,12 @@ func isLocked(err error) bool {
 	return errors.Is(err, errPartitions) || errors.As(err, &server) && server.Code == codeLockNotAvailable
 }
 
+// isBehind tells of a partition whose root comes first.
+func isBehind(err error) bool {
+	var server *pgconn.PgError
+	return errors.As(err, &server) && server.Code == codeObjectInUse
+}
+
 // errPartitions says that a tree's partitions couldn't be locked together within their bound.
 var errPartitions = errors.New("its partitions couldn't all be locked in time")
 

@@ -666,6 +666,13 @@ begin
       pg_relation_size(relation) = 0 and not exists (select from pg_partition_tree(relation) member where pg_relation_size(member.relid) > 0)) then
     return;
   end if;
+  -- What is written through a root is told by the name that its function has: until that is another, no partition begins the new stream.
+  if since is null and (after -> 'partition')::boolean and exists (
+      select from pg_trigger t join pg_proc p on p.oid = t.tgfoid join datawatch.shapes s on s.id = {{shape.of p}}
+      where t.tgrelid = pg_partition_root(relation) and t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_'
+        and (s.shape ->> 'root_schema', s.shape ->> 'root_table') is distinct from (after ->> 'root_schema', after ->> 'root_table')) then
+    raise exception 'the root of its partition tree comes first, and is held' using errcode = 'object_in_use';
+  end if;
   reason := case when stays then 'key' when relation is null then 'drop' when (before -> 'partition')::boolean then 'detach' when (after -> 'partition')::boolean then 'attach' else 'rename' end;
   -- Whoever writes by now does so by what the table was when its function was made, and is told before the end: a trigger that is made again
   -- waits for him, which no right on the table's rows is needed for. (Rows that are attached are read behind him.)
