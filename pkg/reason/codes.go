@@ -120,6 +120,7 @@ const (
 	NoPlaces          Code = "postgres_no_places"
 	DoNoPlaces        Code = "do_postgres_no_places"
 	PostgresRewound   Code = "postgres_rewound"
+	PostgresRemade    Code = "postgres_remade"
 	PostgresHangs     Code = "postgres_hangs"
 	DoPostgresHangs   Code = "do_postgres_hangs"
 	PostgresUpgraded  Code = "postgres_upgraded"

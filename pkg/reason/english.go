@@ -131,6 +131,7 @@ var english = map[Code]string{
 	NoPlaces:          "the server doesn't tell where its WAL ends, by which changes are ordered, and told once they are on its disk",
 	DoNoPlaces:        "let the roles of dsn and install_dsn call pg_current_wal_insert_lsn() and pg_current_wal_flush_lsn(); Amazon Aurora has them with rds.logical_replication = 1",
 	PostgresRewound:   "the database was rewound while it was read",
+	PostgresRemade:    "the schema datawatch was made anew while it was read, by a dump that was brought back perhaps: what is there now is read behind a gap",
 	PostgresHangs:     "the session had no answer for {span}",
 	DoPostgresHangs:   "a new session is opened; if this lasts, see whether the server hangs, or what is between (a proxy, a firewall)",
 	PostgresUpgraded:  "the outbox was upgraded while it was read: what is left is read next",

@@ -119,6 +119,7 @@ var vietnamese = map[Code]string{
 	NoPlaces:          "server không cho biết WAL kết thúc ở đâu, mà các thay đổi được xếp thứ tự theo đó, và chỉ được báo khi đã nằm trên đĩa của nó",
 	DoNoPlaces:        "cho các role của dsn và install_dsn gọi pg_current_wal_insert_lsn() và pg_current_wal_flush_lsn(); Amazon Aurora có chúng khi rds.logical_replication = 1",
 	PostgresRewound:   "cơ sở dữ liệu đã quay lại trạng thái cũ trong lúc đọc",
+	PostgresRemade:    "schema datawatch đã được tạo lại trong lúc đọc, có thể do khôi phục từ bản dump: dữ liệu hiện có sẽ được đọc tiếp sau khoảng thiếu",
 	PostgresHangs:     "phiên kết nối không nhận được trả lời suốt {span}",
 	DoPostgresHangs:   "một phiên mới đang được mở; nếu còn kéo dài, hãy xem máy chủ hoặc thứ ở giữa (proxy, tường lửa) có bị treo không",
 	PostgresUpgraded:  "outbox đã được nâng cấp trong lúc đọc: phần chưa đọc sẽ được đọc tiếp",

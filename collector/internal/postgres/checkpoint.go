@@ -38,12 +38,15 @@ func (c *checkpoint) Reached(ctx context.Context, committed source.Progress) (bo
 		return false, err
 	}
 	var waiting bool
-	var installed int
-	if err := c.db.QueryRow(ctx, "select version from datawatch.meta").Scan(&installed); err != nil {
+	var w whereabouts
+	if err := c.db.QueryRow(ctx, "select version, tableoid from datawatch.meta").Scan(&w.version, &w.meta); err != nil {
 		return false, fmt.Errorf("ask what is installed: %w", err)
 	}
+	if p.remade(w) {
+		return false, nil
+	}
 	err = c.db.QueryRow(ctx, `select exists (
-		select from `+packsOf(installed)+`
+		select from `+packsOf(w.version)+`
 		where pg_visible_in_snapshot(txid, $1::text::pg_snapshot) and not pg_visible_in_snapshot(txid, $2::text::pg_snapshot))`,
 		c.snapshot, p.Snapshot.String()).Scan(&waiting)
 	if err != nil {

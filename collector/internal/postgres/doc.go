@@ -129,6 +129,10 @@
 // whether they were told, and they are in the gap. A database that was told of all that was read lost none of it, and reading
 // goes on, whatever its timeline is.
 //
+// A dump that is brought back to its own database has the same installation, and looks as it did to a session that is open. But the oid of
+// datawatch.meta is another one. Progress knows it, and it is compared when reading begins, at each poll, and before what was read is
+// committed: so nothing of the dump's outbox is told, nor is that told of what was read, which is of another one.
+//
 // The database may also have been told of more than the progress knows: the broker lost it, or another datawatch, whose progress is in
 // a broker of its own, has read. What that is may be reclaimed: a new epoch, with a gap. A reader tells the database of its
 // epoch before it reads in it, and looks whether it is still that one behind each read: so what another had reclaimed is never

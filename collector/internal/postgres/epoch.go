@@ -20,6 +20,7 @@ var whereSQL string
 type whereabouts struct {
 	version  int
 	install  string
+	meta     uint32    // the oid of the table that says so
 	since    time.Time // when it was installed
 	server   string    // as it was when it was installed
 	timeline uint32
@@ -39,7 +40,7 @@ func readWhereabouts(ctx context.Context, db querier) (whereabouts, error) {
 	var w whereabouts
 	var told string
 	var timeline int64
-	err := db.QueryRow(ctx, whereSQL).Scan(&w.version, &w.install, &w.since, &w.server, &timeline, &w.database, &w.epoch, &w.tick, &told, &w.toldAt, &w.waiting)
+	err := db.QueryRow(ctx, whereSQL).Scan(&w.version, &w.install, &w.meta, &w.since, &w.server, &timeline, &w.database, &w.epoch, &w.tick, &told, &w.toldAt, &w.waiting)
 	if err != nil {
 		return w, fmt.Errorf("read what is installed: %w", err)
 	}
@@ -76,7 +77,7 @@ type gap struct {
 // tells why.
 func begin(from *progress, w whereabouts, present snapshot, now time.Time) (progress, *gap) {
 	fresh := progress{
-		Version: progressVersion, Install: w.install, Timeline: w.timeline, Snapshot: beginning, At: now,
+		Version: progressVersion, Install: w.install, Meta: w.meta, Timeline: w.timeline, Snapshot: beginning, At: now,
 	}
 	before := w.epoch
 	if from != nil {
@@ -108,14 +109,14 @@ func begin(from *progress, w whereabouts, present snapshot, now time.Time) (prog
 		// What the database was told beyond progress may be reclaimed; what is left of it is told once more.
 		fresh.Epoch, fresh.Snapshot = event.NewEpoch(now, before), present.and(from.Snapshot)
 		return fresh, told(from.At, causeReadFurther, reason.DoReadFurther)
-	case from.rewound(w, present):
+	case from.remade(w) || from.rewound(w, present):
 		// All that was told is of transactions that progress sees. What else is in the outbox wasn't; of those that use an id
 		// again which progress has seen, nobody can tell.
 		fresh.Epoch, fresh.Snapshot = event.NewEpoch(now, before), present.and(from.seen())
 		return fresh, told(from.At, causeRestored, reason.DoRestored)
 	default:
 		p := *from
-		p.Timeline = w.timeline
+		p.Meta, p.Timeline = w.meta, w.timeline
 		p.Marks = p.Marks.below(p.seen().xmax)
 		return p, nil
 	}
@@ -125,6 +126,10 @@ func begin(from *progress, w whereabouts, present snapshot, now time.Time) (prog
 func (p *progress) overtaken(w whereabouts) bool {
 	return w.snapshot.xmax > p.Snapshot.xmax || len(p.Snapshot.ended(w.snapshot)) > 0 || w.epoch == p.Epoch && w.tick > p.Tick
 }
+
+// remade tells whether the schema datawatch was made anew with the same installation, as by a dump that was brought back: what was
+// written behind the dump is undone, be it that its outbox was told of as much since.
+func (p *progress) remade(w whereabouts) bool { return p.Meta != 0 && p.Meta != w.meta }
 
 // rewound tells whether the database is earlier than what progress has seen of it. Its transaction ids alone don't tell: it may
 // have used as many again before it is looked at.

@@ -38,22 +38,14 @@ func TestAReinstallUnderWhoReadsEndsHim(t *testing.T) {
 	r := newRig(t, `create table t (id int primary key)`)
 	r.install()
 	r.exec(`insert into t values (1)`)
-	ended := make(chan error, 1)
-	go func() { ended <- r.source().Run(t.Context(), r.progress(), r.emit) }()
+	ended := r.reading()
 	r.await(1)
 	if err := r.source().Remove(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r.install()
 	r.exec(`insert into t values (2)`)
-	select {
-	case err := <-ended:
-		if err == nil {
-			t.Error("the run ended with nothing")
-		}
-	case <-time.After(30 * time.Second):
-		t.Fatal("he reads on")
-	}
+	r.awaitEnd(ended)
 	expect(t, r.wait(3)[1:], `public.t gap reinstalled`, `public.t insert {"id":2} after {"id":2}`)
 }
 
@@ -125,6 +117,34 @@ func TestWhatTheDatabaseWasToldTellsWhetherItIsEarlier(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
+}
+
+// TestProgressOfBeforeIsOfTheSchemaThatIsThere: nothing is known of another, and from the start on it is.
+func TestProgressOfBeforeIsOfTheSchemaThatIsThere(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	r.exec(`insert into t values (1)`)
+	r.wait(1)
+	p, err := parseProgress(r.progress())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Meta = 0
+	if r.committed, err = p.source(); err != nil {
+		t.Fatal(err)
+	}
+	stop := r.start()
+	testrig.Eventually(t, 20*time.Second, func() error {
+		p, err := parseProgress(r.progress())
+		if here := r.number(`select 'datawatch.meta'::regclass::oid::bigint`); err == nil && int64(p.Meta) != here {
+			err = fmt.Errorf("progress is of datawatch.meta %d, which is %d", p.Meta, here)
+		}
+		return err
+	})
+	r.exec(`insert into t values (2)`)
+	r.await(2)
+	_ = stop()
+	expect(t, r.captured()[1:], `public.t insert {"id":2} after {"id":2}`)
 }
 
 // TestAMarkWhoseIDMayBeAnothersIsForgotten: a crash gives out again the ids that no snapshot has seen end.

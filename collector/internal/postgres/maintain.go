@@ -33,6 +33,7 @@ const (
 
 // told is progress that was committed, and so may be reclaimed.
 type told struct {
+	meta     uint32 // the oid of datawatch.meta, beside which it may be
 	epoch    event.Epoch
 	tick     int64
 	snapshot snapshot
@@ -44,7 +45,7 @@ func (r *reader) tellMaintenance() {
 	case <-r.told:
 	default:
 	}
-	r.told <- told{epoch: r.p.Epoch, tick: r.p.Tick, snapshot: r.p.Snapshot}
+	r.told <- told{meta: r.p.Meta, epoch: r.p.Epoch, tick: r.p.Tick, snapshot: r.p.Snapshot}
 }
 
 // maintain tells the database what was committed, reclaims it, says that a collector lives, and follows new, altered and
@@ -233,10 +234,10 @@ func (s *Source) reclaim(ctx context.Context, db *pgx.Conn) error {
 	}
 	select {
 	case t := <-s.told:
-		// Another's isn't overwritten: it ends the reading (see alone).
+		// Another's isn't overwritten: it ends the reading (see alone). Nor is that of an outbox which was made anew.
 		_, err := db.Exec(ctx, `update datawatch.progress set epoch = $1, tick = $2, snapshot = $3::text::pg_snapshot, told_at = clock_timestamp()
-			where epoch = $1 and tick <= $2`,
-			string(t.epoch), t.tick, t.snapshot.String())
+			where epoch = $1 and tick <= $2 and to_regclass('datawatch.meta') = $4::oid`,
+			string(t.epoch), t.tick, t.snapshot.String(), t.meta)
 		if err != nil {
 			return fmt.Errorf("tell the database what was committed: %w", err)
 		}

@@ -19,8 +19,9 @@ type progress struct {
 	Version  int         `json:"version"`           // 4
 	Capture  string      `json:"capture,omitempty"` // another way of capture, whose progress this is: only Epoch and At are known then
 	Epoch    event.Epoch `json:"epoch"`
-	Install  string      `json:"install"`  // the installation that the snapshot is of
-	Timeline uint32      `json:"timeline"` // 0 where the server didn't tell
+	Install  string      `json:"install"`        // the installation that the snapshot is of
+	Meta     uint32      `json:"meta,omitempty"` // the oid of its datawatch.meta, another where a dump brought it back; 0 where an earlier program read
+	Timeline uint32      `json:"timeline"`       // 0 where the server didn't tell
 	Tick     int64       `json:"tick"`
 	Snapshot snapshot    `json:"snapshot"`
 	Marks    marks       `json:"marks,omitempty"`

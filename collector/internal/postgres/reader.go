@@ -35,6 +35,9 @@ const (
 // errRewound ends a run whose database was rewound under it; the next run begins a new epoch.
 var errRewound = reason.New(reason.PostgresRewound.With())
 
+// errRemade ends a run whose schema datawatch was made anew under it, which the open session doesn't notice; the next run begins a new epoch.
+var errRemade = reason.New(reason.PostgresRemade.With())
+
 const (
 	// pollPatience is how long a poll is waited for, which takes a millisecond: where no answer comes, the session may hang.
 	pollPatience = time.Minute
@@ -58,7 +61,8 @@ type reader struct {
 	emit     source.Emit
 	shapes   *shapes
 	database string
-	version  int // of what is installed
+	version  int    // of what is installed
+	meta     uint32 // the oid of datawatch.meta
 	queries  *queries
 	p        progress
 
@@ -119,7 +123,7 @@ func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, em
 		}
 		w.dumped = dumped
 	}
-	r := &reader{Source: s, db: db, emit: emit, database: w.database, version: w.version, queries: queriesOf(w.version)}
+	r := &reader{Source: s, db: db, emit: emit, database: w.database, version: w.version, meta: w.meta, queries: queriesOf(w.version)}
 	r.shapes = &shapes{source: s.name, database: w.database, db: db, byID: map[int64]*shape{}}
 	if len(w.waiting) > 0 {
 		// With a later transaction that has ended, the snapshot names them.
@@ -142,6 +146,11 @@ func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, em
 		r.p.Failed, r.p.Skipped = r.last.failed, r.last.skipped
 	} else if from == nil || from.Install != w.install {
 		r.cleanAt = w.since
+	}
+	if from != nil && from.Meta == 0 && missing == nil { // of an earlier program: by this one a dump that is brought back is told, be there no event before
+		if err := r.commit(ctx, p, &batch{}); err != nil {
+			return nil, err
+		}
 	}
 	if p.Open != nil { // which r.p has too
 		if err := p.Open.complete(ctx, db, w.version); err != nil {
@@ -192,8 +201,9 @@ func (r *reader) answered(ctx context.Context, patience time.Duration, ask func(
 func (r *reader) poll(ctx context.Context, marking bool) (position, error) {
 	var p position
 	var xid, snap string
+	var meta uint32
 	err := r.answered(ctx, pollPatience, func(ctx context.Context) error {
-		err := r.db.QueryRow(ctx, r.queries.poll, marking).Scan(&xid, &snap, &p.at, &p.seq, &p.failed, &p.skipped, &r.unflushed)
+		err := r.db.QueryRow(ctx, r.queries.poll, marking).Scan(&xid, &snap, &p.at, &p.seq, &p.failed, &p.skipped, &meta, &r.unflushed)
 		if err != nil {
 			err = r.unpolled(ctx, err)
 		}
@@ -201,6 +211,9 @@ func (r *reader) poll(ctx context.Context, marking bool) (position, error) {
 	})
 	if err != nil {
 		return p, err
+	}
+	if meta != r.meta {
+		return p, errRemade
 	}
 	if p.xid, err = strconv.ParseUint(xid, 10, 64); err != nil {
 		return p, fmt.Errorf("poll the outbox: %w", err)
@@ -371,14 +384,17 @@ func (r *reader) commit(ctx context.Context, next progress, b *batch) error {
 	return nil
 }
 
-// alone makes sure that nobody else can have had the outbox emptied before it was read.
+// alone makes sure that the outbox is the one that was polled, and that nobody else can have had it emptied before it was read.
 func (r *reader) alone(ctx context.Context) error {
-	var other bool
+	var other, remade bool
 	err := r.answered(ctx, pollPatience, func(ctx context.Context) error {
-		return r.db.QueryRow(ctx, `select epoch <> $1 from datawatch.progress`, string(r.p.Epoch)).Scan(&other)
+		return r.db.QueryRow(ctx, `select epoch <> $1, to_regclass('datawatch.meta') is distinct from $2::oid from datawatch.progress`, string(r.p.Epoch), r.meta).Scan(&other, &remade)
 	})
 	if err != nil {
 		return fmt.Errorf("ask who reads the outbox: %w", err)
+	}
+	if remade {
+		return errRemade
 	}
 	if other {
 		return errShared

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os/exec"
@@ -267,6 +268,203 @@ func TestADumpBroughtBackToItsOwnDatabaseIsANewEpochWithAGap(t *testing.T) {
 	r.await(6)
 	_ = stop()
 	r.expectGap(before, causeRestored, lost, `public.t insert {"id":4} after {"id":4}`, `public.t insert {"id":5} after {"id":5}`)
+}
+
+// TestADumpBroughtBackWhileItIsReadEndsWhoReads, and he goes on behind the gap: to the session that is open all looks as before, and the
+// outbox has what was told already. What the gap says to do gives the table.
+func TestADumpBroughtBackWhileItIsReadEndsWhoReads(t *testing.T) {
+	for _, how := range [][]string{nil, {"--single-transaction"}} {
+		t.Run(strings.Join(how, ""), func(t *testing.T) {
+			r := newRig(t, `create table t (id int primary key, v int)`)
+			r.install()
+			ended := r.reading()
+			r.exec(`insert into t values (1, 1), (2, 2)`)
+			r.await(2)
+			file := filepath.Join(t.TempDir(), "dump")
+			r.clientProgram("pg_dump", "--format", "custom", "--file", file, "--dbname", r.dsn)
+			r.exec(`insert into t values (910, 9)`)
+			r.exec(`update t set v = 20 where id = 2`)
+			r.exec(`delete from t where id = 1`)
+			r.await(5)
+			before, lost := r.captured(), r.clock()
+			r.clientProgram("pg_restore", append(how, "--clean", "--if-exists", "--exit-on-error", "--dbname", r.dsn, file)...)
+			r.exec(`insert into t values (3, 3)`)
+			r.awaitEnd(ended)
+			r.exec(`update t set v = 10 where id = 1`)
+			r.wait(8)
+			r.expectGap(before, causeRestored, lost, `public.t insert {"id":3} after {"id":3,"v":3}`, `public.t update {"id":1} before {"id":1,"v":1} after {"id":1,"v":10}`)
+			id := r.askReplacing("")
+			stop := r.start()
+			r.awaitEnded(id)
+			r.exec(`delete from t where id = 2`)
+			r.await(13)
+			_ = stop()
+			r.holds(replay(t, r.captured()[8:]), "t")
+		})
+	}
+}
+
+// dumped keeps what a dump would have of the schema datawatch. Restore brings that back, in one transaction; tables get their triggers
+// behind it.
+func (r *rig) dumped() (restore func()) {
+	r.t.Helper()
+	sql := `drop schema datawatch cascade;`
+	steps, err := newRig(r.t).source().Plan(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, step := range steps {
+		sql += step.SQL + ";"
+	}
+	for _, table := range append(strings.Split(allTables(version), ", "), "datawatch.meta", "datawatch.shapes", "datawatch.slots", "datawatch.queue", "datawatch.progress") {
+		kept := strings.Replace(table, "datawatch", "pg_temp", 1)
+		r.exec(`create table ` + kept + ` as table ` + table)
+		sql += `delete from ` + table + `; insert into ` + table + ` table ` + kept + `;`
+	}
+	return func() {
+		r.t.Helper()
+		r.exec(sql)
+		r.install()
+	}
+}
+
+// TestASchemaThatWasMadeAnewIsANewEpochHoweverAlikeItLooks: the database seems to have been told of all that was read. What is written there
+// is told behind the gap, and what was left out before the dump isn't told again.
+func TestASchemaThatWasMadeAnewIsANewEpochHoweverAlikeItLooks(t *testing.T) {
+	for _, reads := range []bool{true, false} {
+		t.Run(map[bool]string{true: "while it is read", false: "while nobody reads"}[reads], func(t *testing.T) {
+			r := newRig(t, `create table t (id int primary key)`)
+			r.install()
+			r.exec(`insert into t values (1)`)
+			r.wait(1)
+			r.exec(`insert into t values (2)`)
+			restore := r.dumped()
+			r.exec(`insert into t values (3)`)
+			goOn := func() {}
+			if reads {
+				goOn = r.readUntil(3)
+			} else {
+				r.wait(3)
+			}
+			before, lost := r.captured(), r.clock()
+			restore()
+			p, err := parseProgress(r.progress())
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.exec(fmt.Sprintf(`update datawatch.progress set epoch = '%s', tick = %d, snapshot = '%s'`, p.Epoch, p.Tick, p.Snapshot))
+			r.exec(`select setval('datawatch.skipped', 7)`)
+			r.exec(`insert into t values (4)`)
+			r.exec(`insert into t values (5)`)
+			goOn()
+			r.wait(7)
+			r.expectGap(before, causeRestored, lost, `public.t gap table_new`, `public.t insert {"id":4} after {"id":4}`, `public.t insert {"id":5} after {"id":5}`)
+		})
+	}
+}
+
+// TestATickThatWasReadInPartOfASchemaMadeAnewIsInTheGap: what was left of it is missing there.
+func TestATickThatWasReadInPartOfASchemaMadeAnewIsInTheGap(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.limits.pagePacks, r.limits.batchEvents = 2, 2
+	r.install()
+	r.exec(`insert into t values (0)`)
+	r.wait(1)
+	restore, lost := r.dumped(), r.clock()
+	for id := range 9 {
+		r.exec(fmt.Sprintf(`insert into t values (%d)`, id+1))
+	}
+	goOn := r.readUntil(3)
+	restore()
+	goOn()
+	before := r.captured()
+	r.exec(`insert into t values (10)`)
+	r.wait(len(before) + 3)
+	r.expectGap(before, causeRestored, lost, `public.t gap table_new`, `public.t insert {"id":10} after {"id":10}`)
+	if len(before) > 9 {
+		t.Errorf("the tick was read whole: %q", briefs(t, before))
+	}
+}
+
+// readUntil runs the source until n events are there. It goes on when it is told to, which waits until it has ended by itself.
+func (r *rig) readUntil(n int) (goOn func()) {
+	r.t.Helper()
+	held, on, ended := make(chan struct{}, 1), make(chan struct{}), make(chan error, 1)
+	emit := func(ctx context.Context, b source.Batch) error {
+		err := r.emit(ctx, b)
+		if r.count() >= n {
+			select {
+			case held <- struct{}{}:
+			default:
+			}
+			<-on
+		}
+		return err
+	}
+	go func() { ended <- r.source().Run(r.t.Context(), r.progress(), emit) }()
+	r.await(n)
+	<-held
+	return func() {
+		r.t.Helper()
+		close(on)
+		r.awaitEnd(ended)
+	}
+}
+
+// TestWhatWasReadOfAnotherOutboxSaysNothingOfThisOne: else it would be emptied before it was read, and a checkpoint be reached before the gap.
+func TestWhatWasReadOfAnotherOutboxSaysNothingOfThisOne(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	r.exec(`insert into t values (1)`)
+	r.wait(1)
+	p, err := parseProgress(r.progress())
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark, err := r.source().Checkpoint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mark.Close(t.Context())
+	db, here := r.session(), p.Meta
+	for _, p.Meta = range []uint32{here + 1, here} {
+		r.exec(`update datawatch.progress set tick = 0`)
+		s := r.source()
+		s.told <- told{meta: p.Meta, epoch: p.Epoch, tick: p.Tick, snapshot: p.Snapshot}
+		if err := s.reclaim(t.Context(), db); err != nil {
+			t.Fatal(err)
+		}
+		if told := r.number(`select tick from datawatch.progress`) > 0; told != (p.Meta == here) {
+			t.Errorf("of datawatch.meta %d, not %d, it was told: %v", p.Meta, here, told)
+		}
+		state, err := p.source()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if reached, err := mark.Reached(t.Context(), state); reached != (p.Meta == here) || err != nil {
+			t.Errorf("of datawatch.meta %d, not %d, a checkpoint is reached: %v, %v", p.Meta, here, reached, err)
+		}
+	}
+}
+
+// reading runs the source until it ends by itself.
+func (r *rig) reading() (ended <-chan error) {
+	end := make(chan error, 1)
+	go func() { end <- r.source().Run(r.t.Context(), r.progress(), r.emit) }()
+	return end
+}
+
+func (r *rig) awaitEnd(ended <-chan error) {
+	r.t.Helper()
+	select {
+	case err := <-ended:
+		if err == nil {
+			r.t.Error("the run ended with nothing")
+		}
+		r.t.Logf("the run ended with %v", err)
+	case <-time.After(30 * time.Second):
+		r.t.Fatal("he reads on")
+	}
 }
 
 // clientProgram runs one of PostgreSQL's programs and gives what it printed. Where the machine has none that fits the server, the
