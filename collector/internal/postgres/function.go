@@ -53,7 +53,7 @@ func (s *Source) captureBody(t *table) string {
 	return strings.NewReplacer(
 		"{{number}}", numberSQL,
 		"{{table}}", strings.ReplaceAll(InComment(t.ident()), "$", ""),
-		"{{shape}}", strconv.FormatInt(t.shapeID, 10), "{{sent}}", t.marked(), "{{sure}}", asItWas+" and "+t.sure, "{{altered}}", t.altered(),
+		"{{shape}}", strconv.FormatInt(t.shapeID, 10), "{{oid}}", ofMark+strconv.FormatUint(uint64(t.oid), 10), "{{sent}}", t.marked(), "{{sure}}", asItWas+" and "+t.sure, "{{altered}}", t.altered(),
 		"{{row datawatch_new}}", t.row("datawatch_new"), "{{row datawatch_old}}", t.row("datawatch_old"),
 		"{{image datawatch_new}}", imageSQL("datawatch_new", t), "{{image datawatch_old}}", imageSQL("datawatch_old", t),
 	).Replace(source)
@@ -77,6 +77,9 @@ func (t *table) marked() string {
 	}
 	return "/* sent */ " + strconv.FormatBool(t.sent)
 }
+
+// ofMark is before the oid of the function's table: see datawatch.refresh.
+const ofMark = "/* of */ "
 
 // Before what tells whether rows may be printed as the function has it: datawatch.refresh makes of the one the other where other columns are
 // to be left out.

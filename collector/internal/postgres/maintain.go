@@ -137,7 +137,7 @@ func (s *Source) keepAlive(ctx context.Context, db querier) error {
 //go:embed sql/uncaptured.sql
 var uncapturedTemplate string
 
-var uncapturedSQL = strings.ReplaceAll(uncapturedTemplate, "{{tracked}}", trackedSQL)
+var uncapturedSQL = strings.NewReplacer("{{tracked}}", trackedSQL, "{{table.of p}}", tableOfSQL).Replace(uncapturedTemplate)
 
 // look finds tables without triggers, or without all, by one query over the catalog, so that reconcile needn't be done at each look. It
 // tells whether there is one that wasn't known at the look before; known becomes what is there now.

@@ -130,7 +130,7 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 		steps = append(steps, gone...)
 	}
 	for _, t := range deselected { // before another one that has its name begins to write
-		steps = append(steps, t.leave())
+		steps = append(append(steps, t.leave()...), t.dropBorrowed()...)
 	}
 	// A tree's root first: it tells that the stream ends, and partitions what it then begins with.
 	slices.SortStableFunc(tables, func(a, b *table) int { return strings.Compare(strconv.FormatBool(a.leaf), strconv.FormatBool(b.leaf)) })
@@ -261,7 +261,7 @@ func (s *Source) functions() (string, error) {
 	}
 	were, pin, restore := settingsSQL()
 	return strings.NewReplacer(
-		"{{number}}", numberSQL, "{{place}}", placeSQL, "{{one more unnoted}}", oneMoreSQL("unnoted"), "{{one more skipped}}", oneMoreSQL("skipped"), "{{shape.of p}}", shapeOfSQL, "{{describe}}", describeSQLFunction(), "{{tracked}}", strings.TrimSpace(trackedSQL),
+		"{{number}}", numberSQL, "{{place}}", placeSQL, "{{one more unnoted}}", oneMoreSQL("unnoted"), "{{one more skipped}}", oneMoreSQL("skipped"), "{{shape.of p}}", shapeOfSQL, "{{table.of p}}", tableOfSQL, "{{describe}}", describeSQLFunction(), "{{tracked}}", strings.TrimSpace(trackedSQL),
 		"{{words said}}", wordsSQL("said"),
 		"{{full}}", fullSQL, "{{strange expressions}}", strangers(expressionsSQL), "{{strange keys}}", strangers(partitionKeysSQL), "{{settings}}", allSettings.String(),
 		"{{settings.were}}", were, "{{settings.pin}}", pin, "{{settings.restore}}", restore, "{{sendable}}", sendableList(),
@@ -302,6 +302,9 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 		if was := shapeOf(t.functionHead); was != "" && was != strconv.FormatInt(t.shapeID, 10) {
 			add(fmt.Sprintf(lockMoved, t.ident()), fmt.Sprintf("select datawatch.tell_moved_since(%s, %d, %d, null);", was, t.shapeID, t.oid))
 		}
+		if t.restored() {
+			add(lockNone, fmt.Sprintf("select datawatch.tell_restored(%d, '%s()'::regprocedure, %s);", t.shapeID, t.function, s.sinceSQL()))
+		}
 		var pinned settings
 		if !t.sent {
 			var err error
@@ -313,6 +316,7 @@ func (s *Source) planTable(t *table) ([]Statement, error) {
 			"-- Whoever makes a partition needs it, since PostgreSQL copies row triggers to it; to name it takes a right on the schema.\n"+
 			"revoke all on function "+function+"() from public; grant execute on function "+function+"() to public;")
 	}
+	steps = append(steps, t.dropBorrowed()...)
 	later := false // in a transaction of its own, so that nothing else of a captured table waits for its lock
 	for _, name := range t.triggerNames() {
 		if slices.Contains(t.triggers, name) || t.disabled {
@@ -343,6 +347,8 @@ const (
 	shapeLine = `\n(?:-- |  )shape constant bigint := (-?[0-9]+);`
 	// shapeOfSQL is the shape of a function p; to look at the whole text of each takes time where there are many.
 	shapeOfSQL = `substring(left(p.prosrc, 1000) from E'` + shapeLine + `')::bigint`
+	// tableOfSQL is the oid of the table that it was made for.
+	tableOfSQL = `substring(left(p.prosrc, 1000) from E'\\n-- relation constant oid := /[*] of [*]/ ([0-9]+);')::oid`
 )
 
 var shapeConstant = regexp.MustCompile(shapeLine)
@@ -358,15 +364,20 @@ func shapeOf(body string) string {
 // planNew tells, behind the triggers and in their transaction, what wasn't captured of a table before it had them. Their
 // lock lets nobody write meanwhile.
 func (s *Source) planNew(t *table) Statement {
-	since := "null"
-	if !s.looked.IsZero() {
-		since = Quote(s.looked.UTC().Format(time.RFC3339Nano))
-	}
+	since := s.sinceSQL()
 	sql := fmt.Sprintf("select datawatch.tell_new(%d, %s, %s);", t.shapeID, Quote(t.ident()), since)
 	if t.function != "" { // somebody took some of its triggers away
 		sql = fmt.Sprintf("select datawatch.tell_uncaptured(%d, %s);", t.shapeID, since)
 	}
 	return Statement{Table: t.ident(), Lock: lockNone, SQL: sql}
+}
+
+// sinceSQL is when every table was last seen to be captured, null where this collector hasn't seen it.
+func (s *Source) sinceSQL() string {
+	if s.looked.IsZero() {
+		return "null"
+	}
+	return Quote(s.looked.UTC().Format(time.RFC3339Nano))
 }
 
 func indent(text, by string) string {

@@ -64,14 +64,26 @@ func (t *table) dropFunction() Statement {
 
 // leave takes the triggers from a table that isn't selected any more. Where that is for another name, or since it is in its tree no more, what
 // it was captured as ends.
-func (t *table) leave() Statement {
+func (t *table) leave() []Statement {
+	if t.function == "" {
+		return nil
+	}
 	drop := t.dropFunction()
 	if was := shapeOf(t.functionHead); was != "" {
 		drop.SQL = fmt.Sprintf("select datawatch.tell_moved_since(s.id, null, %d, null) from datawatch.shapes s\n"+
 			"where s.id = %s and (s.shape ->> 'root_schema', s.shape ->> 'root_table') is distinct from (%s, %s); -- by its name of now it isn't selected\n%s",
 			t.oid, was, Quote(t.rootSchema), Quote(t.rootName), drop.SQL)
 	}
-	return drop
+	return []Statement{drop}
+}
+
+// dropBorrowed takes triggers away that call another table's function.
+func (t *table) dropBorrowed() []Statement {
+	var steps []Statement
+	for _, name := range t.borrowed {
+		steps = append(steps, t.locking(lockExclusive, "drop trigger "+name+" on "+t.ident()+"; -- it calls the function of another table", ofRows(name)))
+	}
+	return steps
 }
 
 // locking is a statement that locks the table, and all its partitions with it where it is about triggers of rows.

@@ -34,7 +34,7 @@ func wordsSQL(source string) string {
 	return strings.ReplaceAll(strings.TrimSpace(wordsTemplate), "{{source}}", source)
 }
 
-var tablesSQL = strings.NewReplacer("{{tracked}}", trackedSQL, "{{number}}", numberSQL).Replace(tablesTemplate)
+var tablesSQL = strings.NewReplacer("{{tracked}}", trackedSQL, "{{number}}", numberSQL, "{{table.of p}}", tableOfSQL).Replace(tablesTemplate)
 
 //go:embed sql/describe.sql
 var describeSQL string
@@ -59,6 +59,8 @@ type table struct {
 	function      string   // that our triggers call, "" where there are none
 	functionHead  string   // where it begins
 	functionHash  string   // SHA-256 of its text, hexadecimal
+	functionOf    uint32   // the table that it was made for, 0 where it doesn't say
+	borrowed      []string // triggers that call another table's function: a dump of that one was restored by this one's name
 	numbered      bool     // it numbers statements by their place
 	shapeID       int64    // as it is now
 	shape         []byte
@@ -88,11 +90,12 @@ func (s *Source) tables(ctx context.Context, db querier) (selected, deselected [
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*table, error) {
 		t := new(table)
-		return t, row.Scan(&t.oid, &t.schema, &t.name, &t.rootSchema, &t.rootName, &t.parted, &t.root, &t.leaf, &t.merged, &t.tracked, &t.owned, &t.overForeign, &t.triggers, &t.copied, &t.disabled, &t.function, &t.functionHead, &t.functionHash, &t.numbered)
+		return t, row.Scan(&t.oid, &t.schema, &t.name, &t.rootSchema, &t.rootName, &t.parted, &t.root, &t.leaf, &t.merged, &t.tracked, &t.owned, &t.overForeign, &t.triggers, &t.copied, &t.disabled, &t.function, &t.functionHead, &t.functionHash, &t.numbered, &t.functionOf)
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("list tables: %w", err)
 	}
+	returnBorrowed(found)
 	taken, partitions := map[string]bool{}, map[[2]string][]string{}
 	for _, t := range found {
 		taken[t.function] = true
@@ -105,7 +108,7 @@ func (s *Source) tables(ctx context.Context, db querier) (selected, deselected [
 			t.partitions = partitions[[2]string{t.schema, t.name}]
 		}
 		if !s.config.selects(t.rootSchema, t.rootName) {
-			if t.function != "" {
+			if t.function != "" || len(t.borrowed) > 0 {
 				deselected = append(deselected, t)
 			}
 			continue
@@ -120,6 +123,25 @@ func (s *Source) tables(ctx context.Context, db querier) (selected, deselected [
 	}
 	return selected, deselected, nil
 }
+
+// returnBorrowed leaves a function to the table that it was made for, where that has it.
+func returnBorrowed(tables []*table) {
+	owners := map[string]bool{}
+	for _, t := range tables {
+		if t.functionOf == t.oid {
+			owners[t.function] = true
+		}
+	}
+	for _, t := range tables {
+		if t.restored() && owners[t.function] {
+			t.borrowed = slices.DeleteFunc(t.triggers, func(name string) bool { return slices.Contains(t.copied, name) })
+			t.triggers, t.function, t.functionHead, t.functionHash, t.functionOf = nil, "", "", "", 0
+		}
+	}
+}
+
+// restored tells whether the table came with its triggers from a dump: their function was made for another, which was there before.
+func (t *table) restored() bool { return t.functionOf != 0 && t.functionOf != t.oid }
 
 // describe finds out what the table's rows look like now. A table that was dropped meanwhile has no shape.
 func (s *Source) describe(ctx context.Context, db querier, t *table) error {

@@ -7,6 +7,7 @@ as $capture$
 -- new row, and to return none so costs the least.
 -- Captures what a statement did to {{table}}. Written by datawatch; replaced when the table changes.
 -- shape constant bigint := {{shape}};
+-- relation constant oid := {{oid}};
 declare
   gate bigint;
   how record;

@@ -2,10 +2,10 @@
 -- of a statement that changed one is written, and that by one query, which does nothing where it is otherwise. One
 -- such statement of 256, by the hash of its number, goes the longer way, which looks at the size of the outbox. It gives
 -- all columns of the table in their order and with their types, or else PostgreSQL would evaluate them twice.
-gate := case when tg_when = 'AFTER' and pg_client_encoding() = 'UTF8' and nullif(current_setting('datawatch.open', true), '') is null
+gate := case when tg_when = 'AFTER' and tg_relid = {{oid}} and pg_client_encoding() = 'UTF8' and nullif(current_setting('datawatch.open', true), '') is null
   and ({{sent}} or {{sure}}) then pg_sequence_last_value('datawatch.gate') end;
 {{singles}}
-if found then
+if found or tg_relid <> {{oid}} and datawatch.is_anothers(tg_relid, {{oid}}) then
   return new;
 elsif tg_when = 'BEFORE' and tg_op <> 'TRUNCATE' then
   ignored := datawatch.statement_begins(tg_relid, tg_op, pg_trigger_depth());

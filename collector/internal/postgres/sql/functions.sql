@@ -719,29 +719,50 @@ language sql security definer set search_path = pg_catalog, pg_temp as $body$
   select datawatch.tell_moved_since(was, now, relation, clock_timestamp())
 $body$;
 
+-- Whether the triggers of a relation call the function of another table, own: a dump of that was restored by another name.
+create or replace function datawatch.is_anothers(relation oid, own oid) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $body$
+  select exists (select from pg_trigger t join pg_trigger o on o.tgfoid = t.tgfoid and o.tgname = t.tgname
+    where t.tgrelid = relation and o.tgrelid = own and own <> relation and t.tgname = '_datawatch_insert')
+$body$;
+
+-- Tells of a table that was restored from its dump, triggers and all, in the place of the one that the function was made for. Where the function
+-- was restored as well, which a dump has before tables, the whole installation was, and an epoch begins.
+create or replace function datawatch.tell_restored(shape bigint, capture oid, since timestamptz) returns void
+language sql set search_path = pg_catalog, pg_temp as $body$
+  select datawatch.tell_uncaptured(shape, since) from pg_proc p, pg_attribute m
+  where p.oid = capture and m.attrelid = 'datawatch.meta'::regclass and m.attnum = -1
+    and (age(p.xmin) < age(m.xmin) or p.xmin = m.xmin and p.cmin::text::bigint > m.cmin::text::bigint)
+$body$;
+
 -- Makes the function of a table anew where the table's shape is no longer the one that it names; null where it has none.
 create or replace function datawatch.refresh(relation oid) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
 declare
   capture oid;
   old_id bigint;
+  own oid;
   definition text;
   described record;
 begin
-  select t.tgfoid, {{shape.of p}} into capture, old_id
+  select t.tgfoid, {{shape.of p}}, {{table.of p}} into capture, old_id, own
   from pg_trigger t join pg_proc p on p.oid = t.tgfoid
   where t.tgrelid = relation and t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_'; -- anybody's may have the name
-  if old_id is null then
+  if old_id is null or datawatch.is_anothers(relation, own) then
     return null;
   end if;
   select * into described from datawatch.shape_now(relation);
-  if described.id is null or described.id = old_id then
+  if described.id is null or described.id = old_id and coalesce(own, relation) = relation then
     return false;
   end if;
   insert into datawatch.shapes (id, shape) values (described.id, described.shape) on conflict (id) do nothing;
+  if own <> relation then
+    perform datawatch.tell_restored(described.id, capture, null);
+  end if;
   perform datawatch.tell_moved(old_id, described.id, relation);
   definition := regexp_replace(replace(pg_get_functiondef(capture), old_id::text, described.id::text),
     '/[*] sent [*]/ [a-z]+', '/* sent */ ' || datawatch.sendable(described.shape), 'g');
+  definition := regexp_replace(definition, '/[*] of [*]/ [0-9]+', '/* of */ ' || relation, 'g');
   if datawatch.dropped(old_id) is distinct from datawatch.dropped(described.id) then
     definition := replace(definition, '{{as it was}}', '{{not as it was}}'); -- whose rows have other columns
   end if;
@@ -769,6 +790,7 @@ begin
     above(oid) as (select relation union select i.inhparent from above a join pg_inherits i on i.inhrelid = a.oid)
     select p.oid::regprocedure from above a join over_foreign using (oid) join pg_trigger t on t.tgrelid = a.oid and t.tgname = '_datawatch_insert'
     join pg_proc p on p.oid = t.tgfoid and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_'
+    where not datawatch.is_anothers(t.tgrelid, {{table.of p}})
   loop
     execute 'drop function ' || capture || ' cascade';
   end loop;
@@ -798,7 +820,7 @@ begin
   for member in
     select t.tgrelid as oid, t.tgfoid::regprocedure as capture from pg_trigger t
     join pg_proc p on p.oid = t.tgfoid and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_'
-    where t.tgname = '_datawatch_insert' and (t.tgrelid = root or t.tgrelid in (select relid from pg_partition_tree(root)))
+    where t.tgname = '_datawatch_insert' and (t.tgrelid = root or t.tgrelid in (select relid from pg_partition_tree(root))) and not datawatch.is_anothers(t.tgrelid, {{table.of p}})
   loop
     for made in
       select n.name, n.fires from (values

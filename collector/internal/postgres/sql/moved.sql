@@ -1,5 +1,5 @@
 -- Of rows that move to another partition, and of what a MERGE updates, PostgreSQL may not tell triggers all.
-if tg_op = 'UPDATE' and tg_when = 'AFTER' then
+if tg_op = 'UPDATE' and tg_when = 'AFTER' and tg_relid = {{oid}} then
   if datawatch.lacks_images({{shape}}, tg_relid, pg_trigger_depth(), (select count(*) from datawatch_old), (select count(*) from datawatch_new)) then
     return new;
   end if;

@@ -13,13 +13,13 @@ select c.oid, n.nspname, c.relname, coalesce(rn.nspname, n.nspname), coalesce(r.
          and (t.tgtype & 34 = 32) = (t.tgname = '_datawatch_truncated') and t.tgenabled in ('O', 'A') order by 1),
        array(select t.tgname::text from pg_trigger t where t.tgrelid = c.oid and t.tgparentid <> 0),
        exists (select from pg_trigger t where t.tgrelid = c.oid and t.tgfoid in (select p.oid from pg_proc p where p.pronamespace = to_regnamespace('datawatch')) and t.tgenabled in ('D', 'R')),
-       coalesce(f.function, ''), coalesce(left(f.prosrc, 1000), ''), coalesce(encode(sha256(textsend(f.prosrc)), 'hex'), ''), coalesce(strpos(f.prosrc, '{{number}}') > 0, false)
+       coalesce(f.function, ''), coalesce(left(f.prosrc, 1000), ''), coalesce(encode(sha256(textsend(f.prosrc)), 'hex'), ''), coalesce(strpos(f.prosrc, '{{number}}') > 0, false), coalesce(f.relation, 0)
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 left join pg_class r on r.oid = pg_partition_root(c.oid)
 left join pg_namespace rn on rn.oid = r.relnamespace
 left join lateral (
-  select p.pronamespace::regnamespace::text || '.' || p.proname as function, p.prosrc
+  select p.pronamespace::regnamespace::text || '.' || p.proname as function, p.prosrc, {{table.of p}} as relation
   from pg_trigger t join pg_proc p on p.oid = t.tgfoid
   where t.tgrelid = c.oid and t.tgtype & 1 = 0 and p.pronamespace = to_regnamespace('datawatch') and left(p.proname, 8) = 'capture_'
   order by t.tgname = '_datawatch_insert' desc, t.oid limit 1
