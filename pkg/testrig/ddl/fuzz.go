@@ -197,7 +197,13 @@ func (s *session) operation(ctx context.Context) (alone []string, err error) {
 	var sql []string
 	// Event triggers may not see what is published then, as collector/README.md says of the WAL.
 	if !now.likely(35) || s.WAL && s.keeps {
-		sql = now.write(s.recent)
+		var t *table
+		// A partition whose root was renamed is captured by the old name until it is looked at, as collector/README.md says.
+		if t, sql = now.write(s.recent); t != nil && t.Partition && s.Captured != "" {
+			if ready, err := s.ready(ctx, []*table{t}); err != nil || !ready {
+				return nil, err
+			}
+		}
 	} else {
 		o, t := now.next()
 		name, sql = o.name, o.sql(now, t)

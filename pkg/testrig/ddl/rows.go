@@ -6,27 +6,27 @@ import (
 	"strings"
 )
 
-// write gives a statement that changes rows, often of what was altered last; none where there is nothing to write to.
-func (s *scene) write(recent string) []string {
+// write gives a statement that changes rows, often of what was altered last, and the table; none where there is nothing to write to.
+func (s *scene) write(recent string) (t *table, sql []string) {
 	writable := func(t *table) bool { return !t.Pending && len(t.Columns) > 0 }
-	t := s.some(nil, func(t *table) bool { return writable(t) && strings.Contains(recent, t.Name) })
+	t = s.some(nil, func(t *table) bool { return writable(t) && strings.Contains(recent, t.Name) })
 	if t == nil || s.likely(50) {
 		t = s.some(nil, writable)
 	}
 	if t == nil {
-		return nil
+		return nil, nil
 	}
 	switch n := s.rng.IntN(100); {
 	case n < 35:
-		return s.insert(t)
+		return t, s.insert(t)
 	case n < 70:
-		return s.update(t)
+		return t, s.update(t)
 	case n < 80:
-		return s.moveKey(t)
+		return t, s.moveKey(t)
 	case n < 85 && t.has("n") && !t.column("n").Generated:
-		return []string{fmt.Sprintf(`update %s set n = %d where %s`, t, s.rng.IntN(6), s.which(t))} // to another partition
+		return t, []string{fmt.Sprintf(`update %s set n = %d where %s`, t, s.rng.IntN(6), s.which(t))} // to another partition
 	default:
-		return []string{fmt.Sprintf(`delete from %s where %s`, t, s.which(t))}
+		return t, []string{fmt.Sprintf(`delete from %s where %s`, t, s.which(t))}
 	}
 }
 
