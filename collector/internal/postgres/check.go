@@ -63,7 +63,8 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 	findings = append(findings, s.maskable(ctx, db)...)
 	for _, t := range status.Tables {
 		if len(t.Key) == 0 {
-			findings = append(findings, daemon.Finding{What: what + " " + t.Table, Detail: "no primary key, replica identity or unique not null index, or none that isn't deferrable: its events have no key, and `collector verify` can't compare it, until it has one"})
+			findings = append(findings, daemon.Finding{What: what + " " + t.Table, Detail: "no primary key that isn't deferrable, replica identity or unique not null index: its events have no key, and `collector verify` can't compare it. " +
+				"Give it one of these"})
 		}
 	}
 	return findings
