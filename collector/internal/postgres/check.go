@@ -61,13 +61,35 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 	}
 	findings = append(findings, s.snapshotable(ctx, db)...)
 	findings = append(findings, s.maskable(ctx, db)...)
+	findings = append(findings, s.deferrable(ctx, db, status)...)
 	for _, t := range status.Tables {
 		if len(t.Key) == 0 {
-			findings = append(findings, daemon.Finding{What: what + " " + t.Table, Detail: "no primary key that isn't deferrable, replica identity or unique not null index: its events have no key, and `collector verify` can't compare it. " +
-				"Give it one of these"})
+			findings = append(findings, daemon.Finding{What: what + " " + t.Table, Detail: "no primary key, replica identity or unique not null index: its events have no key"})
 		}
 	}
 	return findings
+}
+
+// deferrable names the tables whose key is that of a constraint which two rows may break between two statements.
+func (s *Source) deferrable(ctx context.Context, db querier, status *Status) []daemon.Finding {
+	f := daemon.Finding{What: "source " + s.name + " keys"}
+	var oids []uint32
+	for _, t := range status.Tables {
+		if !t.partition {
+			oids = append(oids, t.oid)
+		}
+	}
+	var tables []string
+	err := db.QueryRow(ctx, `select array(select c.conrelid::regclass::text from pg_constraint c where c.contype = 'p' and c.condeferrable and c.conparentid = 0 and c.conrelid = any ($1) order by 1)`, oids).Scan(&tables)
+	switch {
+	case err != nil:
+		f.Err = fmt.Errorf("look for deferrable keys: %w", err)
+	case len(tables) == 0:
+		return nil
+	default:
+		f.Detail = "deferrable, of " + few(tables) + ": where rows exchange keys by several statements of one transaction, a replay by the key lacks one of them; by one statement all is right"
+	}
+	return []daemon.Finding{f}
 }
 
 // truncatable names the partitions whose TRUNCATE can't be told as a delete of their rows: whose functions are ours may not read them.

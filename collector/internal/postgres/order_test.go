@@ -82,7 +82,7 @@ func TestWhatTriggersChangeInOtherTablesComesBehindTheirStatement(t *testing.T) 
 // Statements of all lengths, their triggers' changes, deferred and nested ones, key changes, and other sessions' writes in
 // between, by a collector that is killed and whose broker fails: replaying the events gives the table.
 func TestTheOrderWithinATransactionSurvivesKills(t *testing.T) {
-	r := newRig(t, `create table t (id int primary key, v text)`,
+	r := newRig(t, `create table t (id int primary key deferrable initially deferred, v text)`,
 		`create table busy (id int primary key, v text)`,
 		`create function again() returns trigger language plpgsql as $$ begin
 			if pg_trigger_depth() < 3 then update t set v = v || '!' where id = new.id; end if; return null; end $$;

@@ -21,11 +21,11 @@ var DDL = []string{
 	`create function bump(which int) returns void language sql as $$ update k set v = v || '^' where id between which and which + 3 $$`,
 }
 
-// Swaps makes the table swaps, and StockSwaps its rows. A Writer with Swaps changes their keys, many within one statement: none to what
-// another row's is or was.
+// Swaps makes the table swaps, whose key is deferrable, and StockSwaps its rows. A Writer with Swaps shifts their keys, many
+// within one statement.
 const (
-	Swaps      = `create table swaps (id int primary key, v text)`
-	StockSwaps = `insert into swaps select g, 's' from generate_series(1, 351) g`
+	Swaps      = `create table swaps (id int primary key deferrable, v text)`
+	StockSwaps = `insert into swaps select g, 's' from generate_series(0, 350) g`
 )
 
 // Identities has the WAL hold old rows: all of them but those of k and of one partition.

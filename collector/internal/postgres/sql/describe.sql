@@ -41,12 +41,12 @@ types as (
   ))) as types
   from reached join pg_type t using (oid)
 ),
--- The primary key, else the replica identity, else a unique index over columns that are never null. Of a deferrable constraint rows may
--- have the same values between two statements: it is no key.
+-- The primary key, else the replica identity, else a unique index over columns that are never null.
 unique_index as (
   select i.indexrelid, i.indrelid, i.indkey, i.indnkeyatts
   from pg_index i join relation r on i.indrelid = r.root join pg_class c on c.oid = i.indexrelid
-  where i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null
+  where i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null
+    and (i.indisprimary or i.indimmediate)
     and not exists (select from pg_attribute a where a.attrelid = i.indrelid and a.attnum = any (i.indkey[0:i.indnkeyatts - 1]) and not a.attnotnull)
     and not exists (select from pg_constraint n where n.conrelid = i.indrelid and n.contype = 'n' and not n.convalidated and n.conkey[1] = any (i.indkey[0:i.indnkeyatts - 1])) -- from 18 on
   order by i.indisprimary desc, i.indisreplident desc, i.indnkeyatts, c.relname

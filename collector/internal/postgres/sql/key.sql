@@ -13,7 +13,7 @@ from (
       join pg_opclass oc on oc.oid = c.opclass
       join pg_amop p on p.amopfamily = oc.opcfamily and p.amopstrategy = 3 and p.amoplefttype = oc.opcintype and p.amoprighttype = oc.opcintype
       join pg_operator o on o.oid = p.amopopr join pg_namespace n on n.oid = o.oprnamespace
-      where i.indrelid = a.attrelid and i.indisunique and i.indisvalid and i.indimmediate and m.amname = 'btree' and c.attnum = a.attnum and c.place <= i.indnkeyatts
+      where i.indrelid = a.attrelid and i.indisunique and i.indisvalid and m.amname = 'btree' and c.attnum = a.attnum and c.place <= i.indnkeyatts
       order by i.indisprimary desc, i.indexrelid limit 1), 'operator(pg_catalog.=)')) as same
   from pg_attribute a cross join lateral ({{below}}) b join pg_type t on t.oid = b.oid
   where a.attrelid = $1 and a.attname = any ($2)

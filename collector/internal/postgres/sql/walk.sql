@@ -1,7 +1,7 @@
 -- How table $1 can be walked: the columns of a unique index whose order is that of ORDER BY, and the operator behind each
 -- column's "greater", the collations, and the operators behind "equal". The primary key is preferred, then the fewest columns. Values aren't made of types that may have a domain
 -- in them, which puts them to its check, somebody's function: of a domain the type below is taken, and no index of others.
--- A deferrable constraint, though it is no key, does as well: no snapshot has two rows with the same. None has one of the columns $2.
+-- None has one of the columns $2.
 select array(select a.attname::text from unnest(found.columns) with ordinality c(attnum, place)
              join pg_attribute a on a.attrelid = found.indrelid and a.attnum = c.attnum order by place),
        array(select b.type from unnest(found.columns) with ordinality c(attnum, place)

@@ -31,8 +31,8 @@
 //
 // The server sends transactions in the order of their commits, each from its beginning; rolled back ones never. Positions
 // are the place of the commit and a count. Changes within a transaction are in the order in which they were made. There are
-// no statements in the WAL: the two events of a changed key stand together, also where a statement changed many. No two rows
-// ever have the same key in between, since a deferrable constraint is none.
+// no statements in the WAL: the two events of a changed key stand together, also where a statement changed many. That is
+// why a deferrable constraint is no key here: with an immediate one, no two rows ever have the same key in between.
 //
 // A batch ends with a transaction, or at a size; of a transaction that is done in part, progress names the last change by
 // its place in the WAL, and by a count where a record holds several. What comes again after a restart is skipped. Only what
