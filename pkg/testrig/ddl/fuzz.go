@@ -215,6 +215,9 @@ func (s *session) operation(ctx context.Context) (alone []string, err error) {
 		if o.alone {
 			return sql, nil
 		}
+		if o.renames && len(sql) > 0 {
+			sql = append(whole(append(now.others, t)), sql...)
+		}
 		s.recent = strings.Join(sql, "; ")
 	}
 	if len(sql) == 0 {

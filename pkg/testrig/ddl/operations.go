@@ -24,6 +24,8 @@ type operation struct {
 	// seen: where no event trigger tells, capture has to have seen the table as it is, since it doesn't tell what was done and undone before it
 	// looks (collector/README.md, "tables that go").
 	seen bool
+	// renames: a tree is locked whole before.
+	renames bool
 	// alone: PostgreSQL refuses it within a transaction.
 	alone bool
 }
@@ -32,12 +34,12 @@ var operations = []operation{
 	{name: "create", weight: 8, sql: create},
 	{name: "drop", weight: 3, of: top, sql: drop},
 	{name: "drop and make anew", weight: 4, of: top, sql: recreate},
-	{name: "drop, and have another take the name", weight: 3, of: top, sql: replace, seen: true},
-	{name: "put aside, and have another take the name", weight: 3, of: top, sql: putAside, seen: true},
-	{name: "rename", weight: 4, of: each, sql: rename, seen: true},
+	{name: "drop, and have another take the name", weight: 3, of: top, sql: replace, seen: true, renames: true},
+	{name: "put aside, and have another take the name", weight: 3, of: top, sql: putAside, seen: true, renames: true},
+	{name: "rename", weight: 4, of: each, sql: rename, seen: true, renames: true},
 	{name: "rename what isn't selected", weight: 6, of: unselected, sql: rename, seen: true},
-	{name: "swap names", weight: 4, of: each, sql: swap, seen: true},
-	{name: "set schema", weight: 3, of: each, sql: setSchema, seen: true},
+	{name: "swap names", weight: 4, of: each, sql: swap, seen: true, renames: true},
+	{name: "set schema", weight: 3, of: each, sql: setSchema, seen: true, renames: true},
 	{name: "truncate", weight: 3, of: each, sql: truncate},
 	{name: "add a column", weight: 4, of: top, sql: addColumn},
 	{name: "add a column with values", weight: 3, of: top, sql: addFilled},
@@ -189,6 +191,17 @@ func create(s *scene, _ *table) []string {
 func drop(_ *scene, t *table) []string { return []string{`drop table ` + t.String() + ` cascade`} }
 
 func recreate(s *scene, t *table) []string { return append(drop(s, t), s.made(t.String())...) }
+
+// whole locks trees with all their partitions: what somebody writes straight into one while its root gets another name may be told by the old
+// one, behind its end, as collector/README.md says.
+func whole(tables []*table) (sql []string) {
+	for _, t := range tables {
+		if t.Tree && !t.Partition {
+			sql = append(sql, `lock table `+t.String()+` in access exclusive mode`)
+		}
+	}
+	return sql
+}
 
 func renamed(t *table, name string) string {
 	return fmt.Sprintf(`alter table %s rename to %s`, t, name)
