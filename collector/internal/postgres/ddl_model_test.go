@@ -54,9 +54,13 @@ func TestDDLModelStreamsHaveWhatTheirTablesHave(t *testing.T) {
 	}
 }
 
-// capturedSQL makes a function that tells, whoever asks, whether a relation and all that is below it are captured as they are, or not at all.
+// capturedSQL makes a function that tells, whoever asks, whether a relation and all that is below it are captured as they are, or not at all,
+// and nothing else by its name.
 const capturedSQL = `create function s1.captured(relation oid) returns boolean language sql security definer as $$ select not exists (
 	select from (select relid from pg_partition_tree(relation) union select relation) d where not exists (
 		select from pg_trigger t join pg_proc p on p.oid = t.tgfoid join datawatch.shapes s on s.id = ` + shapeOfSQL + `
 		where t.tgrelid = d.relid and t.tgname = '_datawatch_insert' and s.shape = (select n.shape from datawatch.shape_now(d.relid) n))
-	and (exists (select from pg_trigger t where t.tgrelid = d.relid and t.tgname = '_datawatch_insert') or exists (select from pg_inherits i where i.inhrelid = d.relid))) $$`
+	and (exists (select from pg_trigger t where t.tgrelid = d.relid and t.tgname = '_datawatch_insert')  or exists (select from pg_inherits i where i.inhrelid = d.relid)))
+	and not exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace cross join pg_trigger t join pg_proc p on p.oid = t.tgfoid join datawatch.shapes s on s.id = ` + shapeOfSQL + `
+		where c.oid = relation and t.tgname = '_datawatch_insert' and (s.shape ->> 'root_schema', s.shape ->> 'root_table') = (n.nspname, c.relname)
+		and coalesce(pg_partition_root(t.tgrelid)::oid, t.tgrelid) <> c.oid) $$`
