@@ -115,6 +115,7 @@ const (
 	OlderInstalled    Code = "postgres_older_installed"
 	Ungranted         Code = "postgres_ungranted"
 	PostgresStandby   Code = "postgres_standby"
+	NotInstalling     Code = "postgres_not_installing"
 	HalfInstalled     Code = "postgres_half_installed"
 	DoHalfInstalled   Code = "do_postgres_half_installed"
 	NoPlaces          Code = "postgres_no_places"

@@ -126,6 +126,7 @@ var english = map[Code]string{
 	OlderInstalled:    "the schema datawatch is of version {version}, which nothing reads any more: `collector triggers remove`, then `collector triggers install`; what wasn't read is a gap",
 	Ungranted:         "the role that installs needs: {grant}",
 	PostgresStandby:   "the server is a hot standby: it takes no triggers, and its snapshots are another server's; name the primary in dsn",
+	NotInstalling:     "nothing can be installed by {key}",
 	HalfInstalled:     "of the schema datawatch in the watched database is missing: {relations}",
 	DoHalfInstalled:   "run `collector triggers remove`, then `collector triggers install`: a gap tells of the time between",
 	NoPlaces:          "the server doesn't tell where its WAL ends, by which changes are ordered, and told once they are on its disk",

@@ -114,6 +114,7 @@ var vietnamese = map[Code]string{
 	OlderInstalled:    "schema datawatch là phiên bản {version}, không còn được hỗ trợ: `collector triggers remove`, rồi `collector triggers install`; những gì chưa đọc sẽ thành khoảng thiếu",
 	Ungranted:         "role cài đặt cần được cấp quyền: {grant}",
 	PostgresStandby:   "máy chủ là hot standby: không tạo trigger trên đó được, và snapshot của nó là của máy chủ khác; hãy ghi địa chỉ primary vào dsn",
+	NotInstalling:     "không cài được gì bằng {key}",
 	HalfInstalled:     "schema datawatch trong cơ sở dữ liệu được theo dõi bị thiếu: {relations}",
 	DoHalfInstalled:   "chạy `collector triggers remove`, rồi `collector triggers install`: một khoảng trống sẽ cho biết khoảng thời gian ở giữa",
 	NoPlaces:          "server không cho biết WAL kết thúc ở đâu, mà các thay đổi được xếp thứ tự theo đó, và chỉ được báo khi đã nằm trên đĩa của nó",

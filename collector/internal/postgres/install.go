@@ -137,23 +137,37 @@ func (s *Source) installedState(ctx context.Context, db querier, reader string) 
 // that couldn't be done; the others are.
 func (s *Source) Install(ctx context.Context) error { return s.install(ctx, lockTries) }
 
+// install notes which tables can't be captured, or, where it came to none of them, why.
 func (s *Source) install(ctx context.Context, tries int) error {
+	refused, err := s.installAll(ctx, tries)
+	s.barred = nil
+	switch {
+	case refused != nil:
+		s.refused.Store(&refused)
+	case !isLocked(err) && !isTaken(err):
+		s.barred = err
+	}
+	return err
+}
+
+// installAll gives the tables that can't be captured; nil where it came to none.
+func (s *Source) installAll(ctx context.Context, tries int) (uncaptured, error) {
 	db, err := s.connectInstaller(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer closeConn(ctx, db)
 	reader, err := s.readerRole(ctx, db)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var at time.Time
 	if err := db.QueryRow(ctx, "select clock_timestamp()").Scan(&at); err != nil {
-		return fmt.Errorf("ask for the time: %w", err)
+		return nil, fmt.Errorf("ask for the time: %w", err)
 	}
 	steps, err := s.plan(ctx, db, reader)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var failed []error
 	refused := uncaptured{}
@@ -171,9 +185,9 @@ func (s *Source) install(ctx context.Context, tries int) error {
 		case group[0].Optional:
 			s.log.Warn("an optional part wasn't installed", "error", message(err))
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return nil, ctx.Err()
 		case group[0].Table == "":
-			return fmt.Errorf("install the schema datawatch: %w", err)
+			return nil, fmt.Errorf("install the schema datawatch: %w", err)
 		default:
 			err = remedied(ctx, db, group[0].Table, err)
 			failed = append(failed, fmt.Errorf("install on %s: %w", group[0].Table, err))
@@ -182,11 +196,10 @@ func (s *Source) install(ctx context.Context, tries int) error {
 			}
 		}
 	}
-	s.refused.Store(&refused)
 	if len(failed) == 0 {
 		s.looked = at
 	}
-	return errors.Join(failed...)
+	return refused, errors.Join(failed...)
 }
 
 // beforeSteps bounds how long locks are waited for, and keeps others from installing meanwhile. Anybody may hold an advisory lock for as

@@ -175,11 +175,11 @@ func (s *Source) look(ctx context.Context, db querier, known map[uint32]bool) (f
 	if !missing {
 		s.looked = at
 	}
-	if !s.config.ManageTriggers {
+	if why := s.uninstalled(); !why.IsZero() {
 		refused := uncaptured{}
 		for oid, stream := range lacking {
 			if known[oid] {
-				refused[stream] = lack{since: s.looked, why: reason.Quote("manage_triggers is off, and nobody has run what `collector triggers plan` prints")}
+				refused[stream] = lack{since: s.looked, why: why}
 			}
 		}
 		s.refused.Store(&refused)
@@ -187,6 +187,21 @@ func (s *Source) look(ctx context.Context, db querier, known map[uint32]bool) (f
 	clear(known)
 	maps.Copy(known, found)
 	return fresh, nil
+}
+
+// uninstalled is why nothing is installed on tables that lack triggers; nothing where it is.
+func (s *Source) uninstalled() reason.Text {
+	switch {
+	case !s.config.ManageTriggers:
+		return reason.Quote("manage_triggers is off, and nobody has run what `collector triggers plan` prints")
+	case s.barred != nil:
+		key := KeyDSN
+		if s.config.InstallDSN != "" {
+			key = KeyInstallDSN
+		}
+		return words(reason.Wrap(s.barred, reason.NotInstalling.With(key)))
+	}
+	return reason.Text{}
 }
 
 // reconcile installs what is missing. What can't be done now is tried again at the next time. To find that nothing is takes a query for

@@ -154,6 +154,38 @@ func TestATableThatCannotBeCapturedIsTold(t *testing.T) {
 	}
 }
 
+// TestATableWithoutAnInstallerIsTold: while nobody can connect as the role that installs, a new table is told as not captured, and why; once
+// somebody can, since when it wasn't.
+func TestATableWithoutAnInstallerIsTold(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.role("dw_barred_installer")
+	r.role("dw_barred_reader")
+	r.exec(`do $$ begin execute format('grant create on database %I to dw_barred_installer', current_database()); end $$; alter default privileges grant trigger on tables to dw_barred_installer; grant trigger on t to dw_barred_installer`)
+	r.config.InstallDSN, r.config.DSN = r.as("dw_barred_installer", "x"), r.as("dw_barred_reader", "x")
+	_ = r.start()
+	r.awaitInstalled("t")
+	r.exec(`alter role dw_barred_installer nologin`)
+	r.exec(`insert into t values (1)`)
+	r.await(1)
+	made := time.Now()
+	r.exec(`create table fresh (id int primary key); insert into fresh values (1)`)
+	r.await(2)
+	g := gapOf(t, r.captured()[1])
+	if !strings.Contains(g.Remedy, "install_dsn") || !strings.Contains(g.Remedy, "not permitted to log in") || strings.Contains(g.Remedy, ":x@") {
+		t.Error(g.Remedy)
+	}
+	r.exec(`alter role dw_barred_installer login`)
+	r.awaitInstalled("fresh")
+	r.exec(`insert into fresh values (2)`)
+	r.await(4)
+	expect(t, r.captured(), `public.t insert {"id":1} after {"id":1}`, `public.fresh gap not_captured`, `public.fresh gap table_new`, `public.fresh insert {"id":2} after {"id":2}`)
+	for _, e := range r.captured()[1:3] {
+		if g := gapOf(t, e); g.From.After(made) {
+			t.Errorf("the table was made at %v: gap %+v", made, g)
+		}
+	}
+}
+
 // TestATableThatNobodyInstalledIsTold: where a database administrator is to run the plan.
 func TestATableThatNobodyInstalledIsTold(t *testing.T) {
 	r := newRig(t, `create table t (id int primary key)`)

@@ -48,6 +48,7 @@ type Source struct {
 	hindered int                           // how often in a row a chunk couldn't be read; whoever reads it counts
 	settled  settled                       // maintain's
 	refused  atomic.Pointer[uncaptured]    // what can't be captured, as the last installation found; nil before
+	barred   error                         // why it couldn't be tried to install on any table; maintain's
 }
 
 var _ source.Source = (*Source)(nil)
