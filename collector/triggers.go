@@ -188,6 +188,8 @@ func postgresSources(c Config, name string) ([]Source, error) {
 func writeStatus(w io.Writer, name string, status *postgres.Status) error {
 	var b strings.Builder
 	switch {
+	case status.Empty:
+		fmt.Fprintf(&b, "source %s: the schema datawatch is without its data\n", name)
 	case status.Version == 0:
 		fmt.Fprintf(&b, "source %s: the schema datawatch isn't installed\n", name)
 	case status.Complete:

@@ -117,6 +117,7 @@ const (
 	PostgresStandby   Code = "postgres_standby"
 	NotInstalling     Code = "postgres_not_installing"
 	HalfInstalled     Code = "postgres_half_installed"
+	EmptyInstalled    Code = "postgres_empty_installed"
 	DoHalfInstalled   Code = "do_postgres_half_installed"
 	NoPlaces          Code = "postgres_no_places"
 	DoNoPlaces        Code = "do_postgres_no_places"

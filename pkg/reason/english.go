@@ -128,6 +128,7 @@ var english = map[Code]string{
 	PostgresStandby:   "the server is a hot standby: it takes no triggers, and its snapshots are another server's; name the primary in dsn",
 	NotInstalling:     "nothing can be installed by {key}",
 	HalfInstalled:     "of the schema datawatch in the watched database is missing: {relations}",
+	EmptyInstalled:    "the schema datawatch in the watched database is without its data, which the dump that brought it left out",
 	DoHalfInstalled:   "run `collector triggers remove`, then `collector triggers install`: a gap tells of the time between",
 	NoPlaces:          "the server doesn't tell where its WAL ends, by which changes are ordered, and told once they are on its disk",
 	DoNoPlaces:        "let the roles of dsn and install_dsn call pg_current_wal_insert_lsn() and pg_current_wal_flush_lsn(); Amazon Aurora has them with rds.logical_replication = 1",

@@ -116,6 +116,7 @@ var vietnamese = map[Code]string{
 	PostgresStandby:   "máy chủ là hot standby: không tạo trigger trên đó được, và snapshot của nó là của máy chủ khác; hãy ghi địa chỉ primary vào dsn",
 	NotInstalling:     "không cài được gì bằng {key}",
 	HalfInstalled:     "schema datawatch trong cơ sở dữ liệu được theo dõi bị thiếu: {relations}",
+	EmptyInstalled:    "schema datawatch trong cơ sở dữ liệu được theo dõi không có dữ liệu: nó đến từ một bản dump đã bỏ dữ liệu đi",
 	DoHalfInstalled:   "chạy `collector triggers remove`, rồi `collector triggers install`: một khoảng trống sẽ cho biết khoảng thời gian ở giữa",
 	NoPlaces:          "server không cho biết WAL kết thúc ở đâu, mà các thay đổi được xếp thứ tự theo đó, và chỉ được báo khi đã nằm trên đĩa của nó",
 	DoNoPlaces:        "cho các role của dsn và install_dsn gọi pg_current_wal_insert_lsn() và pg_current_wal_flush_lsn(); Amazon Aurora có chúng khi rds.logical_replication = 1",

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"datawatch/pkg/reason"
 )
 
@@ -42,6 +44,7 @@ type installed struct {
 	leftover   bool   // sequences that functions of before look at are there
 
 	missing []string // of the schema's relations, which somebody has dropped, or a dump couldn't bring: the rest wasn't looked at
+	empty   bool     // the schema came with a dump that left its data out: the rest wasn't looked at
 }
 
 // followed tells whether ALTER TABLE makes the functions anew in its own transaction, now or when the plan has been run. Only
@@ -55,15 +58,19 @@ func (i installed) readable() error {
 		return reason.New(reason.NewerInstalled.With(i.version, version))
 	case i.version > 0 && i.version < oldestVersion:
 		return reason.New(reason.OlderInstalled.With(i.version))
-	case len(i.missing) > 0:
-		return halfInstalled(i.missing)
 	}
-	return nil
+	return i.half()
 }
 
-// halfInstalled says what of the schema is missing.
-func halfInstalled(missing []string) error {
-	return reason.New(reason.HalfInstalled.With(strings.Join(missing, ", "))).Advise(reason.DoHalfInstalled.With())
+// half says what of the schema is missing.
+func (i installed) half() error {
+	switch {
+	case i.empty:
+		return reason.New(reason.EmptyInstalled.With()).Advise(reason.DoHalfInstalled.With())
+	case len(i.missing) > 0:
+		return reason.New(reason.HalfInstalled.With(strings.Join(i.missing, ", "))).Advise(reason.DoHalfInstalled.With())
+	}
+	return nil
 }
 
 // relations are those that an installation of a version consists of.
@@ -109,7 +116,12 @@ func (s *Source) installedState(ctx context.Context, db querier, reader string) 
 	if !there {
 		return state, nil
 	}
-	if err := db.QueryRow(ctx, "select version from datawatch.meta").Scan(&state.version); err != nil {
+	err = db.QueryRow(ctx, "select version from datawatch.meta").Scan(&state.version)
+	if errors.Is(err, pgx.ErrNoRows) {
+		state.empty = true
+		return state, nil
+	}
+	if err != nil {
 		return state, fmt.Errorf("find out what is installed: %w", err)
 	}
 	err = db.QueryRow(ctx, "select array(select r from unnest($1::text[]) r where to_regclass(r) is null)", relations(state.version)).Scan(&state.missing)

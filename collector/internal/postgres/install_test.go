@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -563,6 +564,46 @@ func TestAHalfInstallationIsTold(t *testing.T) {
 			if status, err := r.source().Status(t.Context()); err != nil || !status.Complete {
 				t.Errorf("in the end status is %+v, %v", status, err)
 			}
+		})
+	}
+}
+
+// TestAnInstallationWithoutItsDataIsTold, with what mends it: a dump of the schema alone brought it. The application's writes don't mind.
+func TestAnInstallationWithoutItsDataIsTold(t *testing.T) {
+	for _, without := range []string{"--schema-only", "--exclude-table-data=datawatch.*"} {
+		t.Run(without, func(t *testing.T) {
+			from := newRig(t, `create table t (id int primary key)`)
+			from.install()
+			file := filepath.Join(t.TempDir(), "dump")
+			from.clientProgram("pg_dump", without, "--file", file, "--dbname", from.dsn)
+			r := newRig(t)
+			r.clientProgram("psql", "-v", "ON_ERROR_STOP=1", "--quiet", "--file", file, "--dbname", r.dsn)
+			for _, sql := range []string{`insert into t values (1)`, `update t set id = 2`, `alter table t add v text`, `insert into t select g from generate_series(3, 9) g`, `truncate t`} {
+				r.exec(sql)
+			}
+			status, err := r.source().Status(t.Context())
+			if err != nil || status.Complete || !status.Empty {
+				t.Fatalf("status %+v, %v", status, err)
+			}
+			_, planned := r.source().Plan(t.Context())
+			_, estimated := r.source().Estimate(t.Context())
+			for what, err := range map[string]error{
+				"status": status.Half(), "plan": planned, "install": r.source().Install(t.Context()), "run": r.source().Run(t.Context(), nil, r.emit), "check": r.finding("triggers").Err,
+			} {
+				if why, do := reason.Of(cmp.Or(err, errBroker)); why.Code != reason.EmptyInstalled || do.Code != reason.DoHalfInstalled {
+					t.Errorf("%s says %v (%v)", what, err, do)
+				}
+			}
+			if estimated != nil {
+				t.Errorf("the estimate fails: %v", estimated)
+			}
+			if err := r.source().Remove(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			r.exec(`insert into t values (1)`)
+			r.install()
+			r.exec(`insert into t values (2)`)
+			expect(t, r.wait(1), `public.t insert {"id":2} after {"id":2,"v":null}`)
 		})
 	}
 }

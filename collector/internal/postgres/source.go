@@ -131,11 +131,11 @@ func (s *Source) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := (installed{version: status.Version, missing: status.Missing, empty: status.Empty}).readable(); err != nil {
+		return err
+	}
 	if status.Version == 0 {
 		return reason.New(reason.NotInstalled.With(s.name))
-	}
-	if err := (installed{version: status.Version, missing: status.Missing}).readable(); err != nil {
-		return err
 	}
 	if status.Off != nil {
 		s.log.Warn("capture is switched off in the database: select datawatch.on() switches it on", "since", *status.Off)

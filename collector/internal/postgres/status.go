@@ -11,10 +11,12 @@ import (
 
 // Status is what is installed, against what the configuration asks for.
 type Status struct {
-	Version  int  `json:"version"` // 0: the schema datawatch isn't there
+	Version  int  `json:"version"` // 0: the schema datawatch isn't there, or without its data
 	Complete bool `json:"complete"`
 	// Missing are relations of the schema datawatch that somebody has dropped, or a dump couldn't bring.
 	Missing []string `json:"missing,omitempty"`
+	// Empty: the schema datawatch is there without its data, which a dump left out.
+	Empty bool `json:"empty,omitempty"`
 	// Off is since when capture is switched off in the database, by datawatch.off().
 	Off          *time.Time    `json:"off,omitempty"`
 	EventTrigger bool          `json:"event_trigger"` // ALTER TABLE is followed in its own transaction
@@ -62,7 +64,7 @@ func (s *Source) status(ctx context.Context, db querier) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	status := &Status{Version: state.version, Missing: state.missing, Complete: state.version == version && len(state.missing) == 0 && state.code == codeOf(functions) && !state.upgrading, EventTrigger: state.follows, Idle: s.config.idle(tables)}
+	status := &Status{Version: state.version, Missing: state.missing, Empty: state.empty, Complete: state.version == version && len(state.missing) == 0 && state.code == codeOf(functions) && !state.upgrading, EventTrigger: state.follows, Idle: s.config.idle(tables)}
 	if state.version > 0 && len(state.missing) == 0 {
 		if status.OutboxBytes, err = outboxBytes(ctx, db); err != nil {
 			return nil, err
@@ -93,13 +95,8 @@ func (s *Source) status(ctx context.Context, db querier) (*Status, error) {
 	return status, nil
 }
 
-// Half is an error where the installation can't be completed, since relations of the schema are missing.
-func (s *Status) Half() error {
-	if len(s.Missing) == 0 {
-		return nil
-	}
-	return halfInstalled(s.Missing)
-}
+// Half is an error where the installation can't be completed, since relations of the schema are missing, or its data.
+func (s *Status) Half() error { return installed{missing: s.Missing, empty: s.Empty}.half() }
 
 func outboxBytes(ctx context.Context, db querier) (int64, error) {
 	var bytes int64
