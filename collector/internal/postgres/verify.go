@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"datawatch/pkg/event"
 )
@@ -181,13 +182,19 @@ func (rel *relation) find(ctx context.Context, db *pgx.Conn, key json.RawMessage
 	if err := db.QueryRow(ctx, keySQL, rel.oid, rel.parsed.key).Scan(&columns, &same, &unbounded); err != nil {
 		return nil, fmt.Errorf("find out the key's types of %s: %w", rel.ident(), err)
 	}
+	record := fmt.Sprintf("json_to_record(%s) as datawatch_key(%s)", Quote(string(values)), strings.Join(columns, ", "))
+	if _, err := db.Exec(ctx, "select from "+record, pgx.QueryExecModeExec); isNoValue(err) {
+		return nil, nil // the key is from before its type was altered: no row has it
+	} else if err != nil {
+		return nil, fmt.Errorf("read key %s: %w", key, err)
+	}
 	for _, where := range [][]string{same, unbounded} {
 		if where == nil {
 			continue
 		}
 		var row []byte
-		err = db.QueryRow(ctx, fmt.Sprintf("select %s from %s as datawatch_row, json_to_record(%s) as datawatch_key(%s) where %s",
-			rel.row, rel.from(), Quote(string(values)), strings.Join(columns, ", "), strings.Join(where, " and ")), pgx.QueryExecModeExec).Scan(&row)
+		err = db.QueryRow(ctx, fmt.Sprintf("select %s from %s as datawatch_row, %s where %s",
+			rel.row, rel.from(), record, strings.Join(where, " and ")), pgx.QueryExecModeExec).Scan(&row)
 		if err == nil {
 			return row, nil
 		}
@@ -196,6 +203,13 @@ func (rel *relation) find(ctx context.Context, db *pgx.Conn, key json.RawMessage
 		}
 	}
 	return nil, nil
+}
+
+// isNoValue tells that what was to be a value is none of its type.
+func isNoValue(err error) bool {
+	const dataException, constraintViolation = "22", "23" // classes of SQLSTATE
+	var server *pgconn.PgError
+	return errors.As(err, &server) && (strings.HasPrefix(server.Code, dataException) || strings.HasPrefix(server.Code, constraintViolation))
 }
 
 // keyValues is a key as PostgreSQL reads it: bytea is hexadecimal there.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -385,4 +386,39 @@ func TestADroppedColumnLeavesTheOthersAsTheyAre(t *testing.T) {
 	_ = stop()
 	const want = `{"id":1,"j":{"b": 1.0,  "a": 2, "a": 3, "z": "\u0000"},"f":1e+300}`
 	expect(t, r.captured(), `public.t insert {"id":1} after `+want, `public.p insert {"id":1} after `+want, `public.t read {"id":1} after `+want, `public.p delete {"id":1} before `+want)
+}
+
+// TestAKeyThatNoRowCanHaveIsOfNone: clean has keys from before a type was altered, whose rows the type has by other values now, or not at all.
+func TestAKeyThatNoRowCanHaveIsOfNone(t *testing.T) {
+	r := newRig(t, `create type e as enum ('a', 'b')`, `create domain d as int check (value < 100)`, `create type f as enum ('a')`, `create type c as (f f)`)
+	for name, k := range map[string]struct{ column, value, altered, was, is string }{
+		"enum":    {`e`, `'b'`, `alter type e rename value 'b' to 'z'`, `"b"`, `"z"`},
+		"array":   {`e[]`, `array['a']::e[]`, `alter type e rename value 'a' to 'y'`, `["a"]`, `["y"]`},
+		"varchar": {`varchar(5)`, `'abcde'`, `alter table t_varchar alter k type varchar(3) using left(k, 3)`, `"abcde"`, `"abc"`},
+		"number":  {`bigint`, `5000000000`, `alter table t_number alter k type int using 5`, `5000000000`, `5`},
+		"numeric": {`numeric`, `1000`, `alter table t_numeric alter k type numeric(3) using 10`, `1000`, `10`},
+		"domain":  {`d`, `99`, `delete from t_domain; alter domain d drop constraint d_check; alter domain d add check (value < 50); insert into t_domain values (5)`, `99`, `5`},
+		"fields":  {`c`, `row('a')::c`, `alter type f rename value 'a' to 'x'`, `{"f":"a"}`, `{"f":"x"}`},
+	} {
+		r.exec(`create table t_` + name + ` (k ` + k.column + ` primary key); insert into t_` + name + ` values (` + k.value + `)`)
+		table, err := r.source().OpenTable(t.Context(), event.Stream("shop-db/public.t_"+name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		has := func(value string) bool {
+			row, err := table.Row(t.Context(), json.RawMessage(`{"k":`+value+`}`))
+			if err != nil {
+				t.Errorf("%s %s: %v", name, value, err)
+			}
+			return row != nil
+		}
+		if !has(k.was) {
+			t.Errorf("%s: no row %s", name, k.was)
+		}
+		r.exec(k.altered)
+		if has(k.was) || !has(k.is) {
+			t.Errorf("%s: %s is to be %s", name, k.was, k.is)
+		}
+		table.Close(t.Context())
+	}
 }
