@@ -59,6 +59,7 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 		findings = append(findings, daemon.Finding{What: what + " publications", Detail: fmt.Sprintf(
 			"FOR ALL TABLES, and so of datawatch's tables too: %s. A subscriber that lacks these stops, and its slot holds back the WAL: publish tables or schemas by name", strings.Join(all, ", "))})
 	}
+	findings = append(findings, s.subscribed(ctx, db, status)...)
 	findings = append(findings, s.snapshotable(ctx, db)...)
 	findings = append(findings, s.maskable(ctx, db)...)
 	findings = append(findings, s.deferrable(ctx, db, status)...)
@@ -249,6 +250,31 @@ func publishedWhole(ctx context.Context, db querier) (names []string, err error)
 		return nil, fmt.Errorf("look at publications: %w", err)
 	}
 	return names, nil
+}
+
+// subscribed names the tables that a subscription writes to: what is applied fires no triggers of statements, be they ENABLE ALWAYS
+// (https://www.postgresql.org/docs/current/logical-replication-architecture.html).
+func (s *Source) subscribed(ctx context.Context, db querier, status *Status) []daemon.Finding {
+	f := daemon.Finding{What: "source " + s.name + " subscriptions"}
+	captured := make([]uint32, len(status.Tables))
+	for i, t := range status.Tables {
+		captured[i] = t.oid
+	}
+	var subscriptions, tables []string
+	// Not all may read pg_subscription.
+	err := db.QueryRow(ctx, `select array_agg(distinct quote_ident(s.subname)), array_agg(distinct format('%I.%I', n.nspname, c.relname))
+		from pg_subscription_rel r join pg_stat_subscription s on s.subid = r.srsubid join pg_class c on c.oid = r.srrelid join pg_namespace n on n.oid = c.relnamespace
+		where c.oid = any ($1)`, captured).Scan(&subscriptions, &tables)
+	switch {
+	case err != nil:
+		f.Err = fmt.Errorf("look at subscriptions: %w", err)
+	case len(tables) == 0:
+		return nil
+	default:
+		f.Detail = fmt.Sprintf("what %s applies fires no triggers, and isn't captured: %s. With capture: wal it is",
+			strings.Join(subscriptions, ", "), few(tables))
+	}
+	return []daemon.Finding{f}
 }
 
 // installable tells what is missing, and whether the collector may install it.

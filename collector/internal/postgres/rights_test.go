@@ -2,13 +2,16 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"datawatch/collector/internal/source/backfill"
 	"datawatch/pkg/daemon"
 	"datawatch/pkg/reason"
+	"datawatch/pkg/testrig"
 )
 
 // role makes a role that may log in and nothing else, for as long as the test runs.
@@ -141,4 +144,35 @@ func TestAnInitialSnapshotThatMayNotReadIsForetold(t *testing.T) {
 		t.Errorf("the snapshot left out %q", problems)
 	}
 	_ = stop()
+}
+
+// TestASubscriptionsTargetsAreTold by check: no trigger of a statement fires for what logical replication applies, be it ENABLE ALWAYS.
+func TestASubscriptionsTargetsAreTold(t *testing.T) {
+	const tables = `create table t (id int primary key); create table apart (id int primary key)`
+	from := newRig(t, tables)
+	r := newRig(t, tables, `create table other (id int primary key)`)
+	r.config.Exclude = []string{"public.apart"}
+	r.install()
+	if f := r.finding("subscriptions"); f.What != "" {
+		t.Errorf("without one, check says %+v", f)
+	}
+	r.role("dw_unsubscribed_reader")
+	r.config.InstallDSN, r.config.DSN = r.config.DSN, r.as("dw_unsubscribed_reader", "x")
+	r.install()
+	testrig.Subscribe(t, r.dsn, from.dsn)
+	if f := r.finding("subscriptions"); f.Err != nil || !strings.Contains(f.Detail, "what datawatch_test applies") || !strings.Contains(f.Detail, "public.t") ||
+		strings.Contains(f.Detail, "apart") || strings.Contains(f.Detail, "other") || !strings.Contains(f.Detail, "capture: wal") {
+		t.Errorf("check says %+v", f)
+	}
+	r.exec(`alter table t enable always trigger _datawatch_insert`)
+	from.exec(`insert into t values (1)`)
+	testrig.Eventually(t, time.Minute, func() error {
+		if r.number(`select count(*) from t`) == 0 {
+			return errors.New("it isn't applied")
+		}
+		return nil
+	})
+	if n := r.number(`select count(*) from datawatch.packs`); n != 0 {
+		t.Errorf("%d packs", n)
+	}
 }

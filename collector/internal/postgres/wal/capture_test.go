@@ -3,6 +3,8 @@ package wal
 import (
 	"strings"
 	"testing"
+
+	"datawatch/pkg/testrig"
 )
 
 func TestEveryStatementComesOutInOrder(t *testing.T) {
@@ -67,4 +69,21 @@ func TestAWholeReplicaIdentityMakesUnchangedValuesKnown(t *testing.T) {
 	r.exec(`update t set v = 'c'`)
 	expect(t, r.wait(2)[1:],
 		`public.t update {"id":1} before {"id":1,"v":"a","big":"`+long+`"} after {"id":1,"v":"c","big":"`+long+`"}`)
+}
+
+// TestWhatLogicalReplicationAppliesIsCaptured, which fires no triggers.
+func TestWhatLogicalReplicationAppliesIsCaptured(t *testing.T) {
+	const table = `create table t (id int primary key, v text)`
+	r := newRig(t, table)
+	from := &rig{t: t, dsn: databaseOn(t, "")}
+	from.db = from.session()
+	from.exec(table)
+	r.install()
+	testrig.Subscribe(t, r.dsn, from.dsn)
+	stop := r.start()
+	from.exec(`insert into t values (1, 'a')`)
+	from.exec(`update t set v = 'b'`)
+	r.await(2)
+	_ = stop()
+	expect(t, r.captured(), `public.t insert {"id":1} after {"id":1,"v":"a"}`, `public.t update {"id":1} after {"id":1,"v":"b"} incomplete {"before":"unavailable"}`)
 }
