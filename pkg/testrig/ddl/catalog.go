@@ -63,7 +63,9 @@ func tables(ctx context.Context, db *pgx.Conn) ([]*table, error) {
 func (t *table) String() string { return t.Schema + "." + t.Name }
 
 // selected: tables named x_ something are excluded by the configuration (see [Exclude]).
-func (t *table) selected() bool { return !strings.HasPrefix(t.Name, "x_") }
+func (t *table) selected() bool { return selected(t.Name) }
+
+func selected(name string) bool { return !strings.HasPrefix(name, "x_") }
 
 func (t *table) has(column string) bool { return slices.Contains(t.names(), column) }
 
