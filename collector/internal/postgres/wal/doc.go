@@ -44,6 +44,8 @@
 // One goroutine takes messages from the connection, one makes events, one waits for the broker, one tells the server that we
 // live, one watches slot and tables. The server sends each message of a transaction by itself, and each commit wakes its
 // process: whoever reads can only see to it that he isn't woken as often. Memory is bounded by two batches and a row, of whatever size the row is.
+// Where nothing comes though a look has found WAL on the server's disk that is still to be sent (its process hangs, or waits for a standby), the lag grows
+// all the same, and the log says so after a minute.
 //
 // # Synchronous standbys
 //

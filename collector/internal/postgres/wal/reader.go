@@ -31,9 +31,11 @@ type limits struct {
 	chunkRows int
 	// unseen is how long a transaction is waited for that is read, and that nobody sees yet.
 	unseen time.Duration
+	// quiet is how long the server may send nothing of what it has until the log has a line of it.
+	quiet time.Duration
 }
 
-var defaultLimits = limits{batchEvents: 3000, batchBytes: 3 << 20, heartbeat: 10 * time.Second, unseen: 10 * time.Second}
+var defaultLimits = limits{batchEvents: 3000, batchBytes: 3 << 20, heartbeat: 10 * time.Second, unseen: 10 * time.Second, quiet: time.Minute}
 
 // reader turns the stream into batches and commits them. One goroutine reads ahead by a batch while another one waits for
 // the broker.
@@ -77,7 +79,9 @@ type reader struct {
 	usual   int           // how many events the last batch had: the next one has as many, mostly
 	look    *look         // to be compared when reading has reached it
 	later   *look         // and then this one
-	ahead   pglogrepl.LSN // where the WAL ended at the last look
+	ahead   pglogrepl.LSN // how far the WAL was on disk at the last look
+	quiet   time.Time     // the first look since which nothing came though it was due; else zero
+	warned  bool          // of that
 	beaten  time.Time
 	sent    pglogrepl.LSN // progress that was handed to the broker
 }
@@ -151,7 +155,7 @@ func (r *reader) read(ctx context.Context) error {
 			}
 		case now := <-r.looks:
 			r.looked(now)
-			r.ahead = now.lsn
+			r.behind(now)
 			r.recent = slices.DeleteFunc(r.recent, now.sees)
 			r.compare()
 		case <-step.C:
@@ -226,12 +230,35 @@ func (r *reader) commit(ctx context.Context, b *batch) error {
 	if err := r.commitWith(ctx, r.emit, b); err != nil {
 		return err
 	}
-	var lag float64
 	if n := len(b.events); n > 0 {
-		lag = max(0, time.Since(b.events[n-1].Time).Seconds())
+		r.reporter.Lag(max(0, time.Since(b.events[n-1].Time).Seconds()))
 	}
-	r.reporter.Lag(lag)
 	return nil
+}
+
+// behind tells the lag where no commit does: of a server that doesn't send what it had on disk at the look before, since the place that
+// was read.
+func (r *reader) behind(now *look) {
+	switch {
+	case r.batch.full(r.limits): // whoever commits it tells it
+	case r.p.LSN < r.ahead:
+		at := r.p.At
+		if r.tx != nil && r.tx.at.After(at) {
+			at = r.tx.at
+		}
+		r.reporter.Lag(max(0, now.at.Sub(at).Seconds()))
+		if r.quiet.IsZero() {
+			r.quiet, r.warned = now.at, false
+		}
+		if now.at.Sub(r.quiet) >= r.limits.quiet && !r.warned {
+			r.warned = true
+			r.log.Warn("the server has WAL for us and sends none of it", "since", r.quiet, "read_to", r.p.LSN, "written_to", r.ahead,
+				"remedy", fmt.Sprintf("see what process %d of the server waits for, in pg_stat_activity: a standby of synchronized_standby_slots that is away holds it, too", r.stream.conn.PID()))
+		}
+	case len(r.batch.events) == 0:
+		r.reporter.Lag(0)
+	}
+	r.ahead = max(r.ahead, now.written)
 }
 
 // take takes in one message.
@@ -242,6 +269,7 @@ func (r *reader) take(ctx context.Context, m *message) error {
 	case m.alive:
 		return r.alive(m)
 	}
+	r.quiet = time.Time{}
 	if err := r.changed(m.data[0]); err != nil {
 		return err
 	}
@@ -359,7 +387,7 @@ func (r *reader) alive(m *message) error {
 	if r.tx != nil || r.p.Open != nil || m.lsn <= r.p.LSN {
 		return nil
 	}
-	r.p.LSN, r.p.Told = m.lsn, 0
+	r.p.LSN, r.p.Told, r.quiet = m.lsn, 0, time.Time{}
 	if len(r.batch.events) == 0 && r.p.LSN >= r.ahead {
 		r.reporter.Lag(0)
 	}

@@ -196,7 +196,7 @@ func (s *Source) open(ctx context.Context, r *reader, watch *watcher, from store
 		r.look, r.pending = first, from.pending
 	}
 	watch.take(first)
-	r.sent = r.p.LSN
+	r.sent, r.ahead = r.p.LSN, first.written
 	if err := r.recall(ctx); err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ type look struct {
 	next       uint64        // behind the newest transaction that others see
 	running    []uint64      // transactions before it that others don't see yet
 	lsn        pglogrepl.LSN // reading has to come to it before it counts
+	written    pglogrepl.LSN // the end of what is on the server's disk, and can be sent; 0 where it may be within a record
 	since, at  time.Time     // the look before, and this one
 	tables     knownTables
 	there      knownTables // relations that exist, captured or not
@@ -318,13 +319,20 @@ func (w *watcher) look(ctx context.Context) (*look, error) {
 		return nil, fmt.Errorf("look at the types: %w", err)
 	}
 	// Behind the queries: whoever has read to here has read all that they could see.
-	var lsn string
-	if err := w.db.QueryRow(ctx, "select pg_current_wal_insert_lsn()::text").Scan(&lsn); err != nil {
+	var lsn, written string
+	if err := w.db.QueryRow(ctx, endSQL).Scan(&lsn, &written); err != nil {
 		return nil, fmt.Errorf("look at the tables: %w", err)
 	}
-	now.lsn, err = pglogrepl.ParseLSN(lsn)
+	if now.lsn, err = pglogrepl.ParseLSN(lsn); err != nil {
+		return nil, fmt.Errorf("look at the tables: %w", err)
+	}
+	now.written, err = pglogrepl.ParseLSN(written)
 	return now, err
 }
+
+// endSQL tells where the WAL ends, and where on disk: behind whole pages where no commit had it written, and then a record may go on.
+const endSQL = `select pg_current_wal_insert_lsn()::text, (case when (lsn - '0/0') % current_setting('wal_block_size')::int = 0 then '0/0' else lsn end)::text
+from pg_current_wal_flush_lsn() lsn`
 
 const compositesSQL = `select coalesce(encode(sha256(convert_to(string_agg(concat_ws('.', a.attrelid, a.attnum, a.xmin), ' ' order by a.attrelid, a.attnum), 'UTF8')), 'hex'), '')
 from pg_attribute a join pg_class c on c.oid = a.attrelid where c.relkind = 'c'`
