@@ -258,6 +258,9 @@ func (r *reader) came(now *look) {
 		if other || was && !known.Early && now.away[id] || r.lost[id] {
 			fresh, is = freshTable{rows: true, renamed: true}, true // it was another one in between, or not captured
 		}
+		if _, absent := r.absent[id]; absent && !was && !(t.Root && r.knows(t)) {
+			fresh.rows, is = true, true // or it had some that are gone
+		}
 		if brought, before := r.brought[id]; !is || !fresh.rows || before && brought.same(t) {
 			continue
 		}
@@ -273,6 +276,7 @@ func (r *reader) came(now *look) {
 			if !fresh.since.IsZero() && fresh.since.Before(from) {
 				from = fresh.since
 			}
+			from = r.capturedUntil(r.absent, now.tables, stream, from)
 			r.gap(stream, event.Gap{From: from.UTC(), To: now.at.UTC(), Cause: causeTableNew}.Advising(reason.DoTableNew.With()))
 		}
 	}

@@ -112,6 +112,7 @@ type tablesEntry struct {
 	InAdvance pglogrepl.LSN `json:"in_advance,omitzero"`
 	// Pending are the relations of which rows are to be read yet.
 	Pending map[uint32]unseen `json:"pending,omitempty"`
+	Absent  absences          `json:"absent,omitempty"`
 	// Packed is all of the entry, by gzip, where there are so many tables that the broker may not take it.
 	Packed []byte `json:"packed,omitempty"`
 }
@@ -156,6 +157,7 @@ type stored struct {
 	keys      streamKeys
 	inAdvance pglogrepl.LSN
 	pending   map[uint32]unseen
+	absent    absences
 	// other is where capture by triggers ended.
 	otherEpoch event.Epoch
 	otherAt    time.Time
@@ -168,7 +170,7 @@ func parseProgress(p source.Progress) (stored, error) {
 		if err != nil {
 			return s, fmt.Errorf("read progress: %w", err)
 		}
-		s.tables, s.rows, s.counted, s.keys, s.inAdvance, s.pending = t.Tables, t.Published, t.Counted, t.Keys, t.InAdvance, t.Pending
+		s.tables, s.rows, s.counted, s.keys, s.inAdvance, s.pending, s.absent = t.Tables, t.Published, t.Counted, t.Keys, t.InAdvance, t.Pending, t.Absent
 	}
 	text := p[entryRead]
 	if len(text) == 0 {

@@ -146,8 +146,33 @@ func (r *reader) unpublished(now *look) {
 	}
 }
 
+// absences are, by relation, until when those were captured that are there and aren't any more: they may be again, as one that the
+// configuration leaves out for a time.
+type absences map[uint32]time.Time
+
+// capturedUntil is until when all tables of a stream were captured, if that is before.
+func (r *reader) capturedUntil(absent absences, tables knownTables, stream event.Stream, before time.Time) time.Time {
+	for id, until := range absent {
+		if t, is := tables[id]; is && r.streamOf(t) == stream && until.Before(before) {
+			before = until
+		}
+	}
+	return before
+}
+
 // takeTables takes what a look found for known, and has it committed.
 func (r *reader) takeTables(now *look) {
+	absent := absences{}
+	for id := range now.there {
+		until, was := r.absent[id]
+		if _, known := r.known[id]; known {
+			until, was = now.since.UTC(), true
+		}
+		if _, is := now.tables[id]; was && !is {
+			absent[id] = until
+		}
+	}
+	r.absent = absent
 	r.known, r.rows, r.counted = now.tables, now.rows, now.counted
 	r.noteTables()
 }
@@ -155,7 +180,7 @@ func (r *reader) takeTables(now *look) {
 // noteTables has the batch commit what is known of tables.
 func (r *reader) noteTables() {
 	r.batch.tables = &tablesEntry{
-		Version: progressVersion, Tables: r.known, Published: r.rows, Counted: r.counted, Keys: maps.Clone(r.keys), InAdvance: r.inAdvance, Pending: r.pending,
+		Version: progressVersion, Tables: r.known, Published: r.rows, Counted: r.counted, Keys: maps.Clone(r.keys), InAdvance: r.inAdvance, Pending: r.pending, Absent: r.absent,
 	}
 }
 

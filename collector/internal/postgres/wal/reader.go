@@ -65,6 +65,7 @@ type reader struct {
 	brought   knownTables                           // and those whose rows from before are told to be missing, since the last look
 	kept      map[uint32]bool                       // partitions of which the stream told, and whether they were of the tree that they are known in
 	pending   map[uint32]unseen                     // relations of which rows are to be read yet
+	absent    absences
 
 	walker    *postgres.Walker
 	snapshots *backfill.Tracker

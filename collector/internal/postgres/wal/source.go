@@ -178,13 +178,15 @@ func (s *Source) open(ctx context.Context, r *reader, watch *watcher, from store
 	if err != nil {
 		return err
 	}
-	r.p, r.known, r.rows, r.counted, r.keys, r.inAdvance = p, from.tables, from.rows, from.counted, from.keys, from.inAdvance
+	r.p, r.known, r.rows, r.counted, r.keys, r.inAdvance, r.absent = p, from.tables, from.rows, from.counted, from.keys, from.inAdvance, from.absent
 	if anew {
-		r.p.Right, r.inAdvance = first.right(), first.lsn
+		r.p.Right, r.inAdvance, first.since = first.right(), first.lsn, from.right()
 		r.takeTables(first)
 		if missing != nil {
 			for _, stream := range r.streams() {
-				r.gap(stream, *missing)
+				gap := *missing
+				gap.From = r.capturedUntil(from.absent, r.known, stream, gap.From)
+				r.gap(stream, gap)
 			}
 		}
 		r.seal()
