@@ -21,7 +21,9 @@ func (m memberships) place(oid uint32) string { return m[oid][2] }
 func (m memberships) byItself(oid uint32) bool { return m[oid][0] != "" || m[oid][1] != "" }
 
 // updates tells whether a table's updates were published, with its tree or by itself.
-func (m memberships) updates(t *table) bool { return m[t.oid][0] != "" || m[t.root][0] != "" }
+func (m memberships) updates(t *table) bool { return m.updated(t.oid, t.root) }
+
+func (m memberships) updated(oid, root uint32) bool { return m[oid][0] != "" || m[root][0] != "" }
 
 // changed tells whether a table isn't in a publication any more as it was.
 func (m memberships) changed(t *table, publication int) bool {

@@ -143,6 +143,9 @@ func (r *reader) account() {
 	r.batch.also = progress
 }
 
+// noteInserts is what doesn't hold of a table whose updates and deletes can't be published.
+const noteInserts = "without a usable replica identity: rows that were updated or deleted while it was read may be missing, or too many"
+
 // plan makes a part of each table, and of each partition: rows that move between two are told by the stream.
 func (r *reader) plan(ctx context.Context, job *backfill.Job) error {
 	var parts []*backfill.Part
@@ -160,7 +163,11 @@ func (r *reader) plan(ctx context.Context, job *backfill.Job) error {
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("plan a snapshot: %w", err)
 		}
-		parts = append(parts, postgres.Part(stream, oid, estimate, err == nil && rel.keyless))
+		part := postgres.Part(stream, oid, estimate, err == nil && rel.keyless)
+		if !r.rows.updated(oid, t.Tree) {
+			part.Note = noteInserts
+		}
+		parts = append(parts, part)
 	}
 	bare, err := r.bare(ctx)
 	if err != nil {

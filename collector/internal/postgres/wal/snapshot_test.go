@@ -132,6 +132,29 @@ func TestSnapshotReadsWhatIsThere(t *testing.T) {
 	}
 }
 
+// TestASnapshotSaysWhereUpdatesMeanwhileAreMissing: no event tells of a row that moves to where was read already.
+func TestASnapshotSaysWhereUpdatesMeanwhileAreMissing(t *testing.T) {
+	r := newRig(t, `create table keyed (id int primary key)`, `create table whole (v int); alter table whole replica identity full`,
+		`create table keyless (v int)`, `create table nothing (id int primary key); alter table nothing replica identity nothing`,
+		`create table p (id int primary key) partition by range (id); create table p_1 partition of p for values from (0) to (10)`,
+		`create table q (id int) partition by range (id); create table q_1 partition of q for values from (0) to (10);
+		create table q_2 partition of q (primary key (id)) for values from (10) to (20)`)
+	r.config.Snapshot = "initial"
+	stop := r.start()
+	job := r.awaitEnded(backfill.InitialID)
+	_ = stop()
+	var got []string
+	for _, p := range job.Parts {
+		note, _, _ := strings.Cut(p.Note, ":")
+		got = append(got, strings.TrimSpace(p.Stream.Entity()+" "+note))
+	}
+	slices.Sort(got)
+	const without = " without a usable replica identity"
+	if want := []string{"public.keyed", "public.keyless" + without, "public.nothing" + without, "public.p", "public.q", "public.q" + without, "public.whole without a key"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // TestASnapshotWithoutTheRightIsSaid: reading the WAL needs no SELECT, reading rows does.
 func TestASnapshotWithoutTheRightIsSaid(t *testing.T) {
 	r := newRig(t, `create table hidden (id int primary key); insert into hidden values (1)`, `create table plain (id int primary key); insert into plain values (1)`)
