@@ -33,14 +33,14 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 			return findings
 		}
 	}
-	findings = append(findings, s.checkSlot(&server, slot)...)
+	findings = append(findings, s.checkSlot(ctx, db, &server, slot)...)
 	findings = append(findings, checkLeft(ctx, what, db)...)
 	findings = append(findings, s.checkKeeping(ctx, db)...)
 	findings = append(findings, s.newWalker().Check(ctx, db)...)
 	return append(findings, s.checkTables(ctx, db, &server, slot != nil)...)
 }
 
-func (s *Source) checkSlot(server *server, slot *slot) (findings []daemon.Finding) {
+func (s *Source) checkSlot(ctx context.Context, db *pgx.Conn, server *server, slot *slot) (findings []daemon.Finding) {
 	what := "source " + s.name + " slot"
 	if server.sendersUsed >= server.senders && (slot == nil || !slot.Active) { // else ours is among them
 		findings = append(findings, daemon.Finding{What: what, Err: fmt.Errorf("all %d senders of WAL are taken", server.senders), Remedy: reason.DoPostgresSender.With().String()})
@@ -48,6 +48,15 @@ func (s *Source) checkSlot(server *server, slot *slot) (findings []daemon.Findin
 	if slot != nil {
 		if err := slot.usable(s.names.slot, *server); err != nil {
 			return append(findings, daemon.Finding{What: what, Err: err, Remedy: "name the source otherwise"})
+		}
+		if slot.making() {
+			f := daemon.Finding{What: what, Detail: reason.SlotMaking.With(s.names.slot).String()}
+			if open, err := oldestOpen(ctx, db); err != nil {
+				f.Err = err
+			} else if !open.IsZero() {
+				f.Detail += ", the oldest of " + open.String()
+			}
+			return append(findings, f)
 		}
 		if why := slot.lost(); !why.IsZero() {
 			return append(findings, daemon.Finding{What: what, Err: reason.New(reason.SlotIsLost.With(s.names.slot, why)), Remedy: "the collector makes a new one at its start, and tells the gap"})

@@ -125,13 +125,15 @@ type slot struct {
 	TwoPhase  bool   `json:"two_phase"`     // 14: tells of prepared transactions before they are committed; ours don't
 	Invalid   string `json:"invalidation_reason"`
 	Retained  int64  `json:"retained"`
-	Used      bool   `json:"used"` // something was read from it, as far as statistics tell
+	Unread    int64  `json:"unread"` // bytes behind what was confirmed
+	Used      bool   `json:"used"`   // something was read from it, as far as statistics tell
 
 	confirmed pglogrepl.LSN
 }
 
 // Of a slot that was never used statistics are zero or not there.
-const slotSQL = `select (to_jsonb(s) || jsonb_build_object('retained', coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), 0)::bigint))::text
+const slotSQL = `select (to_jsonb(s) || jsonb_build_object('retained', coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), 0)::bigint,
+	'unread', coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), s.confirmed_flush_lsn), 0)::bigint))::text
 from pg_replication_slots s where s.slot_name = $1`
 
 // askSlot looks at the slot; nil where there is none.
@@ -178,6 +180,32 @@ func (s *slot) lost() reason.Text {
 		return reason.SlotNowhere.With()
 	default:
 		return reason.Text{}
+	}
+}
+
+// making tells whether somebody is making the slot, and waits for transactions.
+func (s *slot) making() bool { return s.Active && s.Confirmed == "" && s.WALStatus != "lost" }
+
+// A slot can begin where its server notes which transactions run, every 15 s (LOG_SNAPSHOT_INTERVAL_MS in src/backend/postmaster/bgwriter.c): no
+// newer one holds it back. When a transaction began is for those who may see others' sessions.
+const openSQL = `select pid, gid, coalesce(to_char(since at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), '?') from (
+	select pid, '' as gid, backend_xid as xid, xact_start as since from pg_stat_activity where backend_xid is not null
+	union all select 0, gid, transaction, prepared from pg_prepared_xacts) open
+where since is null or since < clock_timestamp() - interval '15 s' order by age(xid) desc limit 1`
+
+// oldestOpen names the oldest transaction that holds slots back; it says nothing where there is none.
+func oldestOpen(ctx context.Context, db *pgx.Conn) (reason.Text, error) {
+	var pid int32
+	var gid, since string
+	switch err := db.QueryRow(ctx, openSQL).Scan(&pid, &gid, &since); {
+	case errors.Is(err, pgx.ErrNoRows):
+		return reason.Text{}, nil
+	case err != nil:
+		return reason.Text{}, fmt.Errorf("look for open transactions: %w", err)
+	case pid == 0:
+		return reason.SlotOpenPrepared.With(strconv.Quote(gid), since), nil
+	default:
+		return reason.SlotOpenSession.With(pid, since), nil
 	}
 }
 

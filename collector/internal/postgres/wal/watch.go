@@ -254,6 +254,15 @@ func (w *watcher) slot(ctx context.Context) error {
 		}
 		near = s.nearlyLost(w.names.slot)
 	}
+	if !near.IsZero() && s.Unread < s.Retained/2 {
+		open, err := oldestOpen(ctx, w.db)
+		if err != nil {
+			return err
+		}
+		if !open.IsZero() {
+			near = reason.SlotOpen.With(w.names.slot, s.Retained, open, max(*s.Safe, 0))
+		}
+	}
 	switch {
 	case !near.IsZero():
 		w.reporter.State(source.Stalled, near)
