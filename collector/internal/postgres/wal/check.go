@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -34,6 +35,7 @@ func (s *Source) Check(ctx context.Context) []daemon.Finding {
 		}
 	}
 	findings = append(findings, s.checkSlot(ctx, db, &server, slot)...)
+	findings = append(findings, checkIdle(ctx, what, db)...)
 	findings = append(findings, checkLeft(ctx, what, db)...)
 	findings = append(findings, s.checkKeeping(ctx, db)...)
 	findings = append(findings, s.newWalker().Check(ctx, db)...)
@@ -74,6 +76,27 @@ func (s *Source) checkSlot(ctx context.Context, db *pgx.Conn, server *server, sl
 		findings = append(findings, daemon.Finding{What: what, Err: fmt.Errorf("the slot %s isn't there", s.names.slot), Remedy: "have a DBA run what `collector triggers plan` prints"})
 	}
 	return findings
+}
+
+// shortAway is how long a collector may well be away, for an upgrade that goes wrong.
+const shortAway = time.Hour
+
+// checkIdle tells where the server (18) drops a slot soon that nobody reads.
+func checkIdle(ctx context.Context, what string, db *pgx.Conn) []daemon.Finding {
+	f := daemon.Finding{What: what + " idle_replication_slot_timeout"}
+	var after string
+	var short bool
+	err := db.QueryRow(ctx, `select after, after::interval > '0' and after::interval < make_interval(secs => $1)
+		from coalesce(current_setting('idle_replication_slot_timeout', true), '0') after`, shortAway.Seconds()).Scan(&after, &short)
+	switch {
+	case err != nil:
+		f.Err = fmt.Errorf("ask for it: %w", err)
+	case !short:
+		return nil
+	default:
+		f.Detail = after + ": a collector that is away for longer loses its slot, and what wasn't read is a gap. Set it to a day, say, or to 0"
+	}
+	return []daemon.Finding{f}
 }
 
 // checkLeft tells of triggers that are left from the other way of capture.

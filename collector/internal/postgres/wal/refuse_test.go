@@ -96,6 +96,25 @@ func TestASlotThatIsAboutToBeLostIsToldAndThenAGap(t *testing.T) {
 	expect(t, r.captured()[1:], `public.t gap slot_lost`, `public.t insert {"id":2} after {"id":2}`)
 }
 
+// TestCheckTellsOfASlotThatIsSoonDroppedWhileNobodyReads, where the server drops any.
+func TestCheckTellsOfASlotThatIsSoonDroppedWhileNobodyReads(t *testing.T) {
+	for _, one := range []struct {
+		version, timeout string
+		told             bool
+	}{{"", "", false}, {"13", "", false}, {"18", "", false}, {"18", "59min", true}, {"18", "10s", true}, {"18", "1h", false}, {"18", "2d", false}} {
+		t.Run(one.timeout+" PostgreSQL"+one.version, func(t *testing.T) {
+			settings := map[string]string{}
+			if one.timeout != "" {
+				settings["idle_replication_slot_timeout"] = one.timeout
+			}
+			r := newRigOn(t, private(t, one.version, settings, ""), `create table t (id int primary key)`)
+			if text := findingsText(r.source().Check(t.Context())); strings.Contains(text, "idle_replication_slot_timeout: "+one.timeout) != one.told || strings.Contains(text, "idle_") != one.told {
+				t.Errorf("check says\n%s", text)
+			}
+		})
+	}
+}
+
 // TestAServerThatKeepsWALWithoutBoundIsRefused: where max_slot_wal_keep_size is -1, as it is unless somebody sets it, nothing is
 // made, unless the configuration allows it.
 func TestAServerThatKeepsWALWithoutBoundIsRefused(t *testing.T) {
