@@ -104,3 +104,18 @@ func TestATableThatIsRestoredByAnotherNameIsNotTheOneOfItsDump(t *testing.T) {
 		t.Errorf("afterwards a plan of %v, %v", steps, err)
 	}
 }
+
+// TestAFunctionWhoseShapeIsNotThereIsTidiedAway: a dump has functions before it has rows, and of a table without triggers. It keeps no other table from
+// being captured.
+func TestAFunctionWhoseShapeIsNotThereIsTidiedAway(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.unfollowed = true
+	r.install()
+	r.exec(`delete from datawatch.shapes; drop table t; create table other (id int primary key)`)
+	r.install()
+	if n := r.number(`select count(*) from pg_proc where pronamespace = 'datawatch'::regnamespace and proname like 'capture\_%' and prorettype = 'trigger'::regtype`); n != 1 {
+		t.Errorf("%d functions are left, for one table", n)
+	}
+	r.exec(`insert into other values (1)`)
+	expect(t, r.wait(1), `public.other insert {"id":1} after {"id":1}`)
+}

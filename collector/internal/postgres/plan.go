@@ -163,7 +163,7 @@ func orphans(ctx context.Context, db querier) ([]Statement, error) {
 			from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 			where n.nspname = 'datawatch' and p.proname like 'capture\_%' and p.prorettype = 'trigger'::regtype) p
 		left join datawatch.shapes s on s.id = p.shape
-		left join lateral (select to_regclass(format('%I.%I', s.shape ->> 'schema', s.shape ->> 'table'))::oid as oid) named on true
+		left join lateral (select to_regclass(quote_ident(s.shape ->> 'schema') || '.' || quote_ident(s.shape ->> 'table'))::oid as oid) named on true
 		left join lateral (select t.oid from pg_trigger t join pg_proc p on p.oid = t.tgfoid
 			where t.tgrelid = named.oid and t.tgname = '_datawatch_insert' and p.pronamespace = 'datawatch'::regnamespace and left(p.proname, 8) = 'capture_') other on true
 		where not exists (select from pg_trigger t where t.tgfoid = p.oid) order by 1`)
