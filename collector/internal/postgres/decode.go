@@ -23,6 +23,7 @@ type batch struct {
 	events []event.Raw
 	bytes  int
 	now    time.Time
+	begun  Streams         // nil where these are as they were
 	also   source.Progress // to be committed with it: of snapshots
 }
 
@@ -239,6 +240,7 @@ func (b *batch) row(p *pack, s *shape, index int64, c change) {
 	}
 	b.events = append(b.events, e)
 	b.bytes += len(e.Value)
+	b.tells(s.stream, c)
 }
 
 // beginningOf is the change of a row of which only the beginning was read, with its key where that is in there.

@@ -129,6 +129,10 @@
 // whether they were told, and they are in the gap. A database that was told of all that was read lost none of it, and reading
 // goes on, whatever its timeline is.
 //
+// A new epoch tells its gap in each stream, also in those of tables that are gone, or aren't selected any more: progress knows which streams
+// have begun and haven't ended since. These end then, with a truncate, so that no row lives on of which nothing will be told. An
+// empty database is one that has lost all of its tables.
+//
 // A dump that is brought back to its own database has the same installation, and looks as it did to a session that is open. But the oid of
 // datawatch.meta is another one. Progress knows it, and it is compared when reading begins, at each poll, and before what was read is
 // committed: so nothing of the dump's outbox is told, nor is that told of what was read, which is of another one.

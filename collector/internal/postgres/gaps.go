@@ -22,6 +22,7 @@ func (b *batch) gap(stream event.Stream, g event.Gap) {
 		RecordKey: event.RecordKey(stream, nil), Value: value, CapturedAt: b.now,
 	})
 	b.bytes += len(value)
+	b.tells(stream, change{})
 	b.r.report.Gap(g.Cause)
 	b.r.logGap(stream, g)
 }
@@ -130,11 +131,21 @@ func (r *reader) tell(ctx context.Context, g gap) error {
 			return err
 		}
 	}
+	return r.tellAside(ctx, func(b *batch) error {
+		for _, stream := range streams {
+			b.gap(stream, g.Gap)
+		}
+		return nil
+	})
+}
+
+// tellAside commits events that are of no pack, as a tick of their own.
+func (r *reader) tellAside(ctx context.Context, events func(*batch) error) error {
 	next := r.p
 	next.Open = &openTick{}
 	b := r.newBatch(next)
-	for _, stream := range streams {
-		b.gap(stream, g.Gap)
+	if err := events(b); err != nil {
+		return err
 	}
 	next.Open = r.p.Open
 	if next.Open == nil {

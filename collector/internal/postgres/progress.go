@@ -10,7 +10,7 @@ import (
 	"datawatch/pkg/event"
 )
 
-// entry is the name of a database's only entry of progress.
+// entry is the name of the entry of progress that tells how far was read.
 const entry = ""
 
 // progress is how far the outbox was read. Ticks up to Tick are committed; Open is the one after it, where a part of it

@@ -65,6 +65,7 @@ type reader struct {
 	meta     uint32 // the oid of datawatch.meta
 	queries  *queries
 	p        progress
+	begun    Streams
 
 	shelf shelf
 	deep  string   // the transaction whose statements are too deep behind each other, which was told
@@ -94,7 +95,7 @@ type position struct {
 	skipped  int64
 }
 
-func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, emit source.Emit) (*reader, error) {
+func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, begun Streams, emit source.Emit) (*reader, error) {
 	standby, err := isHotStandby(ctx, db)
 	if err != nil {
 		return nil, err
@@ -123,7 +124,10 @@ func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, em
 		}
 		w.dumped = dumped
 	}
-	r := &reader{Source: s, db: db, emit: emit, database: w.database, version: w.version, meta: w.meta, queries: queriesOf(w.version)}
+	r := &reader{Source: s, db: db, emit: emit, begun: Streams{}, database: w.database, version: w.version, meta: w.meta, queries: queriesOf(w.version)}
+	if begun != nil {
+		r.begun = begun
+	}
 	r.shapes = &shapes{source: s.name, database: w.database, db: db, byID: map[int64]*shape{}}
 	if len(w.waiting) > 0 {
 		// With a later transaction that has ended, the snapshot names them.
@@ -147,8 +151,8 @@ func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, em
 	} else if from == nil || from.Install != w.install {
 		r.cleanAt = w.since
 	}
-	if from != nil && from.Meta == 0 && missing == nil { // of an earlier program: by this one a dump that is brought back is told, be there no event before
-		if err := r.commit(ctx, p, &batch{}); err != nil {
+	if from != nil && missing == nil && (from.Meta == 0 || begun == nil) {
+		if err := r.takeOver(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -161,7 +165,7 @@ func (s *Source) newReader(ctx context.Context, db *pgx.Conn, from *progress, em
 		r.readTo.Store(r.low(r.last.snapshot))
 	}
 	if missing != nil {
-		if err := r.tell(ctx, *missing); err != nil {
+		if err := r.beginEpoch(ctx, missing.Gap); err != nil {
 			return nil, err
 		}
 	}
@@ -367,6 +371,11 @@ func (r *reader) commit(ctx context.Context, next progress, b *batch) error {
 		return err
 	}
 	maps.Copy(state, b.also)
+	if b.begun != nil {
+		if state[entryStreams], err = b.begun.entry(); err != nil {
+			return err
+		}
+	}
 	if err := r.durable(ctx); err != nil {
 		return err
 	}
@@ -375,6 +384,9 @@ func (r *reader) commit(ctx context.Context, next progress, b *batch) error {
 		return fmt.Errorf("commit events: %w", err)
 	}
 	r.p, r.usual = next, len(out.Events)
+	if b.begun != nil {
+		r.begun = b.begun
+	}
 	if n := len(out.Events); n > 0 {
 		r.lastRead = time.Now()
 		r.report.Lag(max(0, r.now().Sub(out.Events[n-1].Time).Seconds()))

@@ -85,6 +85,10 @@ func (s *Source) Run(ctx context.Context, committed source.Progress, emit source
 	if err != nil {
 		return err
 	}
+	begun, err := s.begunStreams(from, committed)
+	if err != nil {
+		return err
+	}
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
@@ -93,7 +97,7 @@ func (s *Source) Run(ctx context.Context, committed source.Progress, emit source
 		return err
 	}
 	defer closeConn(ctx, db)
-	r, err := s.newReader(ctx, db, from, emit)
+	r, err := s.newReader(ctx, db, from, begun, emit)
 	if err != nil {
 		return err
 	}

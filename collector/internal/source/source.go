@@ -16,8 +16,8 @@ import (
 	"datawatch/pkg/reason"
 )
 
-// Progress is how far a source has read, as named JSON values, each with a member "version". A database has one entry,
-// named ""; Kafka one a partition, named "<topic>/<partition>".
+// Progress is how far a source has read, as named JSON values, each with a member "version". A database has one entry
+// named "", and others beside it; Kafka one a partition, named "<topic>/<partition>".
 type Progress map[string]json.RawMessage
 
 // Batch is a run of events and the progress that stands once they are committed. An event that is larger than the broker

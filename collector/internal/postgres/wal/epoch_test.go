@@ -3,6 +3,7 @@ package wal
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -107,27 +108,82 @@ func TestALostPlaceIsANewEpochWithAGap(t *testing.T) {
 	}
 }
 
-// TestCaptureByTriggersIsFollowedByTheWAL goes on from what triggers' own source committed.
+// TestAnEpochIsToldInStreamsWhoseTablesAreGone, once, whenever the run that begins it is killed; a stream that has ended isn't told of the next.
+func TestAnEpochIsToldInStreamsWhoseTablesAreGone(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`, `create table "Gone.1" (id int primary key)`, `create table left_out (id int primary key)`,
+		`create table p (id int primary key) partition by range (id)`, `create table p_1 partition of p for values from (0) to (10)`)
+	r.install()
+	r.exec(`insert into t values (1); insert into "Gone.1" values (1); insert into left_out values (1); insert into p values (1)`)
+	r.wait(4)
+	r.exec(`drop table "Gone.1"`)
+	r.config.Exclude = []string{"public.left_out"}
+	const gap = " gap " + causeSlotMoved // the slot was made anew by the run that was killed first
+	for epoch, want := range [][]string{
+		{`public.Gone%2E1` + gap, `public.Gone%2E1 truncate - reason drop`, `public.left_out` + gap, `public.left_out truncate - reason drop`, `public.p` + gap, `public.t` + gap},
+		{`public.p` + gap, `public.t` + gap},
+	} {
+		n := r.count()
+		r.dropSlot()
+		for _, committed := range []bool{false, true} {
+			r.fail = func(int) (before, after bool) { return !committed, committed }
+			if err := r.source().Run(t.Context(), r.progress(), r.emit); !errors.Is(err, errBroker) {
+				t.Fatalf("the run ended with %v", err)
+			}
+		}
+		r.fail = nil
+		last := fmt.Sprintf(`{"id":%d}`, epoch+2)
+		r.exec(fmt.Sprintf(`insert into t values (%d)`, epoch+2))
+		stop := r.start()
+		r.awaitLast(func(e event.Raw) bool { return string(e.Key) == last })
+		_ = stop()
+		got := r.captured()[n:]
+		expect(t, got, append(want, fmt.Sprintf(`public.t insert %[1]s after %[1]s`, last))...)
+		for _, e := range got {
+			if epochOf(e.Position()) != epochOf(got[0].Position()) {
+				t.Errorf("%s is of another epoch than %s", e.Position(), got[0].Position())
+			}
+		}
+	}
+}
+
+// TestCaptureByTriggersIsFollowedByTheWAL goes on from what triggers' own source committed, also for a table that is gone.
 func TestCaptureByTriggersIsFollowedByTheWAL(t *testing.T) {
-	r := newRig(t, `create table t (id int primary key)`)
+	r := newRig(t, `create table t (id int primary key)`, `create table gone (id int primary key)`)
 	triggers := r.config
 	triggers.Capture = "triggers"
 	before := postgres.New(r.sourceName(), triggers, postgres.Options{})
 	if err := before.Install(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r.exec(`insert into t values (1)`)
+	r.exec(`insert into t values (1); insert into gone values (1)`)
 	stop := startOther(t, before, r)
-	r.await(1)
+	r.await(2)
 	stop()
 	if err := before.Remove(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	r.exec(`drop table gone`)
 	r.start()
-	r.await(2)
+	r.await(5)
 	r.exec(`insert into t values (2)`)
-	r.await(3)
-	expect(t, r.captured(), `public.t insert {"id":1} after {"id":1}`, `public.t gap capture_changed`, `public.t insert {"id":2} after {"id":2}`)
+	r.await(6)
+	expect(t, r.captured(), `public.t insert {"id":1} after {"id":1}`, `public.gone insert {"id":1} after {"id":1}`,
+		`public.gone gap capture_changed`, `public.gone truncate - reason drop`, `public.t gap capture_changed`, `public.t insert {"id":2} after {"id":2}`)
+}
+
+// TestTheWALIsFollowedByTriggers in the same way.
+func TestTheWALIsFollowedByTriggers(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`, `create table gone (id int primary key)`)
+	r.install()
+	r.exec(`insert into t values (1); insert into gone values (1)`)
+	r.wait(2)
+	r.exec(`drop table gone`)
+	stop := startOther(t, r.triggers(), r)
+	r.await(5)
+	r.exec(`insert into t values (2)`)
+	r.await(6)
+	stop()
+	expect(t, r.captured()[2:], `public.t gap capture_changed`, `public.gone gap capture_changed`, `public.gone truncate - reason drop`, `public.t insert {"id":2} after {"id":2}`)
 }
 
 func TestLostProgressGoesOnWhereTheSlotIs(t *testing.T) {

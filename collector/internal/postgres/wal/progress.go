@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pglogrepl"
 
+	"datawatch/collector/internal/postgres"
 	"datawatch/collector/internal/source"
 	"datawatch/pkg/event"
 	"datawatch/pkg/reason"
@@ -18,7 +19,7 @@ import (
 // Entries of progress.
 const (
 	entryRead   = ""       // how far the WAL was read
-	entryTables = "tables" // which tables were captured when it was
+	entryTables = "tables" // which tables were captured when it was; capture by triggers that follows reads their names
 )
 
 const (
@@ -161,6 +162,24 @@ type stored struct {
 	// other is where capture by triggers ended.
 	otherEpoch event.Epoch
 	otherAt    time.Time
+	// begun are the streams that were told of anything, by whichever way of capture, and haven't ended since.
+	begun postgres.Streams
+}
+
+// storedProgress is all progress of a source of that name.
+func storedProgress(name string, p source.Progress) (s stored, err error) {
+	if s, err = parseProgress(p); err != nil {
+		return s, err
+	}
+	if s.otherEpoch != "" {
+		s.begun, err = postgres.BegunStreams(name, p)
+		return s, err
+	}
+	s.begun = postgres.Streams{}
+	for _, t := range s.tables {
+		s.begun[event.StreamOf(name, event.TableEntity(t.Schema, t.Table))] = true
+	}
+	return s, nil
 }
 
 func parseProgress(p source.Progress) (stored, error) {

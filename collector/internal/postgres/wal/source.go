@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -87,7 +88,7 @@ func (s *Source) newWalker() *postgres.Walker {
 // reads the slot, and in a second session follows new and dropped tables and watches the slot.
 func (s *Source) Run(ctx context.Context, committed source.Progress, emit source.Emit) error {
 	s.reporter.State(source.Connecting, reason.Text{})
-	from, err := parseProgress(committed)
+	from, err := storedProgress(s.name, committed)
 	if err != nil {
 		return err
 	}
@@ -183,10 +184,8 @@ func (s *Source) open(ctx context.Context, r *reader, watch *watcher, from store
 		r.p.Right, r.inAdvance, first.since = first.right(), first.lsn, from.right()
 		r.takeTables(first)
 		if missing != nil {
-			for _, stream := range r.streams() {
-				gap := *missing
-				gap.From = r.capturedUntil(from.absent, r.known, stream, gap.From)
-				r.gap(stream, gap)
+			if err := r.beginEpoch(*missing, from, first); err != nil {
+				return err
 			}
 		}
 		r.seal()
@@ -215,6 +214,33 @@ func (s *Source) open(ctx context.Context, r *reader, watch *watcher, from store
 		}
 		return reason.Wrap(err, held)
 	}, codeInUse)
+}
+
+// beginEpoch tells the gap that an epoch begins with, also in streams that have begun before. Those end whose tables aren't there.
+func (r *reader) beginEpoch(g event.Gap, from stored, now *look) error {
+	there, all := postgres.Streams{}, postgres.Streams{}
+	for _, t := range now.there {
+		there[r.streamOf(t)] = r.config.Selects(t.Schema, t.Table)
+	}
+	maps.Copy(all, from.begun)
+	for _, stream := range r.streams() {
+		all[stream] = true
+	}
+	for _, stream := range slices.Sorted(maps.Keys(all)) {
+		missing := g
+		missing.From = r.capturedUntil(from.absent, r.known, stream, g.From)
+		r.gap(stream, missing)
+		if there[stream] {
+			continue
+		}
+		schema, table, err := event.TableOf(stream.Entity())
+		if err != nil {
+			return err
+		}
+		r.ended(knownTable{Schema: schema, Table: table}, leftDrop)
+	}
+	r.noteTables()
+	return nil
 }
 
 // streams are those of the captured tables.
