@@ -129,6 +129,10 @@
 // whether they were told, and they are in the gap. A database that was told of all that was read lost none of it, and reading
 // goes on, whatever its timeline is.
 //
+// A dump of a table has its triggers, and a capture function names the table that it was made for. Of one that was restored in its place, the
+// function goes on, and what was restored is a gap; by one that was restored beside it, which calls the same function, nothing is captured,
+// until the collector has given it its own.
+//
 // A new epoch tells its gap in each stream, also in those of tables that are gone, or aren't selected any more: progress knows which streams
 // have begun and haven't ended since. These end then, with a truncate, so that no row lives on of which nothing will be told. An
 // empty database is one that has lost all of its tables.
