@@ -79,8 +79,7 @@
 //
 // A lost or dropped slot, a publication that was dropped (also where it was made anew since), another server behind the
 // address, and a failover that undid what was read begin a new epoch, with a gap, also in streams of tables that are gone, which end.
-// A failover that undid nothing goes on, if
-// the slot is there (PostgreSQL 17 keeps it on standbys that are told to). What a table held before it was published is a
+// A failover that undid nothing goes on, if the slot is there (PostgreSQL 17 keeps it on standbys that are told to). What a table held before it was published is a
 // gap (of one that was captured once, from then on), and so is what wasn't published for a time, and rows that went with a partition; rows that came with one are read, as by a snapshot of it alone, and are a
 // gap where they can't be. One that is back where it was, if for a moment it was detached or unlogged, is both: what was done to it meanwhile isn't published.
 // Of a transaction with a row whose text PostgreSQL can't make, since it is too large or not in UTF-8, nothing can be sent from that row on: it
