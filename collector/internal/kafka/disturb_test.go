@@ -45,6 +45,12 @@ func TestClusterIsReadWithoutDisturbingIt(t *testing.T) {
 	if err := k.admin.DeleteTopic(gone); err != nil {
 		t.Fatal(err)
 	}
+	testrig.Eventually(t, 30*time.Second, func() error { // the broker hears of it behind the controller's answer
+		if k.topics(t)[gone] != 0 {
+			return errors.New("the topic is there still")
+		}
+		return nil
+	})
 	asked := func(key int16) int { return ear.heard()[key] }
 	for metadata := asked(3); asked(3) < metadata+5; { // the source has looked at the cluster without it
 		k.send(t, message(orders, 1, "c"))
