@@ -86,6 +86,31 @@ func TestALagIsToldThoughTheServerSendsNothing(t *testing.T) {
 	}
 }
 
+// TestALagIsToldWhileAStandbyIsWaitedFor, of which the server sends nothing that it doesn't have, though it answers.
+func TestALagIsToldWhileAStandbyIsWaitedFor(t *testing.T) {
+	r := newRigOn(t, private(t, "18", nil, ""), `create table t (id int primary key)`, `select pg_create_physical_replication_slot('away', true)`)
+	lag := &lags{rig: r}
+	r.opts.Reporter = lag
+	r.start()
+	r.exec(`alter system set synchronized_standby_slots = 'away'`)
+	r.exec(`select pg_reload_conf()`)
+	testrig.Eventually(t, time.Minute, func() error {
+		r.exec(`insert into t select coalesce(max(id), 0) + 1 from t`)
+		if now, _ := lag.told(); now < 5 {
+			return fmt.Errorf("a lag of %v", now)
+		}
+		return nil
+	})
+	r.exec(`alter system reset synchronized_standby_slots`)
+	r.exec(`select pg_reload_conf()`)
+	testrig.Eventually(t, time.Minute, func() error {
+		if now, _ := lag.told(); now >= 1 {
+			return fmt.Errorf("a lag of %v", now)
+		}
+		return nil
+	})
+}
+
 // TestWhereNothingIsToBeSentThereIsNoLag: what is on disk of a transaction that is open ends within a record, and is behind all that can be sent.
 func TestWhereNothingIsToBeSentThereIsNoLag(t *testing.T) {
 	for _, version := range []string{"", "13", "18"} {
