@@ -49,16 +49,13 @@ func TableEntity(schema, table string) string {
 	return escape(schema, false) + "." + escape(table, false)
 }
 
-// TableOf is the PostgreSQL table that an entity is of.
+// TableOf is the PostgreSQL table that an entity is of. An error is url's: the entity isn't one that TableEntity made.
 func TableOf(entity string) (schema, table string, err error) {
 	schema, table, _ = strings.Cut(entity, ".")
 	if schema, err = url.PathUnescape(schema); err == nil {
 		table, err = url.PathUnescape(table)
 	}
-	if err != nil {
-		return "", "", fmt.Errorf("%q is no entity of a table: %w", entity, err)
-	}
-	return schema, table, nil
+	return schema, table, err
 }
 
 // CollectionEntity is the entity of a MongoDB collection; the dots inside a collection's name stay.

@@ -246,7 +246,7 @@ func TestTransactionsThatHaveOneNumberAreToldOneAfterTheOther(t *testing.T) {
 	}
 	want := 500 + 1000 + 1 + 1000 + 1 + int(r.number(`select 2 * count(*) from own`))
 	runs := 0
-	for ; r.count() < want && runs < 30; runs++ {
+	for ; r.count() < want && runs < 60; runs++ {
 		r.runFor(time.Second)
 	}
 	if runs < 3 || r.count() != want {

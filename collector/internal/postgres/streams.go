@@ -127,7 +127,7 @@ func (b *batch) tells(stream event.Stream, c change) {
 func (b *batch) end(stream event.Stream, at time.Time) error {
 	schema, table, err := event.TableOf(stream.Entity())
 	if err != nil {
-		return err
+		return fmt.Errorf("read which streams have begun: %w", err)
 	}
 	s, err := (&shape{schema: schema, table: table, columns: []event.Column{}}).complete(b.r.name, b.r.database)
 	if err != nil {

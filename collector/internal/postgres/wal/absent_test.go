@@ -42,7 +42,10 @@ func TestATableThatIsPutBackHasAGapFromWhenItWasTakenOut(t *testing.T) {
 			})
 			_ = stop()
 			if one.anew != "" {
-				r.exec(one.anew)
+				testrig.Eventually(t, time.Minute, func() error { // the server may still see its reader
+					_, err := r.db.Exec(t.Context(), one.anew)
+					return err
+				})
 			}
 			r.config.Exclude = nil
 			stop = r.start()

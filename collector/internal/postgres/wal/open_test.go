@@ -55,7 +55,8 @@ func TestASlotThatIsBeingMadeIsNotLost(t *testing.T) {
 				t.Fatal(err)
 			}
 			started := make(chan error, 1)
-			go func() { started <- r.source().Run(t.Context(), r.progress(), r.emit) }()
+			running := r.source()
+			go func() { started <- running.Run(t.Context(), r.progress(), r.emit) }()
 			want := fmt.Sprintf("waits for the transactions that are running now, the oldest of pid %d, since ", writer.PgConn().PID())
 			testrig.Eventually(t, time.Minute, func() error {
 				select {

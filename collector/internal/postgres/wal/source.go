@@ -235,7 +235,7 @@ func (r *reader) beginEpoch(g event.Gap, from stored, now *look) error {
 		}
 		schema, table, err := event.TableOf(stream.Entity())
 		if err != nil {
-			return err
+			return fmt.Errorf("read which streams have begun: %w", err)
 		}
 		r.ended(knownTable{Schema: schema, Table: table}, leftDrop)
 	}
