@@ -9,6 +9,7 @@ import (
 
 // TestATableThatIsRestoredFromItsDumpIsAGap: the dump brings the triggers too, so that the table is captured, and none of what was restored.
 func TestATableThatIsRestoredFromItsDumpIsAGap(t *testing.T) {
+	t.Parallel()
 	for name, together := range map[string][]string{"one by one": nil, "in one transaction": {"--single-transaction"}} {
 		for followed, running := range map[bool]bool{true: true, false: false} {
 			t.Run(name, func(t *testing.T) {

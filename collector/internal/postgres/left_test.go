@@ -143,6 +143,7 @@ func TestATransactionThatWritesWhileANameIsSeenIsToldBeforeTheEnd(t *testing.T) 
 
 // TestAPartitionIsToldInItsRootsNewStreamBehindTheRoot, which somebody writes through as long: what he writes is told by the root's old name.
 func TestAPartitionIsToldInItsRootsNewStreamBehindTheRoot(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, `create table a (id int) partition by list (id); create table a_1 partition of a for values in (1); create table a_2 partition of a for values in (2)`,
 		`create table b (id int)`)
 	if r.number(`select current_setting('server_version_num')::int`) < 140000 {

@@ -157,6 +157,7 @@ func TestATableThatCannotBeCapturedIsTold(t *testing.T) {
 // TestATableWithoutAnInstallerIsTold: while nobody can connect as the role that installs, a new table is told as not captured, and why; once
 // somebody can, since when it wasn't.
 func TestATableWithoutAnInstallerIsTold(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, `create table t (id int primary key)`)
 	r.role("dw_barred_installer")
 	r.role("dw_barred_reader")
