@@ -120,3 +120,32 @@ func TestAFunctionWhoseShapeIsNotThereIsTidiedAway(t *testing.T) {
 	r.exec(`insert into other values (1)`)
 	expect(t, r.wait(1), `public.other insert {"id":1} after {"id":1}`)
 }
+
+// TestPacksOfAnotherServerAreNotTold: the dump that brings a table over an installation brings what waited in its server's outbox.
+func TestPacksOfAnotherServerAreNotTold(t *testing.T) {
+	r := newRig(t, `create table t (id int primary key)`)
+	r.install()
+	file := filepath.Join(t.TempDir(), "dump")
+	r.clientProgram("pg_dump", "--format", "custom", "--table", "public.t", "--file", file, "--dbname", r.dsn)
+	r.exec(`begin; savepoint one; insert into t values (1); release one; commit`)
+	r.exec(`insert into t select generate_series(2, 5)`)
+	r.exec(`insert into datawatch.single_0 select seq, part, (txid::text::bigint + 1000000)::text::xid8, op, json, shape, at, counted, application, login, client, tag, was, became from datawatch.single_0`)
+	r.exec(`insert into datawatch.outbox select (jsonb_populate_record(o, jsonb_build_object('txid', (txid::text::bigint + 5000000000)::text))).* from datawatch.outbox o`)
+	const ahead = `select count(*) from datawatch.packs where txid > pg_snapshot_xmax(pg_current_snapshot())`
+	if n := r.number(ahead); n != 2 {
+		t.Fatalf("%d packs are another server's", n)
+	}
+	r.clientProgram("pg_restore", "--clean", "--if-exists", "--exit-on-error", "--dbname", r.dsn, file)
+	r.install()
+	if n := r.number(ahead); n > 0 {
+		t.Errorf("%d packs of another server are left", n)
+	}
+	var got []string
+	for _, e := range r.wait(6) {
+		got = append(got, string(e.Key))
+	}
+	slices.Sort(got)
+	if want := []string{``, `{"id":1}`, `{"id":2}`, `{"id":3}`, `{"id":4}`, `{"id":5}`}; !slices.Equal(got, want) {
+		t.Errorf("told of %q", got)
+	}
+}

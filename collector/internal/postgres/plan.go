@@ -129,6 +129,9 @@ func (s *Source) plan(ctx context.Context, db querier, reader string) ([]Stateme
 		}
 		steps = append(steps, gone...)
 	}
+	if slices.ContainsFunc(tables, func(t *table) bool { return t.restored() || len(t.borrowed) > 0 }) {
+		steps = append(steps, Statement{SQL: "select datawatch.drop_strangers(); -- tables came with a dump, and packs with it, perhaps", Lock: lockNone})
+	}
 	for _, t := range deselected { // before another one that has its name begins to write
 		steps = append(append(steps, t.leave()...), t.dropBorrowed()...)
 	}

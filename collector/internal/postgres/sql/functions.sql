@@ -735,6 +735,20 @@ language sql set search_path = pg_catalog, pg_temp as $body$
     and (age(p.xmin) < age(m.xmin) or p.xmin = m.xmin and p.cmin::text::bigint > m.cmin::text::bigint)
 $body$;
 
+-- Takes away packs of another server, which its dump has brought: of transactions that come behind the one that wrote their row here. They
+-- would be told once this server has come to their numbers.
+create or replace function datawatch.drop_strangers() returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $body$
+declare
+  here constant bigint := pg_current_xact_id()::text::bigint;
+begin
+  delete from datawatch.outbox where txid::text::bigint > here - ((here - xmin::text::bigint) & 4294967295);
+  delete from datawatch.single_0 where txid::text::bigint > here - ((here - xmin::text::bigint) & 4294967295);
+  delete from datawatch.single_1 where txid::text::bigint > here - ((here - xmin::text::bigint) & 4294967295);
+  delete from datawatch.single_2 where txid::text::bigint > here - ((here - xmin::text::bigint) & 4294967295);
+end
+$body$;
+
 -- Makes the function of a table anew where the table's shape is no longer the one that it names; null where it has none.
 create or replace function datawatch.refresh(relation oid) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $body$
