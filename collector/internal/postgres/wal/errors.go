@@ -59,6 +59,8 @@ func hasCode(err error, codes ...string) bool {
 const (
 	retryFor   = 20 * time.Second
 	retryPause = 100 * time.Millisecond
+	// seenWithin is how long a commit that the WAL has is waited for that others don't see yet.
+	seenWithin = 3 * time.Second
 )
 
 // retry tries again while the server answers with this code, for a while.

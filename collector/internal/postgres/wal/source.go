@@ -397,12 +397,22 @@ func (s *Source) giveUp(ctx context.Context, db *pgx.Conn, w *whereabouts, cause
 	if !s.config.ManageTriggers {
 		return &reason.Error{Why: reason.SlotUnreadable.With(s.names.slot, reason.Quote(cause.Error()), s.name), Err: cause}
 	}
-	all, inserts, err := askPublications(ctx, db, s.names, w.server.version)
-	if err != nil {
-		return errors.Join(cause, err)
-	}
-	if w.publications != [2]uint32{all.oid, inserts.oid} {
-		return &reason.Error{Why: s.publicationGone(), Err: cause}
+	for until := time.Now().Add(seenWithin); ; {
+		all, inserts, err := askPublications(ctx, db, s.names, w.server.version)
+		if err != nil {
+			return errors.Join(cause, err)
+		}
+		if w.publications != [2]uint32{all.oid, inserts.oid} {
+			return &reason.Error{Why: s.publicationGone(), Err: cause}
+		}
+		if !hasCode(cause, codeUndefined) || time.Now().After(until) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(cause, ctx.Err())
+		case <-time.After(retryPause):
+		}
 	}
 	s.log.Warn("the slot can't be read any more; it is dropped, and made anew", "slot", s.names.slot, "error", cause)
 	return errors.Join(cause, dropSlot(ctx, db, s.names.slot))
