@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"net/url"
@@ -23,7 +24,13 @@ import (
 	"datawatch/pkg/testrig"
 )
 
-func TestMain(m *testing.M) { testrig.Main(m) }
+// TestMain has more tests side by side than there are processors: they wait most of their time.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
+	testrig.Main(m)
+}
 
 // rig is a database with a session, a source on it, and what the source emitted.
 type rig struct {
