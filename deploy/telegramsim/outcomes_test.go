@@ -139,8 +139,10 @@ func TestEveryFailureOfTelegramIsHandledAndCounted(t *testing.T) {
 			return k.Edit(ctx, telegram.Ref{Chat: inTopic, ID: k.sent.ID + other}, said(text), telegram.Critical)
 		}
 	}
-	var refused *telegram.RefusedError
-	isRefused := func(err error) bool { return errors.As(err, &refused) && !refused.Remedy.IsZero() }
+	isRefused := func(err error) bool {
+		var refused *telegram.RefusedError
+		return errors.As(err, &refused) && !refused.Remedy.IsZero()
+	}
 	is := func(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }
 	well := func(err error) bool { return err == nil }
 	for _, c := range []struct {
