@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -362,25 +361,6 @@ func shapeOf(body string) string {
 		return m[1]
 	}
 	return ""
-}
-
-// planNew tells, behind the triggers and in their transaction, what wasn't captured of a table before it had them. Their
-// lock lets nobody write meanwhile.
-func (s *Source) planNew(t *table) Statement {
-	since := s.sinceSQL()
-	sql := fmt.Sprintf("select datawatch.tell_new(%d, %s, %s);", t.shapeID, Quote(t.ident()), since)
-	if t.function != "" { // somebody took some of its triggers away
-		sql = fmt.Sprintf("select datawatch.tell_uncaptured(%d, %s);", t.shapeID, since)
-	}
-	return Statement{Table: t.ident(), Lock: lockNone, SQL: sql}
-}
-
-// sinceSQL is when every table was last seen to be captured, null where this collector hasn't seen it.
-func (s *Source) sinceSQL() string {
-	if s.looked.IsZero() {
-		return "null"
-	}
-	return Quote(s.looked.UTC().Format(time.RFC3339Nano))
 }
 
 func indent(text, by string) string {

@@ -104,3 +104,22 @@ func (t *table) locking(lock, sql string, ofRows bool) Statement {
 
 // mostNamed is how many partitions a lock names.
 const mostNamed = 10
+
+// planNew tells, behind the triggers and in their transaction, what wasn't captured of a table before it had them. Their
+// lock lets nobody write meanwhile.
+func (s *Source) planNew(t *table) Statement {
+	since := s.sinceSQL()
+	sql := fmt.Sprintf("select datawatch.tell_new(%d, %s, %s);", t.shapeID, Quote(t.ident()), since)
+	if t.function != "" { // somebody took some of its triggers away
+		sql = fmt.Sprintf("select datawatch.tell_uncaptured(%d, %s);", t.shapeID, since)
+	}
+	return Statement{Table: t.ident(), Lock: lockNone, SQL: sql}
+}
+
+// sinceSQL is when every table was last seen to be captured, null where this collector hasn't seen it.
+func (s *Source) sinceSQL() string {
+	if s.looked.IsZero() {
+		return "null"
+	}
+	return Quote(s.looked.UTC().Format(time.RFC3339Nano))
+}

@@ -1,11 +1,15 @@
 package wal
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pglogrepl"
 
+	"datawatch/collector/internal/postgres"
 	"datawatch/pkg/event"
 	"datawatch/pkg/reason"
 )
@@ -122,4 +126,43 @@ func sameSystem(a, b string) bool {
 	clusterA, databaseA, _ := strings.Cut(a, "/")
 	clusterB, databaseB, _ := strings.Cut(b, "/")
 	return databaseA == databaseB && (clusterA == clusterB || clusterA == "" || clusterB == "")
+}
+
+// beginEpoch tells the gap that an epoch begins with, also in streams that have begun before. Those end whose tables aren't there.
+func (r *reader) beginEpoch(g event.Gap, from stored, now *look) error {
+	there, all := postgres.Streams{}, postgres.Streams{}
+	for _, t := range now.there {
+		there[r.streamOf(t)] = r.config.Selects(t.Schema, t.Table)
+	}
+	maps.Copy(all, from.begun)
+	for _, stream := range r.streams() {
+		all[stream] = true
+	}
+	for _, stream := range slices.Sorted(maps.Keys(all)) {
+		missing := g
+		missing.From = r.capturedUntil(from.absent, r.known, stream, g.From)
+		r.gap(stream, missing)
+		if there[stream] {
+			continue
+		}
+		schema, table, err := event.TableOf(stream.Entity())
+		if err != nil {
+			return fmt.Errorf("read which streams have begun: %w", err)
+		}
+		r.ended(knownTable{Schema: schema, Table: table}, leftDrop)
+	}
+	r.noteTables()
+	return nil
+}
+
+// streams are those of the captured tables.
+func (r *reader) streams() []event.Stream {
+	var streams []event.Stream
+	for _, t := range r.known {
+		if stream := r.streamOf(t); !slices.Contains(streams, stream) {
+			streams = append(streams, stream)
+		}
+	}
+	slices.Sort(streams)
+	return streams
 }
